@@ -1,0 +1,123 @@
+/* target.c: the tables of this folder and look-ups in them. */
+#include "ir/target/target.h"
+
+#include <string.h>
+
+static const struct {
+  const char *llvm_name;
+  TargetFamily family;
+  const char *meaning;
+} feature_rows[] = {
+#define FEATURE(enumerator, llvm_name, family, meaning) {llvm_name, FAMILY_##family, meaning},
+#include "ir/target/features.def"
+#undef FEATURE
+};
+
+static const Target target_rows[] = {
+#define F(feature) ((FeatureSet)1 << FEATURE_##feature)
+#define TARGET(name, family, tune, features, bits, registers, l1d, l2, l3)                                             \
+  {name, FAMILY_##family, tune, features, bits, registers, l1d, l2, l3},
+#include "ir/target/targets.def"
+#undef TARGET
+};
+
+enum { KILN_ANY = MMA_ANY_TYPE };
+static const MmaInstruction mma_rows[] = {
+#define MMA(name, a, b, acc, strategy, features, m, n, k, group)                                                       \
+  {#name, KILN_##a, KILN_##b, KILN_##acc, MMA_##strategy, features, m, n, k, group},
+#include "ir/target/mma.def"
+#undef MMA
+#undef F
+};
+
+static const struct {
+  const char *triple, *base_cpu;
+} family_rows[FAMILY_COUNT] = {
+    [FAMILY_X86_64] = {"x86_64-unknown-linux-gnu", "x86-64"},
+    [FAMILY_AARCH64] = {"aarch64-unknown-linux-gnu", "generic"},
+    [FAMILY_RISCV64] = {"riscv64-unknown-linux-gnu", "generic-rv64"},
+};
+
+size_t target_count(void) { return ARRAY_LENGTH(target_rows); }
+
+const Target *target_get(size_t index) {
+  KILN_ASSERT(index < ARRAY_LENGTH(target_rows));
+  return &target_rows[index];
+}
+
+const Target *target_find(const char *name) {
+  for (size_t i = 0; i < ARRAY_LENGTH(target_rows); ++i)
+    if (strcmp(target_rows[i].name, name) == 0) return &target_rows[i];
+  return NULL;
+}
+
+const Target *target_best(TargetFamily family, FeatureSet present) {
+  const Target *best = NULL;
+  for (size_t i = 0; i < ARRAY_LENGTH(target_rows); ++i)
+    if (target_rows[i].family == family && (target_rows[i].features & ~present) == 0) best = &target_rows[i];
+  KILN_ASSERT(best != NULL);
+  return best;
+}
+
+bool target_has(const Target *target, Feature feature) { return (target->features >> feature & 1) != 0; }
+
+const char *family_triple(TargetFamily family) { return family_rows[family].triple; }
+const char *family_base_cpu(TargetFamily family) { return family_rows[family].base_cpu; }
+
+const char *feature_llvm_name(Feature feature) { return feature_rows[feature].llvm_name; }
+TargetFamily feature_family(Feature feature) { return feature_rows[feature].family; }
+const char *feature_meaning(Feature feature) { return feature_rows[feature].meaning; }
+
+void features_print(FeatureSet features, Text *out) {
+  bool first = true;
+  for (size_t i = 0; i < FEATURE_COUNT; ++i) {
+    if ((features >> i & 1) == 0) continue;
+    text_printf(out, "%s%s", first ? "" : " ", feature_rows[i].llvm_name);
+    first = false;
+  }
+}
+
+static bool feature_find(const char *name, size_t length, size_t *index) {
+  for (size_t i = 0; i < FEATURE_COUNT; ++i) {
+    const char *row = feature_rows[i].llvm_name;
+    if (strlen(row) == length && memcmp(row, name, length) == 0) {
+      *index = i;
+      return true;
+    }
+  }
+  return false;
+}
+
+bool features_parse(const char *text, size_t length, FeatureSet *features) {
+  FeatureSet set = 0;
+  for (size_t at = 0; at < length;) {
+    size_t end = at;
+    while (end < length && text[end] != ' ') ++end;
+    size_t index;
+    if (end > at) {
+      if (!feature_find(text + at, end - at, &index)) return false;
+      set |= (FeatureSet)1 << index;
+    }
+    at = end + 1;
+  }
+  *features = set;
+  return true;
+}
+
+size_t mma_count(void) { return ARRAY_LENGTH(mma_rows); }
+
+const MmaInstruction *mma_get(size_t index) {
+  KILN_ASSERT(index < ARRAY_LENGTH(mma_rows));
+  return &mma_rows[index];
+}
+
+const MmaInstruction *mma_find(const Target *target, kiln_type a, kiln_type b, kiln_type acc) {
+  const MmaInstruction *best = NULL;
+  for (size_t i = 0; i < ARRAY_LENGTH(mma_rows); ++i) {
+    const MmaInstruction *row = &mma_rows[i];
+    bool fits = row->acc == acc && (row->a == MMA_ANY_TYPE || row->a == (int)a) &&
+                (row->b == MMA_ANY_TYPE || row->b == (int)b) && (row->features & ~target->features) == 0;
+    if (fits && (best == NULL || best->a == MMA_ANY_TYPE || row->a != MMA_ANY_TYPE)) best = row;
+  }
+  return best;
+}

@@ -1,0 +1,65 @@
+/* target.h: what code may be generated for: the rows of features.def, targets.def and mma.def as data.
+ *
+ * A target is a row of the table and nothing else, so an object compiled here for "sapphirerapids" and one compiled there
+ * because the host is one have the same key. LLVM is unknown in this room: features carry LLVM's spelling as text. */
+#ifndef KILN_IR_TARGET_H
+#define KILN_IR_TARGET_H
+
+#include "ir/support/support.h"
+
+typedef enum TargetFamily { FAMILY_X86_64, FAMILY_AARCH64, FAMILY_RISCV64, FAMILY_COUNT } TargetFamily;
+
+typedef enum Feature {
+#define FEATURE(enumerator, llvm_name, family, meaning) FEATURE_##enumerator,
+#include "ir/target/features.def"
+#undef FEATURE
+  FEATURE_COUNT
+} Feature;
+typedef uint64_t FeatureSet; /* bit i: Feature i */
+
+typedef struct Target {
+  const char *name;
+  TargetFamily family;
+  const char *tune; /* LLVM's name of the scheduling model */
+  FeatureSet features;
+  int vector_bits;
+  int vector_registers;
+  int l1d_kib, l2_kib, l3_kib; /* per core, when the machine is not at hand */
+} Target;
+
+size_t target_count(void);
+const Target *target_get(size_t index);
+const Target *target_find(const char *name); /* NULL: no such row */
+/* The last row of the family whose features are all present. Never NULL: the first row of a family needs none. */
+const Target *target_best(TargetFamily family, FeatureSet present);
+bool target_has(const Target *target, Feature feature);
+static inline int target_lanes(const Target *target) { return target->vector_bits / 32; } /* f32 per vector */
+
+const char *family_triple(TargetFamily family);   /* x86_64-unknown-linux-gnu … */
+const char *family_base_cpu(TargetFamily family); /* LLVM's CPU with no optional feature: x86-64, generic, generic-rv64 */
+
+const char *feature_llvm_name(Feature feature);
+TargetFamily feature_family(Feature feature);
+const char *feature_meaning(Feature feature);
+/* `fma f16c avx …` in table order, and back; an unknown word gives false. */
+void features_print(FeatureSet features, Text *out);
+bool features_parse(const char *text, size_t length, FeatureSet *features);
+
+typedef enum MmaStrategy { MMA_OUTER } MmaStrategy;
+enum { MMA_ANY_TYPE = -1 };
+
+typedef struct MmaInstruction {
+  const char *name;
+  int a, b; /* kiln_type or MMA_ANY_TYPE */
+  kiln_type acc;
+  MmaStrategy strategy;
+  FeatureSet features;
+  int m, n, k, group;
+} MmaInstruction;
+
+size_t mma_count(void);
+const MmaInstruction *mma_get(size_t index);
+/* The row for these operands on this target; NULL only where no row has this accumulator type. */
+const MmaInstruction *mma_find(const Target *target, kiln_type a, kiln_type b, kiln_type acc);
+
+#endif
