@@ -1,0 +1,12 @@
+# Fuzzers: every tests/fuzz/fuzz_<thing>.c is one libFuzzer program; the other .c files there are linked into each.
+file(GLOB sources CONFIGURE_DEPENDS tests/fuzz/fuzz_*.c)
+file(GLOB companions CONFIGURE_DEPENDS tests/fuzz/*.[ch])
+list(FILTER companions EXCLUDE REGEX "/fuzz_[^/]*\\.c$")
+add_custom_target(fuzzers)
+foreach(source IN LISTS sources)
+  cmake_path(GET source STEM name)
+  add_executable(${name} ${source} ${companions})
+  target_link_libraries(${name} PRIVATE kiln_runtime kiln_templates kiln_ir kiln_flags Threads::Threads m)
+  target_link_options(${name} PRIVATE -fsanitize=fuzzer)
+  add_dependencies(fuzzers ${name})
+endforeach()
