@@ -13,7 +13,13 @@
 
 /* ---- types -------------------------------------------------------------------------------------------------------- */
 
-enum { TILE_MAX_RANK = 4, TILE_MAX_EXTENT = 4096 /* rows or columns of a tile */, TILE_MAX_ELEMENTS = 65536 };
+enum {
+  TILE_MAX_RANK = 4,
+  TILE_MAX_EXTENT = 4096, /* rows or columns of a tile */
+  TILE_MAX_ELEMENTS = 65536,
+  TILE_MAX_NESTING = 64,    /* blocks in blocks */
+  TILE_MAX_HOST_OPS = 4096, /* operations of a host expression written out as a tree */
+};
 
 /* A size or stride in a buffer's type: a number, a symbol of the kernel, or `?` (a view's size nobody states). */
 typedef struct Extent {
@@ -51,11 +57,21 @@ typedef struct TileType {
   const BufType *buf; /* buf */
 } TileType;
 
+static inline bool buf_is_panel(const BufType *type) {
+  return type->layout == LAYOUT_COL_PANEL || type->layout == LAYOUT_ROW_PANEL;
+}
+
+static inline Extent extent_number(int64_t number) { return (Extent){number, EXTENT_NUMBER}; }
+static inline Extent extent_symbol(int symbol) { return (Extent){0, symbol}; }
+bool extent_equal(Extent a, Extent b);
+int64_t extent_value(Extent extent, const int64_t *symbols); /* must be known */
+
 bool tile_type_equal(TileType a, TileType b);
 TileType type_index(void);
 TileType type_tile(int rows, int cols, kiln_type type);
 TileType type_scalar(kiln_type type);
 TileType type_frag(FragRole role, int rows, int cols, kiln_type type);
+TileType type_buf(const BufType *buf); /* refers to `buf`; kernel_buf_type copies it */
 
 /* ---- operations and values ------------------------------------------------------------------------------------------- */
 
@@ -89,6 +105,10 @@ typedef struct OpInfo {
 
 const OpInfo *op_info(OpCode code);
 bool op_find(const char *name, size_t length, OpCode *code);
+/* ACCESS operations whose first operand is the value that goes to memory. */
+static inline bool op_stores(OpCode code) {
+  return code == OP_tile_store || code == OP_frag_store || code == OP_atomic_add;
+}
 
 typedef struct Op Op;
 typedef struct Block Block;
@@ -173,12 +193,14 @@ Kernel *kernel_create(Module *module, const char *name); /* with an empty body t
 int kernel_symbol(Kernel *kernel, const char *name, bool is_param); /* finds or adds; gives its index */
 int kernel_find_symbol(const Kernel *kernel, const char *name, size_t length); /* -1: none */
 Value *kernel_buffer(Kernel *kernel, const char *name, const BufType *type); /* appends a buffer; the type is copied */
+TileType kernel_buf_type(Kernel *kernel, const BufType *type);               /* copied to the kernel's arena */
 static inline Value *kernel_task(const Kernel *kernel) { return kernel->body->arguments[0]; }
 
 /* Where new operations go: the end of a block. */
 typedef struct Builder {
   Kernel *kernel;
   Block *block;
+  SourcePos pos; /* what new operations get */
 } Builder;
 Builder builder_of(Kernel *kernel, Block *block);
 
