@@ -1,5 +1,6 @@
 # Script: writes OUT, a header with KILN_BUILD_ID (digest over the contents and names of the files in LIST) and
 # KILN_VERSION_TEXT. OUT keeps its time stamp where nothing changed.
+cmake_minimum_required(VERSION 3.25)
 file(READ ${LIST} files)
 set(digests "")
 foreach(path IN LISTS files)

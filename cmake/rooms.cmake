@@ -2,8 +2,9 @@
 set(kiln_rooms "")
 
 # Defines kiln_<room> from all sources below the room's folder; ARGN are the libraries it stands on.
-function(kiln_room room)
-  file(GLOB_RECURSE sources CONFIGURE_DEPENDS RELATIVE ${PROJECT_SOURCE_DIR} ${room}/*.c)
+function(kiln_room folder)
+  string(REPLACE / _ room ${folder})
+  file(GLOB_RECURSE sources CONFIGURE_DEPENDS RELATIVE ${PROJECT_SOURCE_DIR} ${folder}/*.c)
   if(sources)
     add_library(kiln_${room} STATIC ${sources})
     target_link_libraries(kiln_${room} PUBLIC kiln_flags ${ARGN})
@@ -14,7 +15,13 @@ function(kiln_room room)
   endif()
 endfunction()
 
-kiln_room(ir m)
+# ir is four libraries, so that the tests of one language do not wait for the other; kiln_ir stands for all.
+kiln_room(ir/support m)
+kiln_room(ir/target kiln_ir_support)
+kiln_room(ir/graph kiln_ir_target)
+kiln_room(ir/tile kiln_ir_target)
+add_library(kiln_ir INTERFACE)
+target_link_libraries(kiln_ir INTERFACE kiln_ir_tile kiln_ir_graph)
 kiln_room(templates kiln_ir)
 kiln_room(lower kiln_ir kiln_llvm)
 kiln_room(jit kiln_lower)
