@@ -71,6 +71,7 @@ Value *kernel_buffer(Kernel *kernel, const char *name, const BufType *type) {
   buffer->type = kernel_buf_type(kernel, type);
   buffer->name = arena_copy(arena, name, strlen(name));
   buffer->number = (int)kernel->buffers.count;
+  buffer->id = kernel->value_count++;
   VECTOR_PUSH(arena, kernel->buffers, buffer);
   return buffer;
 }
@@ -88,6 +89,7 @@ Block *block_create(Kernel *kernel, Op *parent, int arguments) {
     Value *argument = ARENA_NEW(arena, Value);
     argument->block = block;
     argument->number = i;
+    argument->id = kernel->value_count++;
     block->arguments[i] = argument;
   }
   return block;
@@ -106,7 +108,7 @@ Op *op_create(Builder *b, OpCode code, int operands, int results, int blocks) {
   op->results = ARENA_ARRAY(arena, Value, results);
   op->blocks = ARENA_ARRAY(arena, Block *, blocks);
   for (int i = 0; i < results; i++)
-    op->results[i] = (Value){.op = op, .block = b->block, .number = i};
+    op->results[i] = (Value){.op = op, .block = b->block, .number = i, .id = b->kernel->value_count++};
   op->previous = b->block->last;
   *(b->block->last ? &b->block->last->next : &b->block->first) = op;
   b->block->last = op;

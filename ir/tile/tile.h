@@ -120,6 +120,7 @@ typedef struct Value {
   Op *op;           /* that defines it as result `number`; NULL: argument `number` of `block`, or buffer of the kernel */
   Block *block;     /* where it is defined; NULL: a buffer of the kernel */
   int number;
+  int id;        /* of its own in the kernel, below value_count: an index for side tables */
   int use_count; /* kept by the builder */
 } Value;
 
@@ -168,6 +169,7 @@ struct Kernel {
   Value *tasks;           /* in header; NULL: 1 */
   Value *workspace;       /* bytes; in header; NULL: 0 */
   Block *body;            /* argument 0 is the task's index */
+  int value_count;
 };
 
 struct Module {
