@@ -291,6 +291,7 @@ typedef struct TileRun {
   const int64_t *symbols;
   void *workspace;
   int64_t workspace_bytes;
+  int64_t work_limit; /* elements that may be computed before the run is ended by a fault; 0: 1e10 */
 } TileRun;
 kiln_status tile_interpret(const Kernel *kernel, const TileRun *run, int64_t first, int64_t last,
                            const Allocator *allocator, Diagnostics *faults);
