@@ -1,0 +1,37 @@
+/* gemm.h: what the files of the gemm template share: the match, and the shape of its kernel.
+ *
+ * C (m x n) is cut into register tiles of mr x nr; rows are split evenly (13 rows are 7 + 6), columns by panels of nr. A task
+ * computes mt x nt of these tiles: ceildiv(mc, mr) by ceildiv(nc, nr). */
+#ifndef KILN_TEMPLATES_GEMM_H
+#define KILN_TEMPLATES_GEMM_H
+
+#include "templates/template.h"
+
+/* A 2-D operand: an input, read as it is or transposed. */
+typedef struct GemmOperand {
+  int input;      /* index among the graph's inputs */
+  const Node *node;
+  bool transposed;
+} GemmOperand;
+
+typedef struct GemmMatch {
+  GemmOperand a, b;
+  bool b_is_shared; /* something else reads B too, so it cannot be packed ahead */
+  Dim m, n, k;
+  int product;          /* node number of the product */
+  int *inputs_of_nodes; /* input index of each node, -1 for others */
+  double epilogue_cost; /* vector instructions an element, roughly */
+} GemmMatch;
+
+bool gemm_match(Plan *plan, Arena *arena, Text *why_not);
+kiln_status gemm_schedule(Plan *plan, Text *why_not);
+void gemm_build(const Plan *plan, const char *name, Module *module);
+void gemm_bind(const Plan *plan, const int64_t *symbols, const Machine *machine, int64_t *params);
+void gemm_explain(const Plan *plan, const int64_t *symbols, const Machine *machine, Text *out);
+
+/* The input behind a node that is an input or the transpose of one; node NULL: neither. */
+GemmOperand gemm_operand(const kiln_graph *graph, const int *inputs_of_nodes, int number);
+/* A 2-D view of a node's memory as seen from the product: transposed where asked. */
+BufType gemm_view(const Node *node, bool transposed);
+
+#endif

@@ -1,0 +1,82 @@
+/* gemm_epilogue.c: the element-wise graph around the product, on a register tile or on one row of it. */
+#include "templates/gemm_build.h"
+
+/* One evaluation: the tile's place and the values of the graph's nodes so far. */
+typedef struct Evaluation {
+  GemmBuild *g;
+  Value *i, *rows;
+  int count;
+  Value **values;
+} Evaluation;
+
+/* An input as the part of it that meets this tile: 1x1, 1 x nr, count x 1 or count x nr. */
+static Value *load_leaf(Evaluation *e, const GemmOperand *leaf) {
+  GemmBuild *g = e->g;
+  const Shape *s = &leaf->node->shape;
+  Place place = {.buffer = gemm_operand_buffer(&g->b, g->buffers[leaf->input], leaf)};
+  int rows = 1, columns = 1;
+  Value *origin = gemm_number(g, 0);
+  for (int axis = 0; axis < s->rank; ++axis) {
+    bool is_row = s->rank == 2 && axis == 0;
+    Dim d = s->dims[leaf->transposed ? 1 - axis : axis];
+    bool whole = !dim_is_one(d);
+    place.indices[axis] = !whole ? origin : is_row ? e->i : g->j;
+    if (whole && is_row) rows = e->count, place.rows = e->rows;
+    if (whole && !is_row) columns = (int)g->plan->schedule.values[FIELD_nr], place.cols = g->cols;
+  }
+  Value *tile = build_load(&g->b, OP_tile_load, place, type_tile(rows, columns, leaf->node->type));
+  return build_named(tile, leaf->node->name);
+}
+
+static Value *operand_value(Evaluation *e, int number) {
+  const GemmBuild *g = e->g;
+  if (e->values[number] != NULL || graph_node(g->graph, number)->op == KILN_OP_NUMBER) return e->values[number];
+  GemmOperand leaf = gemm_operand(g->graph, g->match->inputs_of_nodes, number);
+  KILN_ASSERT(leaf.node != NULL);
+  return e->values[number] = load_leaf(e, &leaf);
+}
+
+static bool is_computed(const GemmBuild *g, int number) {
+  const Node *node = graph_node(g->graph, number);
+  return elementwise_covers(node) && number != g->match->product;
+}
+
+static void store_results(Evaluation *e) {
+  GemmBuild *g = e->g;
+  for (size_t o = 0; o < g->graph->outputs.count; ++o) {
+    int number = g->graph->outputs.items[o];
+    const Node *node = graph_node(g->graph, number);
+    Value *value = e->values[node->op == KILN_OP_TRANSPOSE ? node->operands[0] : number];
+    build_store(&g->b, OP_tile_store, value,
+                (Place){g->buffers[g->graph->inputs.count + o], {e->i, g->j}, e->rows, g->cols});
+  }
+}
+
+void gemm_epilogue(GemmBuild *g, Value *product, Value *i, Value *rows, int count) {
+  const kiln_graph *graph = g->graph;
+  Evaluation e = {g, i, rows, count, ARENA_ARRAY(&g->kernel->module->arena, Value *, graph->nodes.count)};
+  e.values[g->match->product] = convert_build(&g->b, product, graph_node(graph, g->match->product)->type);
+  for (size_t number = 0; number < graph->nodes.count; ++number) {
+    if (!is_computed(g, (int)number)) continue;
+    const Node *node = graph_node(graph, (int)number);
+    Value *operands[GRAPH_MAX_OPERANDS] = {NULL};
+    for (int o = 0; o < node->operand_count; ++o) operands[o] = operand_value(&e, node->operands[o]);
+    e.values[number] = elementwise_build(&g->b, graph, node, operands);
+    if (node->name != NULL) build_named(e.values[number], node->name);
+  }
+  store_results(&e);
+}
+
+void gemm_epilogue_rows(GemmBuild *g) {
+  Block *outer = g->b.block;
+  Value *hi = g->rows != NULL ? g->rows : gemm_number(g, g->plan->schedule.values[FIELD_mr]);
+  Loop loop = build_for(&g->b, gemm_number(g, 0), hi, gemm_number(g, 1), NULL, 0);
+  build_named(loop.index, "r");
+  g->b.block = loop.body;
+  TileType type = type_tile(1, (int)g->plan->schedule.values[FIELD_nr], KILN_F32);
+  Value *row = build_load(&g->b, OP_tile_load, (Place){g->scratch, {loop.index, gemm_number(g, 0)}, NULL, NULL}, type);
+  Value *i = build_named(build_add(&g->b, g->i, loop.index), "row");
+  gemm_epilogue(g, build_named(row, "product"), i, NULL, 1);
+  build_yield(&g->b, NULL, 0);
+  g->b.block = outer;
+}

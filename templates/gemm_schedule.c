@@ -1,0 +1,196 @@
+/* gemm_schedule.c: the default schedule of the gemm template, from a model of one core: issue slots, loads, latency and what
+ * tails waste. The baked part depends on problem and target only, so that a cache filled elsewhere fits. */
+#include <math.h>
+
+#include "templates/gemm.h"
+
+static int64_t ceil_div(int64_t x, int64_t y) { return (x + y - 1) / y; }
+static int64_t smaller_of(int64_t x, int64_t y) { return x < y ? x : y; }
+static int64_t larger_of(int64_t x, int64_t y) { return x > y ? x : y; }
+
+/* Two fused multiply-adds and two loads a cycle, four cycles of latency: every x86 core since Haswell, nearly; 32 bytes a cycle
+ * from the second-level cache is what one core sustains beside computing. */
+enum { FMA_PER_CYCLE = 2, LOADS_PER_CYCLE = 2, FMA_LATENCY = 4, L2_BYTES_PER_CYCLE = 32, TILE_OVERHEAD_CYCLES = 30 };
+
+/* Cycles one register tile takes for each step of k. */
+static double tile_cycles(const Target *target, int64_t rows, int64_t vectors) {
+  double fma = (double)(rows * vectors) / FMA_PER_CYCLE;
+  double loads = (double)(rows + vectors) / LOADS_PER_CYCLE;
+  double panel = (double)(vectors * target->vector_bits / 8) / L2_BYTES_PER_CYCLE;
+  return fmax(fmax(fma, loads), fmax(panel, FMA_LATENCY));
+}
+
+/* Modelled cycles for the product with this register tile; unknown sizes count as large and even. */
+static double product_cycles(const Plan *plan, int64_t rows, int64_t vectors) {
+  const GemmMatch *match = plan->match;
+  const Target *target = plan->problem.target;
+  int64_t m = match->m.symbol < 0 ? match->m.size : 96 * rows;
+  int64_t n = match->n.symbol < 0 ? match->n.size : 96 * vectors * target_lanes(target);
+  int64_t k = match->k.symbol < 0 ? match->k.size : 512;
+  double tiles = (double)ceil_div(larger_of(m, 1), rows) * (double)ceil_div(larger_of(n, 1), vectors * target_lanes(target));
+  double fill = (double)(rows * vectors) * 1.5 + TILE_OVERHEAD_CYCLES;
+  double unknown = (double)larger_of(m, 1) * (double)larger_of(n, 1);
+  return tiles * (tile_cycles(target, rows, vectors) * (double)k + fill) / unknown;
+}
+
+/* Row addresses live in general registers unless the row stride is a number or rows are adjacent; x86-64 has 16 of them. */
+static int64_t max_rows(const Plan *plan) {
+  const GemmMatch *match = plan->match;
+  BufType a = gemm_view(match->a.node, match->a.transposed);
+  Extent step = a.layout == LAYOUT_STRIDED ? a.strides[0] : a.dims[1];
+  return step.symbol == EXTENT_NUMBER ? 14 : 12;
+}
+
+static void choose_register_tile(Plan *plan) {
+  const Target *target = plan->problem.target;
+  const GemmMatch *match = plan->match;
+  Schedule *s = &plan->schedule;
+  int64_t lanes = target_lanes(target), best_rows = 1, best_vectors = 1;
+  double best = INFINITY;
+  for (int64_t vectors = 1; vectors <= 4; ++vectors) {
+    if (s->fixed[FIELD_nr] && vectors != ceil_div(s->values[FIELD_nr], lanes)) continue;
+    int64_t room = (target->vector_registers - 1 - vectors) / vectors;
+    int64_t limit = smaller_of(larger_of(room, 1), max_rows(plan));
+    if (match->m.symbol < 0) limit = smaller_of(limit, larger_of(match->m.size, 1));
+    for (int64_t rows = match->m.symbol < 0 ? 1 : limit; rows <= limit; ++rows) {
+      if (s->fixed[FIELD_mr] && rows != smaller_of(s->values[FIELD_mr], limit)) continue;
+      double cycles = product_cycles(plan, rows, vectors);
+      if (cycles >= best * 0.999) continue;
+      best = cycles;
+      best_rows = rows;
+      best_vectors = vectors;
+    }
+  }
+  if (!s->fixed[FIELD_mr]) s->values[FIELD_mr] = best_rows;
+  if (!s->fixed[FIELD_nr]) s->values[FIELD_nr] = best_vectors * lanes;
+}
+
+static bool may_pack_ahead(const Plan *plan) {
+  const GemmMatch *match = plan->match;
+  return match->b.node->is_const && !match->b_is_shared && plan->problem.packing == KILN_PACK_CONST;
+}
+
+/* B as the kernel reads it: ahead where it may be, in place where its rows are contiguous and used by few rows of C. */
+static int64_t default_pack_b(const Plan *plan) {
+  const GemmMatch *match = plan->match;
+  if (may_pack_ahead(plan)) return PACK_B_AHEAD;
+  BufType b = gemm_view(match->b.node, match->b.transposed);
+  bool contiguous = b.layout == LAYOUT_ROW_MAJOR ||
+                    (b.strides[1].symbol == EXTENT_NUMBER && b.strides[1].number == 1);
+  bool few_rows = match->m.symbol < 0 && match->m.size < 8 * plan->schedule.values[FIELD_mr];
+  return contiguous && few_rows ? PACK_B_NONE : PACK_B_TASK;
+}
+
+static void set_default(Schedule *s, Field field, int64_t value) {
+  if (!s->fixed[field]) s->values[field] = value;
+  s->set[field] = true;
+}
+
+static kiln_status check_fixed(const Plan *plan, Text *why_not) {
+  const Schedule *s = &plan->schedule;
+  const GemmMatch *match = plan->match;
+  if (s->values[FIELD_nr] % target_lanes(plan->problem.target) != 0) {
+    text_printf(why_not, "schedule: 'nr' is %lld, expected a multiple of %d, the lanes of %s",
+                (long long)s->values[FIELD_nr], target_lanes(plan->problem.target), plan->problem.target->name);
+    return KILN_UNSUPPORTED;
+  }
+  if (s->values[FIELD_pack_b] == PACK_B_AHEAD && !may_pack_ahead(plan)) {
+    text_printf(why_not, "schedule: 'pack_b' is ahead, but '%s' is %s", match->b.node->name,
+                !match->b.node->is_const ? "not const" : match->b_is_shared ? "read elsewhere too" : "to be passed as it is");
+    return KILN_UNSUPPORTED;
+  }
+  return KILN_OK;
+}
+
+/* Longest k for which no second visit to an accumulator is ever planned, so that no code for it is made. */
+enum { K_WITHOUT_BLOCKS = 4096 };
+
+kiln_status gemm_schedule(Plan *plan, Text *why_not) {
+  const GemmMatch *match = plan->match;
+  Schedule *s = &plan->schedule;
+  choose_register_tile(plan);
+  s->set[FIELD_mr] = s->set[FIELD_nr] = true;
+  set_default(s, FIELD_ku, match->k.symbol < 0 ? smaller_of(larger_of(match->k.size, 1), 4) : 4);
+  set_default(s, FIELD_pack_b, default_pack_b(plan));
+  set_default(s, FIELD_epilogue, match->epilogue_cost > 8 ? EPILOGUE_ROWS : EPILOGUE_REGISTERS);
+  plan->params[plan->param_count++] = FIELD_mc;
+  plan->params[plan->param_count++] = FIELD_nc;
+  if (match->k.symbol >= 0 || match->k.size > K_WITHOUT_BLOCKS) plan->params[plan->param_count++] = FIELD_kc;
+  if (s->values[FIELD_pack_b] == PACK_B_AHEAD) {
+    Pack *pack = &plan->packs[match->b.input];
+    pack->packed = true;
+    pack->type = gemm_view(match->b.node, match->b.transposed);
+    pack->type.layout = LAYOUT_COL_PANEL;
+    pack->type.panel = (int)s->values[FIELD_nr];
+    pack->type.group = 1;
+  }
+  return check_fixed(plan, why_not);
+}
+
+/* Steps of k a visit takes: all, unless a panel of B and the rows of A it meets overflow half the second-level cache. Depends
+ * on k and the cache alone: it decides in which order terms are added, and that may not change with threads or rows. */
+static int64_t bind_kc(int64_t k, const Machine *machine) {
+  enum { STEP_BYTES = 4 * (12 + 48), MULTIPLE = 16 };
+  if (k * STEP_BYTES <= machine->l2_bytes / 2) return larger_of(k, 1);
+  int64_t limit = larger_of(machine->l2_bytes / 4 / STEP_BYTES, MULTIPLE);
+  int64_t visits = ceil_div(k, limit);
+  return ceil_div(ceil_div(k, visits), MULTIPLE) * MULTIPLE;
+}
+
+/* Rows and columns of a task, in register tiles: the rows of A stay in half the second-level cache while panels of B pass;
+ * columns, then rows, are cut further until every thread has several tasks. */
+static void bind_blocks(const Plan *plan, const int64_t *symbols, const Machine *machine, int64_t kc, int64_t *mc,
+                        int64_t *nc) {
+  enum { TASKS_PER_THREAD = 4 };
+  const GemmMatch *match = plan->match;
+  int64_t mr = plan->schedule.values[FIELD_mr], nr = plan->schedule.values[FIELD_nr];
+  int64_t tiles = larger_of(ceil_div(dim_value(match->m, symbols), mr), 1);
+  int64_t panels = larger_of(ceil_div(dim_value(match->n, symbols), nr), 1);
+  int64_t resident = larger_of(machine->l2_bytes / 2 / larger_of(4 * mr * kc, 1), 1);
+  bool packs = plan->schedule.values[FIELD_pack_b] == PACK_B_TASK;
+  int64_t row_blocks = packs ? 1 : ceil_div(tiles, resident);
+  int64_t wanted = machine->threads > 1 ? (int64_t)machine->threads * TASKS_PER_THREAD : 1;
+  int64_t column_blocks = smaller_of(ceil_div(wanted, row_blocks), panels);
+  if (row_blocks * column_blocks < wanted) row_blocks = smaller_of(ceil_div(wanted, column_blocks), tiles);
+  *mc = ceil_div(tiles, row_blocks) * mr;
+  *nc = ceil_div(panels, column_blocks) * nr;
+}
+
+void gemm_bind(const Plan *plan, const int64_t *symbols, const Machine *machine, int64_t *params) {
+  const GemmMatch *match = plan->match;
+  const Schedule *s = &plan->schedule;
+  int64_t k = dim_value(match->k, symbols);
+  int64_t kc = s->fixed[FIELD_kc] ? s->values[FIELD_kc] : bind_kc(k, machine);
+  if (plan->param_count < 3) kc = k;
+  int64_t mc, nc;
+  bind_blocks(plan, symbols, machine, kc, &mc, &nc);
+  params[0] = s->fixed[FIELD_mc] ? s->values[FIELD_mc] : mc;
+  params[1] = s->fixed[FIELD_nc] ? s->values[FIELD_nc] : nc;
+  if (plan->param_count > 2) params[2] = kc;
+}
+
+void gemm_explain(const Plan *plan, const int64_t *symbols, const Machine *machine, Text *out) {
+  const GemmMatch *match = plan->match;
+  const Schedule *s = &plan->schedule;
+  int64_t lanes = target_lanes(plan->problem.target), vectors = s->values[FIELD_nr] / lanes;
+  double cycles = tile_cycles(plan->problem.target, s->values[FIELD_mr], vectors);
+  text_printf(out, "register tile %lldx%lld: %lld accumulators of %d registers, %g cycles a step of k where %g would be peak\n",
+              (long long)s->values[FIELD_mr], (long long)s->values[FIELD_nr],
+              (long long)(s->values[FIELD_mr] * vectors), plan->problem.target->vector_registers, cycles,
+              (double)(s->values[FIELD_mr] * vectors) / FMA_PER_CYCLE);
+  static const char *const pack_reasons[] = {
+      [PACK_B_NONE] = "read in place: few rows of C use it",
+      [PACK_B_AHEAD] = "const, so it is packed ahead into panels",
+      [PACK_B_TASK] = "each task packs the panels it uses",
+  };
+  text_printf(out, "b '%s': %s\n", match->b.node->name, pack_reasons[s->values[FIELD_pack_b]]);
+  text_printf(out, "epilogue: about %g instructions an element, %s\n", match->epilogue_cost,
+              s->values[FIELD_epilogue] == EPILOGUE_ROWS ? "row by row through L1 (small code)" : "on the register tile");
+  if (symbols == NULL) return;
+  int64_t params[PLAN_MAX_PARAMS];
+  gemm_bind(plan, symbols, machine, params);
+  text_printf(out, "blocks for %d thread%s:", machine->threads, machine->threads == 1 ? "" : "s");
+  for (int i = 0; i < plan->param_count; ++i)
+    text_printf(out, " %s=%lld", field_info(plan->params[i])->name, (long long)params[i]);
+  text_add(out, "\n");
+}
