@@ -1,13 +1,27 @@
-# Tests. Every test_<thing>.c below tests/unit, tests/numeric, tests/cache and tests/emulate is one Criterion executable;
-# the other .c files of such a folder are linked into each test of that folder. Each executable links only the rooms
-# whose headers it names, so one room's tests build while another room is broken.
-pkg_check_modules(criterion IMPORTED_TARGET criterion)
-if(NOT TARGET PkgConfig::criterion)
-  message(WARNING "Criterion is missing: no tests are built")
-  return()
-endif()
+# Tests, all registered with ctest and labelled by folder.
+#
+#   unit numeric cache emulate  every test_<thing>.c is one Criterion executable; the other .c files of the folder are
+#                               linked into each of its tests
+#   threads                     every .c is a plain program (Criterion cannot run under ThreadSanitizer): exit status 0
+#                               passes, 77 skips
+#   golden                      lit and FileCheck
+#   install                     scripts that look at the shared library and at an installation
+#   examples                    every program of examples/ runs and exits with 0
+#
+# An executable links only the rooms whose headers it names, so one room's tests build while another room is broken.
 set(kiln_results ${PROJECT_BINARY_DIR}/results)
-file(MAKE_DIRECTORY ${kiln_results})
+set(kiln_test_environment "KILN_CACHE_DIR=${PROJECT_BINARY_DIR}/test-cache;KILN_CACHE_PATH=;KILN_TRACE="
+    "LSAN_OPTIONS=suppressions=${PROJECT_SOURCE_DIR}/tests/lsan.supp:print_suppressions=0"
+    "TSAN_OPTIONS=suppressions=${PROJECT_SOURCE_DIR}/tests/tsan.supp:second_deadlock_stack=1"
+    "UBSAN_OPTIONS=print_stacktrace=1")
+add_custom_target(tests)
+
+# Registers a test as <folder>/<name>; ARGN is the command.
+function(kiln_add_test folder name)
+  add_test(NAME ${folder}/${name} COMMAND ${ARGN})
+  set_tests_properties(${folder}/${name} PROPERTIES LABELS ${folder} TIMEOUT 1200 SKIP_RETURN_CODE 77
+                       ENVIRONMENT "${kiln_test_environment}" FAIL_REGULAR_EXPRESSION "ERROR: [A-Za-z]*Sanitizer")
+endfunction()
 
 # The rooms that the files ARGN include, as library names.
 function(kiln_rooms_of out)
@@ -32,24 +46,65 @@ function(kiln_rooms_of out)
   set(${out} ${libraries} PARENT_SCOPE)
 endfunction()
 
-add_custom_target(tests)
-foreach(folder unit numeric cache emulate)
-  file(GLOB sources CONFIGURE_DEPENDS tests/${folder}/test_*.c)
-  file(GLOB companions CONFIGURE_DEPENDS tests/${folder}/*.[ch])
-  list(FILTER companions EXCLUDE REGEX "/test_[^/]*\\.c$")
-  foreach(source IN LISTS sources)
-    cmake_path(GET source STEM name)
-    if(TARGET ${name})
-      set(name ${folder}_${name})
-    endif()
-    kiln_rooms_of(libraries ${source} ${companions})
-    add_executable(${name} ${source} ${companions})
-    target_link_libraries(${name} PRIVATE ${libraries} kiln_flags PkgConfig::criterion Threads::Threads m ${CMAKE_DL_LIBS})
-    target_compile_definitions(${name} PRIVATE KILN_SOURCE_DIR="${PROJECT_SOURCE_DIR}"
-                               KILN_BINARY_DIR="${PROJECT_BINARY_DIR}" KILN_COMMAND="${PROJECT_BINARY_DIR}/kiln")
-    set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/tests)
-    add_dependencies(tests ${name})
-    add_test(NAME ${folder}/${name} COMMAND ${name} --jobs=1 --xml=${kiln_results}/${folder}-${name}.xml)
-    set_tests_properties(${folder}/${name} PROPERTIES LABELS ${folder})
+# A test executable from one source and its companions.
+function(kiln_test_program folder name)
+  kiln_rooms_of(libraries ${ARGN})
+  add_executable(${name} ${ARGN})
+  target_link_libraries(${name} PRIVATE ${libraries} kiln_flags Threads::Threads m ${CMAKE_DL_LIBS})
+  target_compile_definitions(${name} PRIVATE KILN_SOURCE_DIR="${PROJECT_SOURCE_DIR}"
+                             KILN_BINARY_DIR="${PROJECT_BINARY_DIR}" KILN_COMMAND="${PROJECT_BINARY_DIR}/kiln")
+  set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/tests)
+  if(NOT TARGET tests_${folder})
+    add_custom_target(tests_${folder})
+    add_dependencies(tests tests_${folder})
+  endif()
+  add_dependencies(tests_${folder} ${name})
+endfunction()
+
+pkg_check_modules(criterion IMPORTED_TARGET criterion)
+if(TARGET PkgConfig::criterion AND NOT KILN_SANITIZE STREQUAL "thread")
+  foreach(folder unit numeric cache emulate)
+    file(GLOB sources CONFIGURE_DEPENDS tests/${folder}/test_*.c)
+    file(GLOB companions CONFIGURE_DEPENDS tests/${folder}/*.[ch])
+    list(FILTER companions EXCLUDE REGEX "/test_[^/]*\\.c$")
+    foreach(source IN LISTS sources)
+      cmake_path(GET source STEM name)
+      if(TARGET ${name})
+        set(name ${folder}_${name})
+      endif()
+      kiln_test_program(${folder} ${name} ${source} ${companions})
+      target_link_libraries(${name} PRIVATE PkgConfig::criterion)
+      kiln_add_test(${folder} ${name} ${name} --jobs=1 --xml=${kiln_results}/${folder}-${name}.xml)
+    endforeach()
   endforeach()
+endif()
+
+file(GLOB sources CONFIGURE_DEPENDS tests/threads/*.c)
+foreach(source IN LISTS sources)
+  cmake_path(GET source STEM name)
+  kiln_test_program(threads threads_${name} ${source})
+  kiln_add_test(threads ${name} threads_${name})
 endforeach()
+
+foreach(source IN LISTS example_sources)
+  cmake_path(GET source STEM name)
+  add_dependencies(tests example_${name})
+  kiln_add_test(examples ${name} example_${name})
+endforeach()
+
+file(GLOB_RECURSE goldens CONFIGURE_DEPENDS tests/golden/*.test tests/golden/*.kgraph tests/golden/*.tile)
+find_program(LIT NAMES lit HINTS ${llvm_libdir}/../bin ${llvm_bin} NO_DEFAULT_PATH)
+if(goldens AND LIT AND FILECHECK AND TARGET kiln_command)
+  add_dependencies(tests kiln_command)
+  kiln_add_test(golden lit ${LIT} -v --xunit-xml-output=${kiln_results}/golden-lit.xml
+                --param kiln=$<TARGET_FILE:kiln_command> --param filecheck=${FILECHECK}
+                --param out=${PROJECT_BINARY_DIR}/golden ${PROJECT_SOURCE_DIR}/tests/golden)
+endif()
+
+if(TARGET kiln_command AND NOT KILN_SANITIZE)
+  add_dependencies(tests kiln_command)
+  foreach(script exports consumer)
+    kiln_add_test(install ${script} ${PROJECT_SOURCE_DIR}/tests/install/${script}.sh ${PROJECT_SOURCE_DIR}
+                  ${PROJECT_BINARY_DIR})
+  endforeach()
+endif()

@@ -1,0 +1,23 @@
+# lit.cfg.py: the golden tests. A .test, .kgraph or .tile file with RUN lines (behind // or #) is one test.
+#
+#   %kiln       the command          %FileCheck  LLVM's FileCheck          %s %t  this file, a scratch file
+#   not         turns an exit status of 1 to 127 into 0; `not --crash` expects a signal
+import os
+
+import lit.formats
+
+config.name = "kiln"
+config.test_format = lit.formats.ShTest(execute_external=False)
+config.suffixes = [".test", ".kgraph", ".tile"]
+config.test_source_root = os.path.dirname(__file__)
+config.test_exec_root = lit_config.params["out"]
+
+filecheck = lit_config.params["filecheck"]
+config.substitutions.append(("%kiln", lit_config.params["kiln"]))
+config.substitutions.append(("%FileCheck", filecheck))
+
+config.environment["PATH"] = os.path.dirname(os.path.realpath(filecheck)) + ":" + os.environ.get("PATH", "")
+config.environment["KILN_CACHE_DIR"] = os.path.join(config.test_exec_root, "cache")
+for name in ("ASAN_OPTIONS", "LSAN_OPTIONS", "UBSAN_OPTIONS", "TSAN_OPTIONS"):
+    if name in os.environ:
+        config.environment[name] = os.environ[name]

@@ -1,0 +1,135 @@
+#!/usr/bin/env python3
+"""summary.py: adds up what ctest, Criterion and lit wrote, and prints the closing line of ./dev test.
+
+Usage: summary.py ALLOWED BUILD_DIR=NAME ... [--note 'FEATURE: REASON']
+
+Each build folder holds results/ctest.xml and, per ctest test <folder>/<name>, perhaps results/<folder>-<name>.xml with
+its single tests; a test without such a file counts as one. A test program that fails though all its single tests pass (a
+leak, a crash at exit) adds one failure. Lines "NOT EXERCISED: <feature>: <reason>" in any output are collected; one that
+no pattern in the file ALLOWED covers is a failure. Exit status 1 where anything failed.
+"""
+import fnmatch
+import os
+import re
+import sys
+import xml.etree.ElementTree as ElementTree
+
+
+class Totals:
+    def __init__(self):
+        self.passed = self.failed = self.skipped = 0
+        self.seconds = 0.0
+
+    def add(self, other):
+        self.passed += other.passed
+        self.failed += other.failed
+        self.skipped += other.skipped
+        self.seconds += other.seconds
+
+    def __str__(self):
+        return f"{self.passed} passed, {self.failed} failed, {self.skipped} skipped"
+
+
+def count_cases(path, failures, skips, where):
+    """Totals of a JUnit file by Criterion or lit; None where there is no readable one."""
+    try:
+        root = ElementTree.parse(path).getroot()
+    except (OSError, ElementTree.ParseError):
+        return None
+    totals = Totals()
+    for suite in root.iter("testsuite"):
+        for case in suite.findall("testcase"):
+            name = f"{where}: {case.get('classname') or suite.get('name')}::{case.get('name')}"
+            if case.find("failure") is not None or case.find("error") is not None:
+                totals.failed += 1
+                failures.append(name)
+            elif case.find("skipped") is not None:
+                totals.skipped += 1
+                skips.append(name)
+            else:
+                totals.passed += 1
+    return totals
+
+
+def count_program(build, preset, test, failures, skips):
+    """Totals of one ctest test."""
+    name, status = test.get("name"), test.get("status")
+    where = f"{preset} {name}"
+    totals = count_cases(os.path.join(build, "results", name.replace("/", "-") + ".xml"), failures, skips, where)
+    if totals is None:
+        totals = Totals()
+        if status == "run":
+            totals.passed = 1
+        elif status == "notrun" and test.find("skipped") is not None and "SKIP_" in test.find("skipped").get("message", ""):
+            totals.skipped = 1
+            skips.append(where)
+        else:
+            totals.failed = 1
+            failures.append(f"{where}: {status}")
+    elif status != "run" and totals.failed == 0:
+        totals.failed = 1
+        failures.append(f"{where}: failed as a whole (a leak, a sanitizer's report, a timeout or a crash at its end)")
+    totals.seconds = float(test.get("time") or 0)
+    return totals
+
+
+def read_build(build, preset, failures, skips, missing):
+    """Prints a line per folder; returns the sum."""
+    try:
+        root = ElementTree.parse(os.path.join(build, "results", "ctest.xml")).getroot()
+    except (OSError, ElementTree.ParseError) as error:
+        failures.append(f"{preset}: no results: {error}")
+        total = Totals()
+        total.failed = 1
+        return total
+    folders, total = {}, Totals()
+    for test in root.iter("testcase"):
+        folder = test.get("name").split("/")[0]
+        folders.setdefault(folder, Totals()).add(count_program(build, preset, test, failures, skips))
+        output = test.findtext("system-out") or ""
+        missing.update(line.strip() for line in re.findall(r"NOT EXERCISED: *(.*)", output))
+    for folder, totals in sorted(folders.items()):
+        print(f"  {preset:8} {folder:9} {totals}  ({totals.seconds:.1f} s)")
+        total.add(totals)
+    return total
+
+
+def read_patterns(path):
+    with open(path, encoding="utf-8") as file:
+        lines = (line.strip() for line in file)
+        return [line for line in lines if line and not line.startswith("#")]
+
+
+def print_list(title, lines):
+    if lines:
+        print(f"\n{title}")
+        for line in lines:
+            print(f"  {line}")
+
+
+def main(args):
+    allowed = read_patterns(args[0])
+    failures, skips, missing, total = [], [], set(), Totals()
+    rest = iter(args[1:])
+    print("\nTests by build and folder:")
+    for arg in rest:
+        if arg == "--note":
+            missing.add(next(rest))
+        else:
+            build, preset = arg.rsplit("=", 1)
+            total.add(read_build(build, preset, failures, skips, missing))
+    unlisted = [line for line in sorted(missing) if not any(fnmatch.fnmatchcase(line, p) for p in allowed)]
+    total.failed += len(unlisted)
+    print_list("SKIPPED:", skips)
+    print_list("NOT EXERCISED on this machine:", sorted(missing))
+    print_list(f"NOT EXERCISED and not in {args[0]}, so failed:", unlisted)
+    print_list("FAILED:", failures)
+    if total.passed == 0 and total.failed == 0:
+        total.failed = 1
+        print("\nNo test ran.")
+    print(f"\n{total}")
+    return 1 if total.failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
