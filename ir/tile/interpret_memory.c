@@ -1,0 +1,263 @@
+/* interpret_memory.c: buffers and their views, loads and stores.
+ *
+ * Sizes of a type are checked where an element is accessed, not where a view is made: views are pure, and one that nothing
+ * uses may lie anywhere. The padding of panels may be read and written, as packing fills it. */
+#include "ir/tile/interpret.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static const int64_t largest_offset = (int64_t)1 << 60; /* sums of two stay in range */
+
+/* ---- views ------------------------------------------------------------------------------------------------------ */
+
+static bool resolve(Interp *interp, const Op *op, Extent *extent) {
+  if (extent->symbol == EXTENT_UNKNOWN) return true;
+  *extent = extent_number(extent_value(*extent, interp->symbols));
+  if (extent->number >= 0) return true;
+  interp_fault(interp, op, "a buffer's size or stride is %lld, expected 0 or more", (long long)extent->number);
+  return false;
+}
+
+/* Whether elements can only be found with the size of this axis. */
+static bool needs_size(const BufType *type, int axis) {
+  if (type->layout == LAYOUT_STRIDED) return false;
+  if (!buf_is_panel(type) || type->rank > 2) return axis > 0;
+  return axis == (type->layout == LAYOUT_COL_PANEL ? 0 : 1);
+}
+
+bool interp_view(Interp *interp, const Op *op, const BufType *type, Region region, View *view) {
+  *view = (View){.type = *type, .region = region};
+  for (int axis = 0; axis < type->rank; axis++) {
+    if (!resolve(interp, op, &view->type.dims[axis])) return false;
+    if (type->layout == LAYOUT_STRIDED && !resolve(interp, op, &view->type.strides[axis])) return false;
+    bool is_known = view->type.dims[axis].symbol == EXTENT_NUMBER;
+    view->limits[axis] = is_known ? view->type.dims[axis].number : LIMIT_NONE;
+    if (is_known || !needs_size(type, axis)) continue;
+    interp_fault(interp, op, "the size of axis %d is `?`, but the layout needs it", axis);
+    return false;
+  }
+  return true;
+}
+
+/* Whether one step along an axis of a view is one step along an axis of what it is a view of. */
+static bool is_same_axis(const BufType *view, int axis, const BufType *from, int from_axis) {
+  if (buf_is_panel(view) || buf_is_panel(from))
+    return view->layout == from->layout && view->panel == from->panel && view->group == from->group;
+  int64_t one[TILE_MAX_RANK] = {0}, from_one[TILE_MAX_RANK] = {0};
+  one[axis] = 1;
+  from_one[from_axis] = 1;
+  return buf_offset(view, NULL, one) == buf_offset(from, NULL, from_one);
+}
+
+/* What is left of the axes of `from` behind the indices bounds those of the view; an index that selects nothing on a dropped
+ * axis leaves no memory. */
+static void inherit_limits(View *view, const View *from, const int64_t *indices) {
+  int dropped = from->type.rank - view->type.rank;
+  for (int axis = 0; axis < from->type.rank; axis++) {
+    if (from->limits[axis] == LIMIT_NONE) continue;
+    int64_t left = indices[axis] < 0 || indices[axis] > from->limits[axis] ? 0 : from->limits[axis] - indices[axis];
+    if (axis < dropped) {
+      if (left == 0) view->region.bytes = 0;
+    } else if (is_same_axis(&view->type, axis - dropped, &from->type, axis)) {
+      int64_t *limit = &view->limits[axis - dropped];
+      if (*limit == LIMIT_NONE || *limit > left) *limit = left;
+    }
+  }
+}
+
+/* How many consecutive elements of an axis a panel buffer pads to; 1 elsewhere. */
+static int axis_padding(const BufType *type, int axis) {
+  if (!buf_is_panel(type) || axis < type->rank - 2) return 1;
+  bool is_row = axis == type->rank - 2;
+  return is_row == (type->layout == LAYOUT_ROW_PANEL) ? type->panel : type->group;
+}
+
+void interp_buf_view(Interp *interp, const Step *step) {
+  const View *from = &step->operands[0]->view;
+  View *view = &step->results[0]->view;
+  int64_t indices[TILE_MAX_RANK] = {0};
+  for (int axis = 0; axis < from->type.rank; axis++) {
+    indices[axis] = step->operands[1 + axis]->index;
+    int padding = axis_padding(&from->type, axis);
+    if (padding == 1 || (indices[axis] >= 0 && indices[axis] % padding == 0)) continue;
+    interp_fault(interp, step->op, "begins at %lld along axis %d, expected a multiple of %d, where a panel or group begins",
+                 (long long)indices[axis], axis, padding);
+    return;
+  }
+  if (!interp_view(interp, step->op, step->results[0]->type.buf, from->region, view)) return;
+  inherit_limits(view, from, indices);
+  int64_t offset = buf_offset(&from->type, NULL, indices);
+  view->start = from->start + (llabs(offset) < largest_offset ? offset : 0);
+  if (llabs(offset) >= largest_offset || llabs(view->start) >= largest_offset) view->region.bytes = view->start = 0;
+}
+
+void interp_buf_scratch(Interp *interp, const Step *step) {
+  const BufType *type = step->results[0]->type.buf;
+  if (!interp_view(interp, step->op, type, step->scratch, &step->results[0]->view)) return;
+  memset(step->scratch.written, 0, (size_t)buf_span(type, interp->symbols));
+}
+
+void interp_buf_workspace(Interp *interp, const Step *step) {
+  const BufType *type = step->results[0]->type.buf;
+  int64_t offset = step->operands[0]->index;
+  int64_t align = type_bits(type->type) < 8 ? 1 : type_bits(type->type) / 8;
+  if (offset % align != 0) {
+    interp_fault(interp, step->op, "begins at byte %lld, expected a multiple of %lld", (long long)offset, (long long)align);
+    return;
+  }
+  bool inside = offset >= 0 && offset <= interp->workspace_bytes;
+  Region region = {.memory = interp->workspace};
+  if (inside && interp->workspace) region = (Region){region.memory + offset, interp->workspace_bytes - offset, NULL};
+  interp_view(interp, step->op, type, region, &step->results[0]->view);
+}
+
+/* ---- accesses --------------------------------------------------------------------------------------------------- */
+
+/* The elements of an access that are inside its bounds. */
+typedef struct Window {
+  const Step *step;
+  const Value *buffer;
+  const View *view;
+  int64_t indices[TILE_MAX_RANK];
+  int rows, cols;
+} Window;
+
+static int bound(int size, int64_t bound) { return bound < 0 ? 0 : bound < size ? (int)bound : size; }
+
+static const char *buffer_name(const Window *window) { return window->buffer->name ? window->buffer->name : "?"; }
+
+static bool check_axis(Interp *interp, const Window *window, int axis, int count) {
+  int64_t first = window->indices[axis], limit = window->view->limits[axis];
+  int padding = axis_padding(&window->view->type, axis);
+  int64_t padded = limit == LIMIT_NONE || limit >= largest_offset ? largest_offset
+                                                                  : (limit + padding - 1) / padding * padding;
+  if (first >= 0 && first <= padded - count) return true;
+  if (limit == LIMIT_NONE)
+    interp_fault(interp, window->step->op, "index %lld along axis %d of %%%s is out of range", (long long)first, axis,
+                 buffer_name(window));
+  else
+    interp_fault(interp, window->step->op, "touches %lld to %lld along axis %d of %%%s, which has %lld", (long long)first,
+                 (long long)((uint64_t)first + (uint64_t)count - 1), axis, buffer_name(window), (long long)limit);
+  return false;
+}
+
+static bool open_window(Interp *interp, const Step *step, int rows, int cols, Window *window) {
+  int next = op_stores(step->op->code) ? 1 : 0;
+  *window = (Window){.step = step, .buffer = step->op->operands[next], .view = &step->operands[next]->view};
+  next++;
+  int rank = window->view->type.rank;
+  for (int axis = 0; axis < rank; axis++) window->indices[axis] = step->operands[next++]->index;
+  window->rows = step->op->has_rows ? bound(rows, step->operands[next++]->index) : rows;
+  window->cols = step->op->has_cols ? bound(cols, step->operands[next++]->index) : cols;
+  if (window->rows == 0 || window->cols == 0) return true;
+  for (int axis = 0; axis < rank; axis++) {
+    int count = axis == rank - 1 ? window->cols : axis == rank - 2 ? window->rows : 1;
+    if (!check_axis(interp, window, axis, count)) return false;
+  }
+  return true;
+}
+
+/* The offset of an element of the window from the memory of its region; false after a fault. */
+static bool locate(Interp *interp, const Window *window, int row, int col, int64_t *at) {
+  const View *view = window->view;
+  int64_t indices[TILE_MAX_RANK];
+  memcpy(indices, window->indices, sizeof indices);
+  if (view->type.rank > 1) indices[view->type.rank - 2] += row;
+  if (view->type.rank > 0) indices[view->type.rank - 1] += col;
+  int64_t offset = buf_offset(&view->type, NULL, indices);
+  *at = offset < largest_offset ? view->start + offset : -1;
+  bool inside = *at >= 0 && (view->region.bytes == REGION_UNBOUNDED ||
+                             type_bytes(view->type.type, (size_t)*at + 1) <= (size_t)view->region.bytes);
+  if (!inside)
+    interp_fault(interp, window->step->op, "element (%d, %d) lies outside of the memory of %%%s", row, col,
+                 buffer_name(window));
+  return inside;
+}
+
+static double read_element(Interp *interp, const Window *window, int row, int col) {
+  const Region *region = &window->view->region;
+  int64_t at;
+  if (!locate(interp, window, row, col, &at)) return 0;
+  if (region->written && !region->written[at])
+    interp_fault(interp, window->step->op, "element (%d, %d) of the scratch buffer %%%s is read before it is written", row,
+                 col, buffer_name(window));
+  return type_load(window->view->type.type, region->memory, (size_t)at);
+}
+
+static void write_element(Interp *interp, const Window *window, int row, int col, double value) {
+  const Region *region = &window->view->region;
+  int64_t at;
+  if (!locate(interp, window, row, col, &at)) return;
+  type_store(window->view->type.type, region->memory, (size_t)at, value);
+  if (region->written) region->written[at] = true;
+}
+
+/* Whether an element past the bounds is unspecified, rather than 0: see frag_load. */
+static bool is_unspecified_outside(TileType type, bool is_past_rows, bool is_past_cols) {
+  if (type.kind != KIND_FRAG) return false;
+  switch (type.role) {
+  case ROLE_A: return is_past_rows;
+  case ROLE_B: return is_past_cols;
+  case ROLE_ACC: return true;
+  }
+  return true;
+}
+
+static void load(Interp *interp, const Step *step) {
+  Slot *result = step->results[0];
+  Window window;
+  if (!open_window(interp, step, result->type.rows, result->type.cols, &window)) return;
+  for (int i = 0; i < result->type.rows; i++) {
+    for (int j = 0; j < result->type.cols; j++) {
+      int at = slot_at(result, i, j);
+      bool is_past_rows = i >= window.rows, is_past_cols = j >= window.cols;
+      result->unspecified[at] = false;
+      result->elements[at] = is_past_rows || is_past_cols ? 0 : read_element(interp, &window, i, j);
+      if ((is_past_rows || is_past_cols) && is_unspecified_outside(result->type, is_past_rows, is_past_cols))
+        slot_unspecify(result, at);
+      if (interp_failed(interp)) return;
+    }
+  }
+}
+
+void interp_tile_load(Interp *interp, const Step *step) { load(interp, step); }
+
+void interp_frag_load(Interp *interp, const Step *step) { load(interp, step); }
+
+static void store(Interp *interp, const Step *step) {
+  const Slot *value = step->operands[0];
+  Window window;
+  if (!open_window(interp, step, value->type.rows, value->type.cols, &window)) return;
+  for (int i = 0; i < window.rows; i++) {
+    for (int j = 0; j < window.cols; j++) {
+      int at = slot_at(value, i, j);
+      if (value->unspecified[at])
+        interp_fault(interp, step->op, "element (%d, %d) of the stored value is unspecified", i, j);
+      else
+        write_element(interp, &window, i, j, value->elements[at]);
+      if (interp_failed(interp)) return;
+    }
+  }
+}
+
+void interp_tile_store(Interp *interp, const Step *step) { store(interp, step); }
+
+void interp_frag_store(Interp *interp, const Step *step) { store(interp, step); }
+
+void interp_prefetch(Interp *interp, const Step *step) { (void)interp, (void)step; }
+
+void interp_atomic_add(Interp *interp, const Step *step) {
+  const Slot *value = step->operands[0];
+  Slot *old = step->results[0];
+  Window window;
+  if (!open_window(interp, step, 1, 1, &window) || window.rows == 0 || window.cols == 0) return;
+  if (value->unspecified[0]) {
+    interp_fault(interp, step->op, "the added value is unspecified");
+    return;
+  }
+  old->unspecified[0] = false;
+  old->elements[0] = read_element(interp, &window, 0, 0);
+  if (!interp_failed(interp))
+    write_element(interp, &window, 0, 0, interp_add(old->type.type, old->elements[0], value->elements[0]));
+}

@@ -1,0 +1,197 @@
+/* interpret_shape.c: tiles that are made, reshaped, reduced, taken apart and looked up, and what fragments add. */
+#include "ir/tile/interpret.h"
+
+static void set(Slot *slot, int at, double element, bool is_unspecified) {
+  slot->elements[at] = element;
+  slot->unspecified[at] = is_unspecified;
+}
+
+/* Writes `from` into `to` from (row, col) on. */
+static void paste(Slot *to, int row, int col, const Slot *from) {
+  for (int i = 0; i < from->type.rows; i++) {
+    for (int j = 0; j < from->type.cols; j++) {
+      int at = slot_at(from, i, j);
+      set(to, slot_at(to, row + i, col + j), from->elements[at], from->unspecified[at]);
+    }
+  }
+}
+
+/* ---- made ------------------------------------------------------------------------------------------------------- */
+
+static void fill(Slot *slot, double element) {
+  for (int i = 0; i < slot_count(slot); i++) set(slot, i, element, false);
+}
+
+void interp_tile_const(Interp *interp, const Step *step) {
+  (void)interp;
+  fill(step->results[0], type_round(step->results[0]->type.type, step->op->real));
+}
+
+void interp_frag_zero(Interp *interp, const Step *step) {
+  (void)interp;
+  fill(step->results[0], 0);
+}
+
+void interp_tile_iota(Interp *interp, const Step *step) {
+  (void)interp;
+  Slot *result = step->results[0];
+  for (int i = 0; i < slot_count(result); i++) set(result, i, type_round(result->type.type, i), false);
+}
+
+/* ---- reshaped --------------------------------------------------------------------------------------------------- */
+
+void interp_tile_broadcast(Interp *interp, const Step *step) {
+  (void)interp;
+  const Slot *x = step->operands[0];
+  Slot *result = step->results[0];
+  for (int i = 0; i < result->type.rows; i++) {
+    for (int j = 0; j < result->type.cols; j++) {
+      int at = slot_at(x, i, j);
+      set(result, slot_at(result, i, j), x->elements[at], x->unspecified[at]);
+    }
+  }
+}
+
+void interp_tile_transpose(Interp *interp, const Step *step) {
+  (void)interp;
+  const Slot *x = step->operands[0];
+  Slot *result = step->results[0];
+  for (int i = 0; i < result->type.rows; i++) {
+    for (int j = 0; j < result->type.cols; j++) {
+      int at = slot_at(x, j, i);
+      set(result, slot_at(result, i, j), x->elements[at], x->unspecified[at]);
+    }
+  }
+}
+
+void interp_tile_slice(Interp *interp, const Step *step) {
+  (void)interp;
+  const Slot *x = step->operands[0];
+  Slot *result = step->results[0];
+  for (int i = 0; i < result->type.rows; i++) {
+    for (int j = 0; j < result->type.cols; j++) {
+      int at = slot_at(x, (int)step->op->number + i, (int)step->op->column + j);
+      set(result, slot_at(result, i, j), x->elements[at], x->unspecified[at]);
+    }
+  }
+}
+
+void interp_tile_concat_rows(Interp *interp, const Step *step) {
+  (void)interp;
+  paste(step->results[0], 0, 0, step->operands[0]);
+  paste(step->results[0], step->operands[0]->type.rows, 0, step->operands[1]);
+}
+
+void interp_tile_concat_cols(Interp *interp, const Step *step) {
+  (void)interp;
+  paste(step->results[0], 0, 0, step->operands[0]);
+  paste(step->results[0], 0, step->operands[0]->type.cols, step->operands[1]);
+}
+
+void interp_frag_tile(Interp *interp, const Step *step) {
+  (void)interp;
+  paste(step->results[0], 0, 0, step->operands[0]);
+}
+
+void interp_tile_frag(Interp *interp, const Step *step) {
+  (void)interp;
+  paste(step->results[0], 0, 0, step->operands[0]);
+}
+
+/* ---- reduced: from the first element on, rounded at each step ---------------------------------------------------- */
+
+typedef double ReduceFunction(kiln_type type, double x, double y);
+
+static double larger(kiln_type type, double x, double y) {
+  (void)type;
+  return interp_max(x, y);
+}
+
+static void reduce(const Step *step, ReduceFunction *function) {
+  const Slot *x = step->operands[0];
+  Slot *result = step->results[0];
+  for (int i = 0; i < x->type.rows; i++) {
+    for (int j = 0; j < x->type.cols; j++) {
+      int from = slot_at(x, i, j), to = slot_at(result, i, j);
+      bool is_first = (result->type.rows > 1 || i == 0) && (result->type.cols > 1 || j == 0);
+      double sum = is_first ? x->elements[from] : function(x->type.type, result->elements[to], x->elements[from]);
+      set(result, to, sum, x->unspecified[from] || (!is_first && result->unspecified[to]));
+    }
+  }
+}
+
+void interp_tile_row_sum(Interp *interp, const Step *step) {
+  (void)interp;
+  reduce(step, interp_add);
+}
+
+void interp_tile_row_max(Interp *interp, const Step *step) {
+  (void)interp;
+  reduce(step, larger);
+}
+
+void interp_tile_col_sum(Interp *interp, const Step *step) {
+  (void)interp;
+  reduce(step, interp_add);
+}
+
+void interp_tile_col_max(Interp *interp, const Step *step) {
+  (void)interp;
+  reduce(step, larger);
+}
+
+/* ---- taken apart and looked up ---------------------------------------------------------------------------------- */
+
+static void nibbles(const Step *step, unsigned shift) {
+  const Slot *x = step->operands[0];
+  Slot *result = step->results[0];
+  bool is_signed = type_class(result->type.type) == CLASS_SIGNED;
+  for (int i = 0; i < slot_count(result); i++) {
+    int nibble = ((int)x->elements[i] & 0xff) >> shift & 0xf;
+    set(result, i, is_signed && nibble >= 8 ? nibble - 16 : nibble, x->unspecified[i]);
+  }
+}
+
+void interp_tile_low_nibble(Interp *interp, const Step *step) {
+  (void)interp;
+  nibbles(step, 0);
+}
+
+void interp_tile_high_nibble(Interp *interp, const Step *step) {
+  (void)interp;
+  nibbles(step, 4);
+}
+
+void interp_tile_lookup(Interp *interp, const Step *step) {
+  (void)interp;
+  const Slot *table = step->operands[0], *index = step->operands[1];
+  Slot *result = step->results[0];
+  for (int i = 0; i < slot_count(result); i++) {
+    int at = (int)index->elements[i] & (table->type.cols - 1);
+    set(result, i, table->elements[at], index->unspecified[i] || table->unspecified[at]);
+  }
+}
+
+/* ---- products --------------------------------------------------------------------------------------------------- */
+
+/* Rows of b are walked in the innermost loop, so each element of the accumulator still adds with k ascending. */
+void interp_mma(Interp *interp, const Step *step) {
+  (void)interp;
+  const Slot *a = step->operands[1], *b = step->operands[2];
+  Slot *acc = step->results[0];
+  kiln_type type = acc->type.type;
+  int n = acc->type.cols;
+  slot_copy(acc, step->operands[0]);
+  for (int i = 0; i < acc->type.rows; i++) {
+    double *sums = acc->elements + i * n;
+    bool *is_unspecified = acc->unspecified + i * n;
+    for (int k = 0; k < a->type.cols; k++) {
+      double x = type_round(type, a->elements[i * a->type.cols + k]);
+      bool is_x_unspecified = a->unspecified[i * a->type.cols + k];
+      for (int j = 0; j < n; j++) {
+        sums[j] = interp_fma(type, x, type_round(type, b->elements[k * n + j]), sums[j]);
+        is_unspecified[j] = is_unspecified[j] || is_x_unspecified || b->unspecified[k * n + j];
+      }
+    }
+  }
+}
