@@ -1,7 +1,7 @@
 /* build.c: the builder: one call an operation, appended to a block.
  *
- * Builders trust their caller: where an operation's type does not follow from its operands, the first operand's is put in
- * and tile_verify names the fault. Index arithmetic is simplified on the way (build_index.c). */
+ * Builders trust their caller: where an operation's type does not follow from its operands, op_result_type puts one in and
+ * tile_verify names the fault. Index arithmetic is simplified on the way (build_index.c). */
 #include "ir/tile/tile.h"
 
 #include <string.h>
@@ -106,8 +106,7 @@ static Value *build_inferred(Builder *b, OpCode code, Value *const *operands, in
   Op *op = op_create(b, code, count, 1, 0);
   for (int i = 0; i < count; i++)
     op_set_operand(op, i, operands[i]);
-  if (!op_infer(code, operands, count, &op->results[0].type))
-    op->results[0].type = operands[0]->type;
+  op->results[0].type = op_result_type(code, operands, count);
   return &op->results[0];
 }
 

@@ -122,3 +122,13 @@ bool op_infer(OpCode code, Value *const *operands, int count, TileType *type) {
   }
   return false;
 }
+
+TileType op_result_type(OpCode code, Value *const *operands, int count) {
+  TileType type;
+  if (op_infer(code, operands, count, &type))
+    return type;
+  const OpInfo *info = op_info(code);
+  if (info->stage == STAGE_INDEX)
+    return info->result == RESULT_BOOL ? type_scalar(KILN_BOOL) : type_index();
+  return count > 0 ? operands[0]->type : type_index();
+}

@@ -5,7 +5,7 @@
 #include "ir/tile/tile.h"
 
 /* How deep an expression the printer writes in one piece, and the parser's bound on its recursion. */
-enum { EXPRESSION_DEPTH = 64, PARSE_DEPTH = 2 * EXPRESSION_DEPTH };
+enum { EXPRESSION_DEPTH = 64, PARSE_DEPTH = 2 * EXPRESSION_DEPTH + 8 };
 
 /* How tightly infix operators bind, loosest first. All but comparisons associate to the left; those do not associate. */
 typedef enum Precedence {

@@ -19,6 +19,7 @@ enum {
   TILE_MAX_ELEMENTS = 65536,
   TILE_MAX_NESTING = 64,    /* blocks in blocks */
   TILE_MAX_HOST_OPS = 4096, /* operations of a host expression written out as a tree */
+  TILE_MAX_SYMBOLS = 256,   /* of a kernel */
 };
 
 /* A size or stride in a buffer's type: a number, a symbol of the kernel, or `?` (a view's size nobody states). */
@@ -263,6 +264,8 @@ Value *build_slice(Builder *b, Value *x, int row, int column, TileType type);
 /* The result of an operation whose type follows (SAME, BOOL, ACC, REDUCED_…, TRANSPOSED, INDEX); false: the operands do not
  * fit together (shapes that do not broadcast, other types). Builder, parser and verifier ask here. */
 bool op_infer(OpCode code, Value *const *operands, int count, TileType *type);
+/* The same, or where operands do not fit a type to go on with; tile_verify reports them. */
+TileType op_result_type(OpCode code, Value *const *operands, int count);
 
 /* ---- text, checks, execution ----------------------------------------------------------------------------------------- */
 
