@@ -16,7 +16,7 @@ enum {
 
 typedef struct JitOsFile {
   uint64_t bytes;
-  int64_t used; /* when it was written or last marked used, in seconds since 1970 */
+  int64_t used_ns; /* when it was written or last marked used, since 1970 */
 } JitOsFile;
 
 /* A sentence about a result, in static storage or in `text`. */
@@ -35,14 +35,14 @@ int jit_os_write_file(int directory, const char *name, const void *bytes, size_t
 int jit_os_remove_file(int directory, const char *name); /* 0 where it is gone already */
 int jit_os_mark_used(int directory, const char *name);
 
-/* Calls `visit` for each regular file until it returns false. */
+/* Calls `visit` for everything in the directory, whatever its kind, until it returns false. */
 typedef bool JitOsVisit(void *ctx, const char *name, const JitOsFile *file);
-int jit_os_list_files(int directory, JitOsVisit *visit, void *ctx);
+int jit_os_list(int directory, JitOsVisit *visit, void *ctx);
 /* Whether the name is that of a file jit_os_write_file had not finished. */
 bool jit_os_is_temporary(const char *name);
 
-int64_t jit_os_now_ns(void);      /* monotonic, as perf counts */
-int64_t jit_os_now_seconds(void); /* since 1970 */
+int64_t jit_os_now_ns(void);  /* monotonic, as perf counts */
+int64_t jit_os_date_ns(void); /* since 1970 */
 int64_t jit_os_process(void);
 int64_t jit_os_thread(void);
 

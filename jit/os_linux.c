@@ -70,11 +70,13 @@ int jit_os_open_directory(const char *path, bool create, int *directory) {
 
 void jit_os_close_directory(int directory) { close(directory); }
 
+static int64_t in_ns(const struct timespec *time) { return (int64_t)time->tv_sec * 1000000000 + time->tv_nsec; }
+
 static JitOsFile file_info(const struct stat *info) {
-  return (JitOsFile){.bytes = (uint64_t)info->st_size, .used = (int64_t)info->st_mtim.tv_sec};
+  return (JitOsFile){.bytes = (uint64_t)info->st_size, .used_ns = in_ns(&info->st_mtim)};
 }
 
-int jit_os_list_files(int directory, JitOsVisit *visit, void *ctx) {
+int jit_os_list(int directory, JitOsVisit *visit, void *ctx) {
   int copy = openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC); /* a stream has a position of its own to close */
   if (copy < 0) return errno;
   DIR *stream = fdopendir(copy);
@@ -85,7 +87,9 @@ int jit_os_list_files(int directory, JitOsVisit *visit, void *ctx) {
   }
   for (struct dirent *entry; (entry = readdir(stream)) != NULL;) {
     struct stat info;
-    if (fstatat(directory, entry->d_name, &info, AT_SYMLINK_NOFOLLOW) != 0 || !S_ISREG(info.st_mode)) continue;
+    if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0 ||
+        fstatat(directory, entry->d_name, &info, AT_SYMLINK_NOFOLLOW) != 0)
+      continue;
     JitOsFile file = file_info(&info);
     if (!visit(ctx, entry->d_name, &file)) break;
   }
@@ -185,13 +189,13 @@ int jit_os_mark_used(int directory, const char *name) {
 int64_t jit_os_now_ns(void) {
   struct timespec now;
   clock_gettime(CLOCK_MONOTONIC, &now);
-  return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+  return in_ns(&now);
 }
 
-int64_t jit_os_now_seconds(void) {
+int64_t jit_os_date_ns(void) {
   struct timespec now;
   clock_gettime(CLOCK_REALTIME, &now);
-  return (int64_t)now.tv_sec;
+  return in_ns(&now);
 }
 
 int64_t jit_os_process(void) { return (int64_t)getpid(); }
