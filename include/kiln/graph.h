@@ -92,6 +92,15 @@ typedef struct kiln_tensor_info {
 KILN_API kiln_status kiln_graph_input_info(const kiln_graph *graph, size_t index, kiln_tensor_info *info);
 KILN_API kiln_status kiln_graph_output_info(const kiln_graph *graph, size_t index, kiln_tensor_info *info);
 
+/* The graph's first matrix product of two inputs (either may be transposed), for callers that compare Kiln with a BLAS.
+ * KILN_NOT_FOUND where there is none. Sizes are for these symbols; leading axes multiply into `batch`. */
+typedef struct kiln_product {
+  size_t a, b; /* inputs */
+  bool a_transposed, b_transposed;
+  int64_t batch, m, n, k;
+} kiln_product;
+KILN_API kiln_status kiln_graph_product(const kiln_graph *graph, const int64_t *symbols, kiln_product *product);
+
 /* Runs the graph in f64 with rounding where annotated, slowly: the definition of right. `inputs[i]` addresses element 0 of
  * input i in its declared type and strides; `symbols` are values in the order of kiln_graph_symbol_name. For each output,
  * `values[o]` and `bounds[o]` (either array may be NULL) receive row-major f64: the result, and how far a kernel that

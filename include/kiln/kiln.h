@@ -196,6 +196,9 @@ typedef enum kiln_table {
 } kiln_table;
 KILN_API kiln_status kiln_list(kiln_table table, bool json, kiln_buffer *out);
 
+/* Bits of a vector register of a target by name (512, 256, 128); 0: no such target. */
+KILN_API int32_t kiln_target_vector_bits(const char *target);
+
 /* This machine, as Kiln sees it. */
 typedef struct kiln_cpu {
   const char *name;     /* the vendor's, as the operating system or cpuinfo says */

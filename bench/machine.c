@@ -1,0 +1,156 @@
+/* machine.c: what this machine can do, measured with kernels written in tile IR: multiply-adds in registers, and reading. */
+#define _POSIX_C_SOURCE 200809L
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "bench/bench.h"
+#include "kiln/tile.h"
+
+enum { PEAK_LOOPS = 4000, PEAK_STEPS = 8 };
+
+/* A tile kernel compiled and ready: its buffers and the pool it runs on. */
+typedef struct Probe {
+  kiln_tile *tile;
+  kiln_tile_code *code;
+  kiln_entry *entry;
+  kiln_args args;
+  void *buffers[2];
+  const kiln_threads *threads;
+  int64_t tasks;
+} Probe;
+
+struct BenchPeak {
+  Probe probe;
+  int rows, columns;
+};
+
+struct BenchStream {
+  Probe probe;
+  size_t bytes;
+};
+
+static void run_task(void *arg, int64_t index) {
+  const Probe *probe = arg;
+  probe->entry(&probe->args, index);
+}
+
+static void run_probe(void *ctx) {
+  Probe *probe = ctx;
+  if (probe->tasks == 1) run_task(probe, 0);
+  else probe->threads->parallel_for(probe->threads->ctx, probe->tasks, run_task, probe);
+}
+
+static kiln_status probe_compile(kiln_engine *engine, const char *target, const char *text, Probe *probe,
+                                 kiln_buffer *message) {
+  kiln_status status = kiln_tile_parse(text, strlen(text), NULL, &probe->tile, message);
+  if (status == KILN_OK) status = kiln_tile_compile(engine, probe->tile, target, &probe->code, message);
+  if (status != KILN_OK) return status;
+  void *function = kiln_tile_function(probe->code, "probe");
+  memcpy(&probe->entry, &function, sizeof function);
+  probe->args.buffers = (void *const *)probe->buffers;
+  return KILN_OK;
+}
+
+static void probe_release(Probe *probe) {
+  kiln_tile_code_release(probe->code);
+  kiln_tile_destroy(probe->tile);
+  free(probe->buffers[0]);
+  free(probe->buffers[1]);
+}
+
+/* The register tile that fills the vector unit without a load in the loop: 24 accumulators of 32 registers, 12 of 16. */
+static void peak_shape(const char *target, kiln_engine *engine, int *rows, int *columns) {
+  kiln_cpu cpu;
+  const char *name = target;
+  if (name == NULL && kiln_engine_cpu(engine, &cpu) == KILN_OK) name = cpu.target;
+  int bits = kiln_target_vector_bits(name);
+  *rows = bits == 512 ? 12 : 6;
+  *columns = 2 * bits / 32;
+}
+
+kiln_status bench_peak_create(kiln_engine *engine, const char *target, const kiln_threads *threads, BenchPeak **out,
+                              kiln_buffer *message) {
+  BenchPeak *peak = calloc(1, sizeof *peak);
+  if (peak == NULL) return KILN_OUT_OF_MEMORY;
+  peak_shape(target, engine, &peak->rows, &peak->columns);
+  int r = peak->rows, c = peak->columns, s = PEAK_STEPS;
+  char text[2048];
+  snprintf(text, sizeof text,
+           "kernel @probe(%%x: buf<f32, [%d, %d]>, %%y: buf<f32, [64, %d, %d]>)\n"
+           "    tasks %d {\n"
+           "  %%zero = frag_zero : frag<acc, %dx%d, f32>\n"
+           "  %%fa = frag_load %%x[0, 0] : frag<a, %dx1, f32>\n"
+           "  %%fb = frag_load %%x[0, 0] : frag<b, 1x%d, f32>\n"
+           "  %%acc = for %%p = 0 to %d step 1 carry %%s = %%zero {\n"
+           "    %%t = mma %%s, %%fa, %%fb\n"
+           "    yield %%t\n"
+           "  }\n"
+           "  frag_store %%acc, %%y[%%task %% 64, 0, 0]\n"
+           "}\n",
+           64, c, r, c, threads->count, r, c, r, c, PEAK_LOOPS * s);
+  peak->probe.buffers[0] = calloc(64 * (size_t)c, sizeof(float));
+  peak->probe.buffers[1] = calloc(64 * (size_t)(r * c), sizeof(float));
+  peak->probe.threads = threads;
+  peak->probe.tasks = threads->count;
+  kiln_status status = peak->probe.buffers[0] != NULL && peak->probe.buffers[1] != NULL ? KILN_OK : KILN_OUT_OF_MEMORY;
+  if (status == KILN_OK) status = probe_compile(engine, target, text, &peak->probe, message);
+  if (status != KILN_OK) bench_peak_destroy(peak);
+  else *out = peak;
+  return status;
+}
+
+void bench_peak_destroy(BenchPeak *peak) {
+  if (peak == NULL) return;
+  probe_release(&peak->probe);
+  free(peak);
+}
+
+BenchCase bench_peak_case(BenchPeak *peak) { return (BenchCase){.name = "peak", .run = run_probe, .ctx = &peak->probe}; }
+
+double bench_peak_flops(const BenchPeak *peak) {
+  return 2.0 * peak->rows * peak->columns * PEAK_LOOPS * PEAK_STEPS * (double)peak->probe.tasks;
+}
+
+kiln_status bench_stream_create(kiln_engine *engine, const char *target, const kiln_threads *threads, BenchStream **out,
+                                kiln_buffer *message) {
+  enum { ROW = 16384, ROWS = 4096 };
+  static const char text[] = "kernel @probe(%x: buf<f32, [4096, 16384]>, %y: buf<f32, [4096, 64]>)\n"
+                             "    tasks 4096 {\n"
+                             "  %zero = tile_const 0 : tile<1x256, f32>\n"
+                             "  %sum = for %j = 0 to 16384 step 256 carry %s = %zero {\n"
+                             "    %x0 = tile_load %x[%task, %j] : tile<1x256, f32>\n"
+                             "    %t = tile_add %s, %x0\n"
+                             "    yield %t\n"
+                             "  }\n"
+                             "  %one = tile_row_sum %sum\n"
+                             "  tile_store %one, %y[%task, 0]\n"
+                             "}\n";
+  BenchStream *stream = calloc(1, sizeof *stream);
+  if (stream == NULL) return KILN_OUT_OF_MEMORY;
+  stream->bytes = (size_t)ROW * ROWS * sizeof(float);
+  stream->probe.threads = threads;
+  stream->probe.tasks = ROWS;
+  stream->probe.buffers[0] = aligned_alloc(64, stream->bytes);
+  stream->probe.buffers[1] = calloc((size_t)ROWS * 64, sizeof(float));
+  kiln_status status = stream->probe.buffers[0] != NULL && stream->probe.buffers[1] != NULL ? KILN_OK : KILN_OUT_OF_MEMORY;
+  if (status == KILN_OK) {
+    memset(stream->probe.buffers[0], 0, stream->bytes);
+    status = probe_compile(engine, target, text, &stream->probe, message);
+  }
+  if (status != KILN_OK) bench_stream_destroy(stream);
+  else *out = stream;
+  return status;
+}
+
+void bench_stream_destroy(BenchStream *stream) {
+  if (stream == NULL) return;
+  probe_release(&stream->probe);
+  free(stream);
+}
+
+BenchCase bench_stream_case(BenchStream *stream) {
+  return (BenchCase){.name = "stream", .run = run_probe, .ctx = &stream->probe};
+}
+
+double bench_stream_bytes(const BenchStream *stream) { return (double)stream->bytes; }
