@@ -32,12 +32,12 @@ kiln_room(runtime kiln_jit kiln_templates kiln_threads PkgConfig::cpuinfo)
 file(GLOB_RECURSE generator_sources CONFIGURE_DEPENDS include/kiln/*.h include/kiln/*.def ir/*.[ch] ir/*.def
      templates/*.[ch] templates/*.def lower/*.[ch] lower/*.def jit/*.[ch] jit/*.def)
 set(build_id_header ${PROJECT_BINARY_DIR}/generated/build_id.h)
-file(WRITE ${PROJECT_BINARY_DIR}/generator_sources.txt.new "${generator_sources}")
-file(COPY_FILE ${PROJECT_BINARY_DIR}/generator_sources.txt.new ${PROJECT_BINARY_DIR}/generator_sources.txt ONLY_IF_DIFFERENT)
+set(generator_list ${PROJECT_BINARY_DIR}/generator_sources.txt)
+file(CONFIGURE OUTPUT ${generator_list} CONTENT "${generator_sources}")
 add_custom_command(OUTPUT ${build_id_header}
-  COMMAND ${CMAKE_COMMAND} -D LIST=${PROJECT_BINARY_DIR}/generator_sources.txt -D ROOT=${PROJECT_SOURCE_DIR}
+  COMMAND ${CMAKE_COMMAND} -D LIST=${generator_list} -D ROOT=${PROJECT_SOURCE_DIR}
           -D VERSION=${PROJECT_VERSION} -D OUT=${build_id_header} -P ${PROJECT_SOURCE_DIR}/cmake/build_id.cmake
-  DEPENDS ${generator_sources} cmake/build_id.cmake ${PROJECT_BINARY_DIR}/generator_sources.txt
+  DEPENDS ${generator_sources} cmake/build_id.cmake ${generator_list}
   VERBATIM)
 add_custom_target(build_id DEPENDS ${build_id_header})
 if(TARGET kiln_jit)

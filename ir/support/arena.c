@@ -1,10 +1,10 @@
 /* arena.c: the default allocator, arenas and growing arrays in them.
  *
- * Blocks double from 16 KiB to 1 MiB; a request that is large for its block gets one of its own, so the newest block keeps
- * filling. When the arena's allocator fails, the arena notes it and goes on with memory from allocator_default: what was
- * built so far stays sound until the owner looks at `failed`, whatever the embedder's budget. Large requests then get
- * NULL instead, except those of growing arrays. Under AddressSanitizer, unused bytes of a block and a gap behind each
- * allocation are poisoned. */
+ * Blocks double from 16 KiB to 1 MiB; a request that is large for its block gets one of its own, so the newest block
+ * keeps filling. When the arena's allocator fails, the arena notes it and goes on with memory from allocator_default:
+ * what was built so far stays sound until the owner looks at `failed`, whatever the embedder's budget. Large requests
+ * then get NULL instead, except those of growing arrays. Under AddressSanitizer, unused bytes of a block and a gap
+ * behind each allocation are poisoned. */
 #include "ir/support/support.h"
 
 #include <stdlib.h>

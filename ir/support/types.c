@@ -21,9 +21,9 @@ static const struct {
 /* The small binary floats, as IEEE 754 describes a format. In f8e4m3 the top exponent holds numbers too, and only all
  * ones is NaN (OCP 8-bit Floating Point Specification, section 5). */
 typedef struct FloatFormat {
-  int digits;       /* of the significand, with the leading one */
-  int bias;         /* smallest normal exponent: 1 - bias */
-  double largest;   /* finite */
+  int digits;     /* of the significand, with the leading one */
+  int bias;       /* smallest normal exponent: 1 - bias */
+  double largest; /* finite */
   bool has_infinity;
   unsigned infinity; /* bits of it, or of NaN where there is none */
   unsigned nan;

@@ -9,7 +9,8 @@ readelf -d "$library" | grep -q 'SONAME.*\[libkiln\.so\.[0-9][0-9]*\]' || { echo
 nm -D --defined-only "$library" | awk '{print $3}' | sort > "$scratch/exported"
 for header in "$source"/include/kiln/*.h; do
   cc -E -P -I"$source/include" "$header"
-done | tr '\n' ' ' | grep -o 'visibility("default")))[^;]*' | grep -o 'kiln_[a-z0-9_]* *(' | tr -d ' (' | sort -u > "$scratch/declared"
+done | tr '\n' ' ' | grep -o 'visibility("default")))[^;]*' | grep -o 'kiln_[a-z0-9_]* *(' | tr -d ' (' |
+  sort -u > "$scratch/declared"
 
 if ! diff "$scratch/declared" "$scratch/exported" > "$scratch/diff"; then
   echo "< declared KILN_API but not exported, > exported but not declared:"

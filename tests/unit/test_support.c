@@ -28,7 +28,7 @@ static void budget_release(void *ctx, void *memory) {
   free(memory);
 }
 
-/* ---- arena -------------------------------------------------------------------------------------------------------- */
+/* ---- arena ------------------------------------------------------------------------------------------------------- */
 
 Test(arena, gives_zeroed_aligned_memory_of_any_size) {
   Arena arena;
@@ -87,7 +87,7 @@ Test(allocator, keeps_the_alignment) {
   cr_assert_null(allocator_default.alloc(NULL, SIZE_MAX - 10, 64));
 }
 
-/* ---- text --------------------------------------------------------------------------------------------------------- */
+/* ---- text -------------------------------------------------------------------------------------------------------- */
 
 Test(text, grows_and_formats) {
   Text text;
@@ -138,10 +138,26 @@ Test(text, numbers_are_short_and_read_back) {
     double number;
     const char *text;
   } rows[] = {
-      {0, "0"},         {-0.0, "-0"},     {1, "1"},           {-1, "-1"},         {0.5, "0.5"},
-      {0.1, "0.1"},     {10, "10"},       {1e6, "1000000"},   {1234.5, "1234.5"}, {1e15, "1000000000000000"},
-      {1e16, "1e+16"},  {1e-4, "0.0001"}, {1e-5, "1e-05"},    {1.5e-7, "1.5e-07"}, {0x1p-1074, "5e-324"},
-      {INFINITY, "inf"}, {-INFINITY, "-inf"}, {NAN, "nan"},   {1e300, "1e+300"},  {1.0 / 3, "0.3333333333333333"},
+      {0, "0"},
+      {-0.0, "-0"},
+      {1, "1"},
+      {-1, "-1"},
+      {0.5, "0.5"},
+      {0.1, "0.1"},
+      {10, "10"},
+      {1e6, "1000000"},
+      {1234.5, "1234.5"},
+      {1e15, "1000000000000000"},
+      {1e16, "1e+16"},
+      {1e-4, "0.0001"},
+      {1e-5, "1e-05"},
+      {1.5e-7, "1.5e-07"},
+      {0x1p-1074, "5e-324"},
+      {INFINITY, "inf"},
+      {-INFINITY, "-inf"},
+      {NAN, "nan"},
+      {1e300, "1e+300"},
+      {1.0 / 3, "0.3333333333333333"},
       {0x1.fffffffffffffp1023, "1.7976931348623157e+308"},
   };
   for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) check_number(rows[i].number, rows[i].text);
@@ -175,7 +191,7 @@ Test(text, json_is_escaped_and_valid_utf8) {
   }
 }
 
-/* ---- diagnostics and log ------------------------------------------------------------------------------------------- */
+/* ---- diagnostics and log ----------------------------------------------------------------------------------------- */
 
 static void check_print(SourcePos pos, const char *message, const char *source, const char *expected) {
   Diagnostics diagnostics;
@@ -251,7 +267,7 @@ Test(status, has_name_and_text) {
   cr_assert_str_eq(kiln_status_text((kiln_status)-1), "unknown");
 }
 
-/* ---- types --------------------------------------------------------------------------------------------------------- */
+/* ---- types ------------------------------------------------------------------------------------------------------- */
 
 Test(type, names_are_found) {
   for (int i = 0; i < KILN_TYPE_COUNT; i++) {
@@ -364,8 +380,8 @@ Test(type, rounding_of_large_floats_and_integers) {
   static const struct {
     kiln_type type;
     double least, most;
-  } rows[] = {{KILN_I32, -0x1p31, 0x1p31 - 1}, {KILN_I8, -128, 127}, {KILN_U8, 0, 255}, {KILN_I4, -8, 7},
-              {KILN_U4, 0, 15}};
+  } rows[] = {
+      {KILN_I32, -0x1p31, 0x1p31 - 1}, {KILN_I8, -128, 127}, {KILN_U8, 0, 255}, {KILN_I4, -8, 7}, {KILN_U4, 0, 15}};
   for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
     kiln_type type = rows[i].type;
     cr_assert_eq(type_round(type, INFINITY), rows[i].most);
