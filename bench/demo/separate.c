@@ -3,7 +3,7 @@
 
 #include <math.h>
 
-#define CLONES __attribute__((target_clones("default", "arch=haswell", "arch=skylake-avx512"), optimize("O3,fast-math")))
+#define CLONES __attribute__((target_clones("default", "arch=haswell", "arch=skylake-avx512")))
 
 CLONES void separate_bias_gelu(float *c, const float *bias, int64_t m, int64_t n) {
   for (int64_t i = 0; i < m; ++i) {
