@@ -64,7 +64,7 @@ typedef struct kiln_engine_options {
   const char *cache_dir;           /* NULL: $KILN_CACHE_DIR, else $XDG_CACHE_HOME/kiln, else ~/.cache/kiln; "": no disk cache */
   const char *cache_path;          /* read-only directories, separated by ':'; NULL: $KILN_CACHE_PATH */
   uint64_t cache_max_bytes;        /* size at which old entries go; 0: 1 GiB */
-  size_t memory_max_kernels;       /* kernels kept in memory though nobody holds them; 0: 1024 */
+  size_t memory_max_kernels;       /* kernels kept in memory for later compiles of the same; 0: 1024 */
   int32_t threads;                 /* of the default pool, started at the first call that needs it; 0: every core */
   uint32_t profile;                /* kiln_profile bits */
   const char *profile_dir;         /* NULL: the current directory */
@@ -73,7 +73,8 @@ typedef struct kiln_engine_options {
 /* `options` may be NULL. KILN_INVALID_ARGUMENT for an impossible option, KILN_MISSING_FEATURE where this CPU is of no family
  * in `kiln list targets`. A cache directory that cannot be used is logged and costs only recompiling. */
 KILN_API kiln_status kiln_engine_create(const kiln_engine_options *options, kiln_engine **engine);
-/* Kernels must be released first or be released later: they keep what they need. NULL is allowed. */
+/* Kernels may be released before or after: they keep what they need. No other call with this engine may be under way. NULL is
+ * allowed. */
 KILN_API void kiln_engine_destroy(kiln_engine *engine);
 
 /* ---- compiling ---------------------------------------------------------------------------------------------------------- */
@@ -93,7 +94,7 @@ typedef struct kiln_compile_options {
   kiln_packing packing;
   bool batch_invariant;    /* a row's result does not depend on how many rows there are */
   bool no_cache;           /* neither read nor write the memory and disk caches */
-  kiln_buffer *message;    /* receives why it failed, located in the graph's text or the schedule; NULL: not wanted */
+  kiln_buffer *message;    /* overwritten with why it failed, located in the graph's text; data NULL on success; NULL: not wanted */
 } kiln_compile_options;
 
 /* Compiles a checked graph (checks it where that was not done), or finds it in the caches. `options` may be NULL. Errors:
@@ -146,8 +147,10 @@ typedef struct kiln_call {
 KILN_API kiln_status kiln_run(const kiln_kernel *kernel, const kiln_call *call);
 /* Why kiln_run or kiln_pack of this call refuses, in words; empty where it does not. */
 KILN_API kiln_status kiln_check_call(const kiln_kernel *kernel, const kiln_call *call, kiln_buffer *message);
-/* Bytes of workspace for these symbols (0 for most kernels). */
-KILN_API kiln_status kiln_workspace_bytes(const kiln_kernel *kernel, const int64_t *symbols, size_t *bytes);
+/* Bytes of workspace of a call with these symbols and threads (as in kiln_call; more threads may need more); 0 for most
+ * kernels. */
+KILN_API kiln_status kiln_workspace_bytes(const kiln_kernel *kernel, const int64_t *symbols, const kiln_threads *threads,
+                                          size_t *bytes);
 /* The calling thread alone: for one call with no fork at all. */
 KILN_API const kiln_threads *kiln_threads_serial(void);
 
@@ -230,7 +233,7 @@ KILN_API const char *kiln_cache_directory(const kiln_engine *engine);
 KILN_API kiln_status kiln_cache_verify(kiln_engine *engine, size_t *sound, size_t *removed);
 /* Removes the entries used longest ago until at most `max_bytes` are left (0 removes all). */
 KILN_API kiln_status kiln_cache_prune(kiln_engine *engine, uint64_t max_bytes, size_t *removed);
-/* Forgets kernels kept in memory that nobody holds. */
+/* Forgets the kernels kept in memory; those that somebody holds live until they are released. */
 KILN_API void kiln_engine_trim(kiln_engine *engine);
 
 #ifdef __cplusplus
