@@ -22,8 +22,9 @@ cc -Wall -Werror -std=c11 "$here/consumer.c" $(pkg-config --cflags --libs kiln) 
 LD_LIBRARY_PATH=$libdir "$scratch/by_pkgconfig"
 
 echo "find_package:"
-cmake -S "$here" -B "$scratch/by_cmake" -DCMAKE_PREFIX_PATH="$prefix" > "$scratch/log" 2>&1 &&
-  cmake --build "$scratch/by_cmake" >> "$scratch/log" 2>&1 || { cat "$scratch/log"; exit 1; }
+cmake -S "$here" -B "$scratch/by_cmake" -DCMAKE_PREFIX_PATH="$prefix" > "$scratch/log" 2>&1 ||
+  { cat "$scratch/log"; exit 1; }
+cmake --build "$scratch/by_cmake" > "$scratch/log" 2>&1 || { cat "$scratch/log"; exit 1; }
 "$scratch/by_cmake/consumer"
 
 echo "C++:"

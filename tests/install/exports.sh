@@ -19,9 +19,9 @@ if ! diff "$scratch/declared" "$scratch/exported" > "$scratch/diff"; then
   exit 1
 fi
 
-# Named here: what gdb's JIT interface wants as globals, what runs LLVM's own initialisation once, and gcc's.
-may='__jit_debug_descriptor|llvm_once|completed\.0|__dso_handle|__TMC_END__'
-objdump -t "$library" | awk '$(NF-2) ~ /^\.t?(data|bss)$/ && $0 !~ / d  *\./ {print $NF}' |
+# Named here: the once-flags of LLVM's own initialisation (jit/machine.c), and gcc's.
+may='done\.[0-9]*|completed\.[0-9]*|__dso_handle|__TMC_END__'
+objdump -t "$library" | awk 'NF > 3 && $(NF-2) ~ /^\.t?(data|bss)$/ && $0 !~ / d  *\./ {print $NF}' |
   grep -vxE "$may" > "$scratch/statics" || true
 if [ -s "$scratch/statics" ]; then
   echo "mutable statics:"
