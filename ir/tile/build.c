@@ -1,7 +1,7 @@
 /* build.c: the builder: one call an operation, appended to a block.
  *
- * Builders trust their caller: where an operation's type does not follow from its operands, op_result_type puts one in and
- * tile_verify names the fault. Index arithmetic is simplified on the way (build_index.c). */
+ * Builders trust their caller: where an operation's type does not follow from its operands, op_result_type puts one in
+ * and tile_verify names the fault. Index arithmetic is simplified on the way (build_index.c). */
 #include "ir/tile/tile.h"
 
 #include <string.h>
@@ -35,18 +35,15 @@ Loop build_for(Builder *b, Value *lo, Value *hi, Value *step, Value *const *init
 Op *build_if(Builder *b, Value *condition, const TileType *types, int results, bool has_else) {
   Op *op = op_create(b, OP_if, 1, results, 2);
   op_set_operand(op, 0, condition);
-  for (int i = 0; i < results; i++)
-    op->results[i].type = types[i];
+  for (int i = 0; i < results; i++) op->results[i].type = types[i];
   op->blocks[0] = block_create(b->kernel, op, 0);
-  if (results > 0 || has_else)
-    op->blocks[1] = block_create(b->kernel, op, 0);
+  if (results > 0 || has_else) op->blocks[1] = block_create(b->kernel, op, 0);
   return op;
 }
 
 void build_yield(Builder *b, Value *const *values, int count) {
   Op *op = op_create(b, OP_yield, count, 0, 0);
-  for (int i = 0; i < count; i++)
-    op_set_operand(op, i, values[i]);
+  for (int i = 0; i < count; i++) op_set_operand(op, i, values[i]);
 }
 
 /* ---- memory ------------------------------------------------------------------------------------------------------ */
@@ -56,17 +53,13 @@ static Op *build_access(Builder *b, OpCode code, Value *value, Place place, int 
   int count = (value != NULL) + 1 + rank + (place.rows != NULL) + (place.cols != NULL);
   Op *op = op_create(b, code, count, results, 0);
   int next = 0;
-  if (value)
-    op_set_operand(op, next++, value);
+  if (value) op_set_operand(op, next++, value);
   op_set_operand(op, next++, place.buffer);
-  for (int i = 0; i < rank; i++)
-    op_set_operand(op, next++, place.indices[i]);
+  for (int i = 0; i < rank; i++) op_set_operand(op, next++, place.indices[i]);
   op->has_rows = place.rows != NULL;
-  if (place.rows)
-    op_set_operand(op, next++, place.rows);
+  if (place.rows) op_set_operand(op, next++, place.rows);
   op->has_cols = place.cols != NULL;
-  if (place.cols)
-    op_set_operand(op, next++, place.cols);
+  if (place.cols) op_set_operand(op, next++, place.cols);
   return op;
 }
 
@@ -104,8 +97,7 @@ Value *build_workspace(Builder *b, Value *byte_offset, const BufType *type) {
 
 static Value *build_inferred(Builder *b, OpCode code, Value *const *operands, int count) {
   Op *op = op_create(b, code, count, 1, 0);
-  for (int i = 0; i < count; i++)
-    op_set_operand(op, i, operands[i]);
+  for (int i = 0; i < count; i++) op_set_operand(op, i, operands[i]);
   op->results[0].type = op_result_type(code, operands, count);
   return &op->results[0];
 }
@@ -122,10 +114,8 @@ Value *build_ternary(Builder *b, OpCode code, Value *x, Value *y, Value *z) {
 
 Value *build_typed(Builder *b, OpCode code, TileType type, Value *x, Value *y) {
   Op *op = op_create(b, code, (x != NULL) + (y != NULL), 1, 0);
-  if (x)
-    op_set_operand(op, 0, x);
-  if (y)
-    op_set_operand(op, x != NULL, y);
+  if (x) op_set_operand(op, 0, x);
+  if (y) op_set_operand(op, x != NULL, y);
   op->results[0].type = type;
   return &op->results[0];
 }

@@ -1,7 +1,9 @@
-/* build_index.c: index arithmetic of the builder, simplified where that is free: constants fold and neutral elements vanish.
+/* build_index.c: index arithmetic of the builder, simplified where that is free: constants fold and neutral elements
+ * vanish.
  *
- * Assumes what the operations promise (divisions see no negative numbers), and leaves alone what would overflow or divide by
- * zero, so that such a fault stays visible. Comparisons are kept: there is no constant condition to fold them to. */
+ * Assumes what the operations promise (divisions see no negative numbers), and leaves alone what would overflow or
+ * divide by zero, so that such a fault stays visible. Comparisons are kept: there is no constant condition to fold them
+ * to. */
 #include "ir/tile/tile.h"
 
 static bool is_number(const Value *value) { return value->op && value->op->code == OP_index_const; }
@@ -9,10 +11,8 @@ static bool is_number(const Value *value) { return value->op && value->op->code 
 static bool is_exactly(const Value *value, int64_t number) { return is_number(value) && value->op->number == number; }
 
 static bool same_index(const Value *x, const Value *y) {
-  if (x == y)
-    return true;
-  if (!x->op || !y->op || x->op->code != y->op->code)
-    return false;
+  if (x == y) return true;
+  if (!x->op || !y->op || x->op->code != y->op->code) return false;
   return (x->op->code == OP_index_const || x->op->code == OP_index_symbol) && x->op->number == y->op->number;
 }
 
@@ -35,44 +35,31 @@ Value *build_extent(Builder *b, Extent extent) {
 /* The result for two numbers; false where it is not an index. */
 static bool fold_numbers(OpCode code, int64_t x, int64_t y, int64_t *result) {
   bool divides = x >= 0 && y > 0;
-  if (code == OP_index_add)
-    return !__builtin_add_overflow(x, y, result);
-  if (code == OP_index_sub)
-    return !__builtin_sub_overflow(x, y, result);
-  if (code == OP_index_mul)
-    return !__builtin_mul_overflow(x, y, result);
+  if (code == OP_index_add) return !__builtin_add_overflow(x, y, result);
+  if (code == OP_index_sub) return !__builtin_sub_overflow(x, y, result);
+  if (code == OP_index_mul) return !__builtin_mul_overflow(x, y, result);
   if (code == OP_index_min || code == OP_index_max) {
     *result = (code == OP_index_min) == (x < y) ? x : y;
     return true;
   }
-  if (!divides)
-    return false;
-  if (code == OP_index_div)
-    *result = x / y;
-  else if (code == OP_index_mod)
-    *result = x % y;
-  else if (code == OP_index_ceildiv)
-    *result = x / y + (x % y != 0);
-  else
-    return false;
+  if (!divides) return false;
+  if (code == OP_index_div) *result = x / y;
+  else if (code == OP_index_mod) *result = x % y;
+  else if (code == OP_index_ceildiv) *result = x / y + (x % y != 0);
+  else return false;
   return true;
 }
 
 /* An operand that is the result already; NULL: none. */
 static Value *simplify(OpCode code, Value *x, Value *y) {
-  if (code == OP_index_add)
-    return is_exactly(y, 0) ? x : is_exactly(x, 0) ? y : NULL;
-  if (code == OP_index_sub)
-    return is_exactly(y, 0) ? x : NULL;
+  if (code == OP_index_add) return is_exactly(y, 0) ? x : is_exactly(x, 0) ? y : NULL;
+  if (code == OP_index_sub) return is_exactly(y, 0) ? x : NULL;
   if (code == OP_index_mul) {
-    if (is_exactly(y, 1) || is_exactly(x, 0))
-      return x;
+    if (is_exactly(y, 1) || is_exactly(x, 0)) return x;
     return is_exactly(x, 1) || is_exactly(y, 0) ? y : NULL;
   }
-  if (code == OP_index_div || code == OP_index_ceildiv)
-    return is_exactly(y, 1) ? x : NULL;
-  if (code == OP_index_min || code == OP_index_max)
-    return same_index(x, y) ? x : NULL;
+  if (code == OP_index_div || code == OP_index_ceildiv) return is_exactly(y, 1) ? x : NULL;
+  if (code == OP_index_min || code == OP_index_max) return same_index(x, y) ? x : NULL;
   return NULL;
 }
 

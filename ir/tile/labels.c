@@ -1,9 +1,9 @@
 /* labels.c: which values are written in place, and names for the others, each once in the kernel.
  *
  * An INFIX or CALL result without a name, used once and in its own block, is written where it is used, as long as the
- * expression stays at most EXPRESSION_DEPTH deep (the parser's recursion is bounded). Parsing such an expression makes the same
- * operations, so printing what was parsed gives the same text. All else gets a name: its own, with `.1`, `.2` … where that
- * is taken, or a number; a name of digits counts as none, for numbers are given anew. */
+ * expression stays at most EXPRESSION_DEPTH deep (the parser's recursion is bounded). Parsing such an expression makes
+ * the same operations, so printing what was parsed gives the same text. All else gets a name: its own, with `.1`, `.2`
+ * … where that is taken, or a number; a name of digits counts as none, for numbers are given anew. */
 #include "ir/tile/labels.h"
 
 #include <stdio.h>
@@ -40,23 +40,19 @@ static void place_operands(Labeler *l, const Op *op) {
         !is_anonymous(value))
       continue;
     int below = l->depths[value->id];
-    if (below == 0 || below > EXPRESSION_DEPTH)
-      continue;
+    if (below == 0 || below > EXPRESSION_DEPTH) continue;
     l->labels->names[value->id] = in_place;
     depth = below > depth ? below : depth;
   }
-  if (is_expression(op) && op->result_count == 1)
-    l->depths[op->results[0].id] = (uint8_t)(depth + 1);
+  if (is_expression(op) && op->result_count == 1) l->depths[op->results[0].id] = (uint8_t)(depth + 1);
 }
 
 static void place_block(Labeler *l, const Block *block, int nesting) {
-  if (nesting > TILE_MAX_NESTING)
-    return;
+  if (nesting > TILE_MAX_NESTING) return;
   for (const Op *op = block->first; op; op = op->next) {
     place_operands(l, op);
     for (int i = 0; i < op->block_count; i++) {
-      if (op->blocks[i])
-        place_block(l, op->blocks[i], nesting + 1);
+      if (op->blocks[i]) place_block(l, op->blocks[i], nesting + 1);
     }
   }
 }
@@ -65,12 +61,10 @@ static void place_block(Labeler *l, const Block *block, int nesting) {
 
 /* What a builder called a value, with `_` for what no identifier has; NULL: nothing. */
 static char *wanted_name(Labeler *l, const Value *value) {
-  if (is_anonymous(value))
-    return NULL;
+  if (is_anonymous(value)) return NULL;
   char *name = arena_copy(&l->labels->arena, value->name, strlen(value->name));
   for (char *c = name; *c; c++) {
-    if (!name_is_part(*c))
-      *c = '_';
+    if (!name_is_part(*c)) *c = '_';
   }
   return name;
 }
@@ -80,10 +74,8 @@ static const char *numbered(Labeler *l, const char *name, int number) {
   int digits = snprintf(suffix, sizeof suffix, "%s%d", name ? "." : "", number);
   size_t length = name ? strlen(name) : 0;
   char *text = arena_alloc(&l->labels->arena, length + (size_t)digits + 1);
-  if (!text)
-    return "";
-  if (name)
-    memcpy(text, name, length);
+  if (!text) return "";
+  if (name) memcpy(text, name, length);
   memcpy(text + length, suffix, (size_t)digits + 1);
   return text;
 }
@@ -111,18 +103,13 @@ static void give_name(Labeler *l, const Value *value) {
 }
 
 static void name_block(Labeler *l, const Block *block, int nesting) {
-  if (nesting > TILE_MAX_NESTING || arena_has_failed(&l->labels->arena))
-    return;
+  if (nesting > TILE_MAX_NESTING || arena_has_failed(&l->labels->arena)) return;
   for (const Op *op = block->first; op; op = op->next) {
-    if (op_info(op->code)->syntax == SYNTAX_LITERAL)
-      continue;
-    for (int i = 0; i < op->result_count; i++)
-      give_name(l, &op->results[i]);
+    if (op_info(op->code)->syntax == SYNTAX_LITERAL) continue;
+    for (int i = 0; i < op->result_count; i++) give_name(l, &op->results[i]);
     for (int i = 0; i < op->block_count; i++) {
-      if (!op->blocks[i])
-        continue;
-      for (int j = 0; j < op->blocks[i]->argument_count; j++)
-        give_name(l, op->blocks[i]->arguments[j]);
+      if (!op->blocks[i]) continue;
+      for (int j = 0; j < op->blocks[i]->argument_count; j++) give_name(l, op->blocks[i]->arguments[j]);
       name_block(l, op->blocks[i], nesting + 1);
     }
   }
@@ -136,13 +123,11 @@ bool labels_init(Labels *labels, const Kernel *kernel) {
   Labeler l = {.labels = labels};
   names_init(&l.names, &labels->arena);
   l.depths = ARENA_ARRAY(&labels->arena, uint8_t, kernel->value_count);
-  if (arena_has_failed(&labels->arena))
-    return false;
+  if (arena_has_failed(&labels->arena)) return false;
   place_block(&l, kernel->body, 1);
   names_get(&l.names, "task", 4);
   labels->names[kernel_task(kernel)->id] = "task";
-  for (size_t i = 0; i < kernel->buffers.count; i++)
-    give_name(&l, kernel->buffers.items[i]);
+  for (size_t i = 0; i < kernel->buffers.count; i++) give_name(&l, kernel->buffers.items[i]);
   name_block(&l, kernel->body, 1);
   return !arena_has_failed(&labels->arena);
 }

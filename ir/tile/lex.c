@@ -38,28 +38,24 @@ static void skip_blank(Lexer *lexer) {
 
 static size_t count_name(const Lexer *lexer, size_t from) {
   size_t length = from;
-  while (name_is_part(peek(lexer, length)))
-    length++;
+  while (name_is_part(peek(lexer, length))) length++;
   return length;
 }
 
 static size_t count_digits(const Lexer *lexer, size_t from) {
   size_t length = from;
-  while (is_digit(peek(lexer, length)))
-    length++;
+  while (is_digit(peek(lexer, length))) length++;
   return length;
 }
 
 static size_t count_number(const Lexer *lexer) {
   size_t length = count_digits(lexer, 0);
-  if (peek(lexer, length) == '.')
-    length = count_digits(lexer, length + 1);
+  if (peek(lexer, length) == '.') length = count_digits(lexer, length + 1);
   char e = peek(lexer, length);
   if (e == 'e' || e == 'E') {
     char sign = peek(lexer, length + 1);
     size_t digits = length + (sign == '+' || sign == '-' ? 2 : 1);
-    if (is_digit(peek(lexer, digits)))
-      length = count_digits(lexer, digits);
+    if (is_digit(peek(lexer, digits))) length = count_digits(lexer, digits);
   }
   return length;
 }
@@ -91,8 +87,7 @@ Token lexer_next(Lexer *lexer) {
   skip_blank(lexer);
   Token token = {.kind = TOKEN_END, .text = lexer->at, .is_first = lexer->is_at_line_start};
   token.pos = (SourcePos){lexer->line, (uint32_t)(lexer->at - lexer->line_start) + 1};
-  if (lexer->at == lexer->end)
-    return token;
+  if (lexer->at == lexer->end) return token;
   token.kind = scan(lexer, &token.length);
   lexer->at += token.length;
   lexer->is_at_line_start = false;
@@ -107,16 +102,13 @@ bool token_is(Token token, const char *text) {
 }
 
 bool token_integer(Token token, bool is_negative, int64_t *number) {
-  if (token.kind != TOKEN_NUMBER)
-    return false;
+  if (token.kind != TOKEN_NUMBER) return false;
   uint64_t limit = (uint64_t)INT64_MAX + (is_negative ? 1 : 0);
   uint64_t value = 0;
   for (size_t i = 0; i < token.length; i++) {
-    if (!is_digit(token.text[i]))
-      return false;
+    if (!is_digit(token.text[i])) return false;
     uint64_t digit = (uint64_t)(token.text[i] - '0');
-    if (value > (limit - digit) / 10)
-      return false;
+    if (value > (limit - digit) / 10) return false;
     value = 10 * value + digit;
   }
   *number = is_negative ? (int64_t)(0 - value) : (int64_t)value;
@@ -130,8 +122,7 @@ bool token_real(Token token, double *number) {
     *number = token.text[0] == 'i' ? (double)INFINITY : (double)NAN;
     return true;
   }
-  if (token.kind != TOKEN_NUMBER || token.length > MAX_LENGTH)
-    return false;
+  if (token.kind != TOKEN_NUMBER || token.length > MAX_LENGTH) return false;
   char digits[MAX_LENGTH + 32];
   size_t count = 0, i = 0;
   long exponent = 0;
@@ -147,8 +138,7 @@ bool token_real(Token token, double *number) {
     bool is_negative = token.text[i + 1] == '-';
     long written = 0;
     for (; i < token.length; i++) {
-      if (is_digit(token.text[i]) && written < 100000)
-        written = 10 * written + (token.text[i] - '0');
+      if (is_digit(token.text[i]) && written < 100000) written = 10 * written + (token.text[i] - '0');
     }
     exponent += is_negative ? -written : written;
   }

@@ -9,16 +9,14 @@
 Module *module_create(const Allocator *allocator) {
   const Allocator *from = allocator ? allocator : &allocator_default;
   Module *module = from->alloc(from->ctx, sizeof *module, _Alignof(Module));
-  if (!module)
-    return NULL;
+  if (!module) return NULL;
   *module = (Module){0};
   arena_init(&module->arena, from);
   return module;
 }
 
 void module_destroy(Module *module) {
-  if (!module)
-    return;
+  if (!module) return;
   Allocator allocator = module->arena.allocator;
   arena_release(&module->arena);
   allocator.release(allocator.ctx, module);
@@ -41,16 +39,14 @@ Kernel *kernel_create(Module *module, const char *name) {
 int kernel_find_symbol(const Kernel *kernel, const char *name, size_t length) {
   for (size_t i = 0; i < kernel->symbols.count; i++) {
     const char *other = kernel->symbols.items[i].name;
-    if (strlen(other) == length && memcmp(other, name, length) == 0)
-      return (int)i;
+    if (strlen(other) == length && memcmp(other, name, length) == 0) return (int)i;
   }
   return -1;
 }
 
 int kernel_symbol(Kernel *kernel, const char *name, bool is_param) {
   int found = kernel_find_symbol(kernel, name, strlen(name));
-  if (found >= 0)
-    return found;
+  if (found >= 0) return found;
   Arena *arena = &kernel->module->arena;
   Symbol symbol = {arena_copy(arena, name, strlen(name)), is_param};
   VECTOR_PUSH(arena, kernel->symbols, symbol);
@@ -116,8 +112,7 @@ Op *op_create(Builder *b, OpCode code, int operands, int results, int blocks) {
 }
 
 void op_set_operand(Op *op, int number, Value *value) {
-  if (op->operands[number])
-    op->operands[number]->use_count--;
+  if (op->operands[number]) op->operands[number]->use_count--;
   op->operands[number] = value;
   value->use_count++;
 }
@@ -125,20 +120,16 @@ void op_set_operand(Op *op, int number, Value *value) {
 /* Takes back the uses that an operation and all in its blocks make. */
 static void drop_uses(Op *op) {
   for (int i = 0; i < op->operand_count; i++) {
-    if (op->operands[i])
-      op->operands[i]->use_count--;
+    if (op->operands[i]) op->operands[i]->use_count--;
   }
   for (int i = 0; i < op->block_count; i++) {
-    if (!op->blocks[i])
-      continue;
-    for (Op *inner = op->blocks[i]->first; inner; inner = inner->next)
-      drop_uses(inner);
+    if (!op->blocks[i]) continue;
+    for (Op *inner = op->blocks[i]->first; inner; inner = inner->next) drop_uses(inner);
   }
 }
 
 void op_remove(Op *op) {
-  for (int i = 0; i < op->result_count; i++)
-    KILN_ASSERT(op->results[i].use_count == 0);
+  for (int i = 0; i < op->result_count; i++) KILN_ASSERT(op->results[i].use_count == 0);
   drop_uses(op);
   *(op->previous ? &op->previous->next : &op->block->first) = op->next;
   *(op->next ? &op->next->previous : &op->block->last) = op->previous;

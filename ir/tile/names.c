@@ -7,8 +7,7 @@ void names_init(Names *names, Arena *arena) { *names = (Names){.arena = arena}; 
 
 static size_t hash_name(const char *text, size_t length) { /* FNV-1a */
   uint64_t hash = 14695981039346656037u;
-  for (size_t i = 0; i < length; i++)
-    hash = (hash ^ (unsigned char)text[i]) * 1099511628211u;
+  for (size_t i = 0; i < length; i++) hash = (hash ^ (unsigned char)text[i]) * 1099511628211u;
   return (size_t)(hash ^ hash >> 32);
 }
 
@@ -23,11 +22,9 @@ static Name **find_slot(Name **slots, size_t capacity, const char *text, size_t 
 static bool grow(Names *names) {
   size_t capacity = names->capacity ? 2 * names->capacity : 64;
   Name **slots = ARENA_ARRAY(names->arena, Name *, capacity);
-  if (arena_has_failed(names->arena))
-    return false;
+  if (arena_has_failed(names->arena)) return false;
   for (size_t i = 0; i < names->capacity; i++) {
-    if (names->slots[i])
-      *find_slot(slots, capacity, names->slots[i]->text, names->slots[i]->length) = names->slots[i];
+    if (names->slots[i]) *find_slot(slots, capacity, names->slots[i]->text, names->slots[i]->length) = names->slots[i];
   }
   names->slots = slots;
   names->capacity = capacity;
@@ -35,14 +32,11 @@ static bool grow(Names *names) {
 }
 
 Name *names_get(Names *names, const char *text, size_t length) {
-  if (2 * names->count >= names->capacity && !grow(names))
-    return NULL;
+  if (2 * names->count >= names->capacity && !grow(names)) return NULL;
   Name **slot = find_slot(names->slots, names->capacity, text, length);
-  if (*slot)
-    return *slot;
+  if (*slot) return *slot;
   Name *name = ARENA_NEW(names->arena, Name);
-  if (arena_has_failed(names->arena))
-    return NULL;
+  if (arena_has_failed(names->arena)) return NULL;
   *name = (Name){.text = text, .length = length, .next_suffix = 1};
   names->count++;
   return *slot = name;
@@ -59,11 +53,9 @@ bool name_is_start(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 
 bool name_is_part(char c) { return name_is_start(c) || is_digit(c) || c == '.'; }
 
 bool name_is_valid(const char *name) {
-  if (!name_is_start(name[0]))
-    return false;
+  if (!name_is_start(name[0])) return false;
   for (const char *c = name; *c; c++) {
-    if (!name_is_part(*c))
-      return false;
+    if (!name_is_part(*c)) return false;
   }
   return true;
 }

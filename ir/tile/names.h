@@ -7,8 +7,8 @@
 typedef struct Name {
   const char *text; /* not copied */
   size_t length;
-  SourcePos pos;  /* parser: where it was defined */
-  Value *value;   /* parser: what it means; NULL with is_defined: a value that could not be parsed */
+  SourcePos pos; /* parser: where it was defined */
+  Value *value;  /* parser: what it means; NULL with is_defined: a value that could not be parsed */
   bool is_defined;
   int next_suffix; /* printer: the next `.N` to try */
 } Name;

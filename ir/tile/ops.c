@@ -45,12 +45,9 @@ Access access_of(const Op *op) {
   Access access = {0};
   int first = op_stores(op->code) ? 1 : 0;
   int last = op->operand_count;
-  if (op->has_cols)
-    access.cols = op->operands[--last];
-  if (op->has_rows)
-    access.rows = op->operands[--last];
-  if (first)
-    access.value = op->operands[0];
+  if (op->has_cols) access.cols = op->operands[--last];
+  if (op->has_rows) access.rows = op->operands[--last];
+  if (first) access.value = op->operands[0];
   access.buffer = op->operands[first];
   access.indices = op->operands + first + 1;
   access.index_count = last - first - 1;
@@ -68,23 +65,20 @@ static bool index_operands_fit(OpCode code, Value *const *operands, int count) {
     bool fits = code == OP_index_select && i == 0 ? is_scalar(type, KILN_BOOL)
                 : code == OP_index_tile           ? is_scalar(type, KILN_I32)
                                                   : type.kind == KIND_INDEX;
-    if (!fits)
-      return false;
+    if (!fits) return false;
   }
   return true;
 }
 
 /* Widens `extent` to `other` as broadcasting does. */
 static bool broadcast_extent(int *extent, int other) {
-  if (*extent == 1)
-    *extent = other;
+  if (*extent == 1) *extent = other;
   return other == 1 || other == *extent;
 }
 
 static bool broadcast_operands(OpCode code, Value *const *operands, int count, TileType *type) {
   int first = code == OP_tile_select ? 1 : 0; /* the operand that gives the element type */
-  if (count <= first || operands[first]->type.kind != KIND_TILE)
-    return false;
+  if (count <= first || operands[first]->type.kind != KIND_TILE) return false;
   *type = operands[first]->type;
   for (int i = 0; i < count; i++) {
     TileType operand = operands[i]->type;
@@ -98,8 +92,7 @@ static bool broadcast_operands(OpCode code, Value *const *operands, int count, T
 
 bool op_infer(OpCode code, Value *const *operands, int count, TileType *type) {
   const OpInfo *info = op_info(code);
-  if (info->operands >= 0 && count != info->operands)
-    return false;
+  if (info->operands >= 0 && count != info->operands) return false;
   TileType first = count > 0 ? operands[0]->type : type_index();
   switch (info->result) {
   case RESULT_INDEX: *type = type_index(); return index_operands_fit(code, operands, count);
@@ -109,8 +102,7 @@ bool op_infer(OpCode code, Value *const *operands, int count, TileType *type) {
       *type = type_scalar(KILN_BOOL);
       return index_operands_fit(code, operands, count);
     }
-    if (!broadcast_operands(code, operands, count, type))
-      return false;
+    if (!broadcast_operands(code, operands, count, type)) return false;
     type->type = KILN_BOOL;
     return true;
   case RESULT_ACC: *type = first; return first.kind == KIND_FRAG;
@@ -125,10 +117,8 @@ bool op_infer(OpCode code, Value *const *operands, int count, TileType *type) {
 
 TileType op_result_type(OpCode code, Value *const *operands, int count) {
   TileType type;
-  if (op_infer(code, operands, count, &type))
-    return type;
+  if (op_infer(code, operands, count, &type)) return type;
   const OpInfo *info = op_info(code);
-  if (info->stage == STAGE_INDEX)
-    return info->result == RESULT_BOOL ? type_scalar(KILN_BOOL) : type_index();
+  if (info->stage == STAGE_INDEX) return info->result == RESULT_BOOL ? type_scalar(KILN_BOOL) : type_index();
   return count > 0 ? operands[0]->type : type_index();
 }

@@ -1,5 +1,5 @@
-/* ops_rows.h: all rows of ops.def through one macro, TILE_ROW, for users to whom the stage does not matter. No include guard:
- * it is included once a use. */
+/* ops_rows.h: all rows of ops.def through one macro, TILE_ROW, for users to whom the stage does not matter. No include
+ * guard: it is included once a use. */
 #define CONTROL_OP TILE_ROW
 #define INDEX_OP TILE_ROW
 #define MEMORY_OP TILE_ROW

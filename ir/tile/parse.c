@@ -11,8 +11,7 @@ void parse_advance(Parser *p) {
 }
 
 bool parse_accept(Parser *p, const char *text) {
-  if (!token_is(p->token, text))
-    return false;
+  if (!token_is(p->token, text)) return false;
   parse_advance(p);
   return true;
 }
@@ -28,17 +27,14 @@ void parse_fail_expected(Parser *p, const char *expected) {
   enum { SHOWN = 60 };
   Token token = p->token;
   int length = token.length > SHOWN ? SHOWN : (int)token.length;
-  if (token.kind == TOKEN_END)
-    parse_fail(p, token.pos, "expected %s, found the end of the text", expected);
+  if (token.kind == TOKEN_END) parse_fail(p, token.pos, "expected %s, found the end of the text", expected);
   else if (token.kind == TOKEN_BAD && (unsigned char)(*token.text - ' ') > '~' - ' ')
     parse_fail(p, token.pos, "expected %s, found the byte 0x%02x", expected, (unsigned char)*token.text);
-  else
-    parse_fail(p, token.pos, "expected %s, found '%.*s'", expected, length, token.text);
+  else parse_fail(p, token.pos, "expected %s, found '%.*s'", expected, length, token.text);
 }
 
 bool parse_expect(Parser *p, const char *text) {
-  if (parse_accept(p, text))
-    return true;
+  if (parse_accept(p, text)) return true;
   char quoted[32] = "'";
   strncat(quoted, text, sizeof quoted - 3);
   strcat(quoted, "'");
@@ -56,8 +52,7 @@ static Name *name_of(Parser *p, Token token) { return names_get(&p->names, token
 
 void parse_define(Parser *p, Token token, Value *value) {
   Name *name = name_of(p, token);
-  if (!name)
-    return;
+  if (!name) return;
   if (name->is_defined) {
     if (value)
       parse_fail(p, token.pos, "'%.*s' is already defined on line %u", (int)token.length, token.text, name->pos.line);
@@ -73,14 +68,12 @@ Value *parse_value(Parser *p) {
   Token token = p->token;
   Name *name = name_of(p, token);
   parse_advance(p);
-  if (!name)
-    return NULL;
+  if (!name) return NULL;
   if (!name->is_defined) {
     if (name->pos.line > 0)
       parse_fail(p, token.pos, "'%.*s' is not visible here: its block, of line %u, has ended", (int)token.length,
                  token.text, name->pos.line);
-    else
-      parse_fail(p, token.pos, "'%.*s' is not defined", (int)token.length, token.text);
+    else parse_fail(p, token.pos, "'%.*s' is not defined", (int)token.length, token.text);
     parse_define(p, token, NULL);
   }
   return name->value;
@@ -94,16 +87,13 @@ static bool is_kernel_start(const Parser *p) { return p->token.is_first && token
 static void collect_symbols(Parser *p) {
   Lexer lexer = p->lexer;
   Token token = p->token;
-  while (p->token.kind != TOKEN_END && !parse_accept(p, ")"))
-    parse_advance(p);
+  while (p->token.kind != TOKEN_END && !parse_accept(p, ")")) parse_advance(p);
   for (;;) {
     bool is_param = token_is(p->token, "params");
-    if (!is_param && !token_is(p->token, "symbols"))
-      break;
+    if (!is_param && !token_is(p->token, "symbols")) break;
     do {
       parse_advance(p);
-      if (p->token.kind != TOKEN_WORD || p->kernel->symbols.count == TILE_MAX_SYMBOLS)
-        break;
+      if (p->token.kind != TOKEN_WORD || p->kernel->symbols.count == TILE_MAX_SYMBOLS) break;
       kernel_symbol(p->kernel, arena_copy(&p->arena, p->token.text, p->token.length), is_param);
       parse_advance(p);
     } while (token_is(p->token, ","));
@@ -122,16 +112,15 @@ static bool parse_symbols(Parser *p, size_t *next) {
       return false;
     }
     if (op_find(token.text, token.length, &code))
-      parse_fail(p, token.pos, "'%.*s' is an operation, so no symbol can be called that", (int)token.length, token.text);
+      parse_fail(p, token.pos, "'%.*s' is an operation, so no symbol can be called that", (int)token.length,
+                 token.text);
     int found = kernel_find_symbol(p->kernel, token.text, token.length);
     if (found < 0) {
       parse_fail(p, token.pos, "a kernel has at most %d symbols", TILE_MAX_SYMBOLS);
       return false;
     }
-    if ((size_t)found == *next)
-      (*next)++;
-    else
-      parse_fail(p, token.pos, "the symbol '%.*s' is declared twice", (int)token.length, token.text);
+    if ((size_t)found == *next) (*next)++;
+    else parse_fail(p, token.pos, "the symbol '%.*s' is declared twice", (int)token.length, token.text);
     parse_advance(p);
   } while (parse_accept(p, ","));
   return true;
@@ -145,11 +134,9 @@ static bool parse_buffer(Parser *p) {
     return false;
   }
   parse_advance(p);
-  if (!parse_expect(p, ":"))
-    return false;
+  if (!parse_expect(p, ":")) return false;
   SourcePos pos = p->token.pos;
-  if (!parse_type(p, &type))
-    return false;
+  if (!parse_type(p, &type)) return false;
   if (type.kind != KIND_BUF) {
     parse_fail(p, pos, "'%.*s' must be a buffer: expected the type 'buf<…>'", (int)name.length, name.text);
     return false;
@@ -160,21 +147,17 @@ static bool parse_buffer(Parser *p) {
 }
 
 static bool parse_buffers(Parser *p) {
-  if (!parse_expect(p, "("))
-    return false;
-  if (parse_accept(p, ")"))
-    return true;
+  if (!parse_expect(p, "(")) return false;
+  if (parse_accept(p, ")")) return true;
   do {
-    if (!parse_buffer(p))
-      return false;
+    if (!parse_buffer(p)) return false;
   } while (parse_accept(p, ","));
   return parse_expect(p, ")");
 }
 
 /* An expression of symbols and numbers; a %value in it is refused by parse_expression. */
 static bool parse_host(Parser *p, const char *clause, Value **value) {
-  if (!parse_accept(p, clause))
-    return true;
+  if (!parse_accept(p, clause)) return true;
   p->b.block = p->kernel->header;
   *value = parse_expression(p, PRECEDENCE_ANY);
   return *value != NULL;
@@ -184,15 +167,14 @@ static bool parse_header(Parser *p) {
   size_t next = 0;
   collect_symbols(p);
   return parse_buffers(p) && (!parse_accept(p, "symbols") || parse_symbols(p, &next)) &&
-         (!parse_accept(p, "params") || parse_symbols(p, &next)) &&
-         parse_host(p, "workspace", &p->kernel->workspace) && parse_host(p, "tasks", &p->kernel->tasks);
+         (!parse_accept(p, "params") || parse_symbols(p, &next)) && parse_host(p, "workspace", &p->kernel->workspace) &&
+         parse_host(p, "tasks", &p->kernel->tasks);
 }
 
 /* ---- kernels ----------------------------------------------------------------------------------------------------- */
 
 static void skip_to_kernel(Parser *p) {
-  do
-    parse_advance(p);
+  do parse_advance(p);
   while (p->token.kind != TOKEN_END && !is_kernel_start(p));
 }
 
@@ -201,7 +183,7 @@ static void parse_kernel(Parser *p, Module *module) {
   parse_advance(p);
   Token name = p->token;
   if (name.kind != TOKEN_KERNEL) {
-    parse_fail_expected(p, "the kernel's name, such as '@gemm'");
+    parse_fail_expected(p, "the kernel's name, such as '@scale'");
     skip_to_kernel(p);
     return;
   }
@@ -214,8 +196,7 @@ static void parse_kernel(Parser *p, Module *module) {
   parse_advance(p);
   if (!parse_header(p) || !parse_expect(p, "{")) {
     module->kernels.count--;
-    if (!is_kernel_start(p))
-      skip_to_kernel(p);
+    if (!is_kernel_start(p)) skip_to_kernel(p);
     return;
   }
   Token task = {.kind = TOKEN_VALUE, .text = "%task", .length = 5, .pos = pos};
@@ -225,8 +206,7 @@ static void parse_kernel(Parser *p, Module *module) {
 
 Module *tile_parse(const char *text, size_t length, const Allocator *allocator, Diagnostics *faults) {
   Module *module = module_create(allocator);
-  if (!module)
-    return NULL;
+  if (!module) return NULL;
   Parser p = {.faults = faults};
   lexer_init(&p.lexer, text, length);
   arena_init(&p.arena, allocator);
@@ -241,8 +221,7 @@ Module *tile_parse(const char *text, size_t length, const Allocator *allocator, 
   }
   bool has_failed = arena_has_failed(&p.arena) || arena_has_failed(&module->arena);
   arena_release(&p.arena);
-  if (!has_failed)
-    return module;
+  if (!has_failed) return module;
   module_destroy(module);
   return NULL;
 }

@@ -1,8 +1,9 @@
 /* parse.h: what the files of the parser share.
  *
- * Recursive descent with one token of lookahead. A function that meets a fault reports it, once, and returns false or NULL;
- * the statement is then dropped, its names become *unknown* values whose uses drop further statements without a word, and
- * parsing goes on at the next line. So the module holds only whole statements, and every fault is one of the text's own. */
+ * Recursive descent with one token of lookahead. A function that meets a fault reports it, once, and returns false or
+ * NULL; the statement is then dropped, its names become *unknown* values whose uses drop further statements without a
+ * word, and parsing goes on at the next line. So the module holds only whole statements, and every fault is one of the
+ * text's own. */
 #ifndef KILN_IR_TILE_PARSE_H
 #define KILN_IR_TILE_PARSE_H
 
@@ -24,7 +25,7 @@ typedef struct Parser {
   bool end_is_reported;
 } Parser;
 
-/* ---- tokens (parse.c) --------------------------------------------------------------------------------------------- */
+/* ---- tokens (parse.c) -------------------------------------------------------------------------------------------- */
 
 void parse_advance(Parser *p);
 bool parse_accept(Parser *p, const char *text); /* skips the token if it is this */
@@ -33,18 +34,18 @@ void parse_fail(Parser *p, SourcePos pos, const char *format, ...) PRINTF_LIKE(3
 void parse_fail_expected(Parser *p, const char *expected); /* expected …, found the next token */
 bool parse_has_ended(const Parser *p);                     /* no more text, or no more memory */
 
-/* ---- names (parse.c) ---------------------------------------------------------------------------------------------- */
+/* ---- names (parse.c) --------------------------------------------------------------------------------------------- */
 
 /* Makes a %token mean `value`, in the block that is being parsed; NULL: unknown. */
 void parse_define(Parser *p, Token token, Value *value);
 /* What the next token, a %value, means; NULL: unknown, and reported. Skips it. */
 Value *parse_value(Parser *p);
 
-/* ---- the language -------------------------------------------------------------------------------------------------- */
+/* ---- the language ------------------------------------------------------------------------------------------------ */
 
-bool parse_type(Parser *p, TileType *type);                       /* parse_type.c */
-bool parse_integer(Parser *p, int64_t *number);                   /* parse_expression.c; may be negative */
-Value *parse_expression(Parser *p, Precedence loosest);           /* parse_expression.c */
-void parse_block(Parser *p, Block *block);                        /* parse_statement.c; after its `{`, to after its `}` */
+bool parse_type(Parser *p, TileType *type);             /* parse_type.c */
+bool parse_integer(Parser *p, int64_t *number);         /* parse_expression.c; may be negative */
+Value *parse_expression(Parser *p, Precedence loosest); /* parse_expression.c */
+void parse_block(Parser *p, Block *block);              /* parse_statement.c; after its `{`, to after its `}` */
 
 #endif

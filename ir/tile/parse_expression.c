@@ -1,7 +1,7 @@
 /* parse_expression.c: operands: values, numbers, symbols and index arithmetic on them.
  *
- * Makes the operations as it goes, in the block being parsed and without names, so that the printer writes them in place
- * again. Types are not checked here: tile_verify does. */
+ * Makes the operations as it goes, in the block being parsed and without names, so that the printer writes them in
+ * place again. Types are not checked here: tile_verify does. */
 #include "ir/tile/parse.h"
 
 #include <string.h>
@@ -9,8 +9,7 @@
 static Value *make_op(Parser *p, OpCode code, Value *const *operands, int count, SourcePos pos) {
   p->b.pos = pos;
   Op *op = op_create(&p->b, code, count, 1, 0);
-  for (int i = 0; i < count; i++)
-    op_set_operand(op, i, operands[i]);
+  for (int i = 0; i < count; i++) op_set_operand(op, i, operands[i]);
   op->results[0].type = op_result_type(code, operands, count);
   return &op->results[0];
 }
@@ -60,11 +59,9 @@ static Value *parse_call(Parser *p, Token name) {
                  expected == 1 ? "" : "s");
       return NULL;
     }
-    if (!(operands[count++] = parse_expression(p, PRECEDENCE_ANY)))
-      return NULL;
+    if (!(operands[count++] = parse_expression(p, PRECEDENCE_ANY))) return NULL;
   } while (token_is(p->token, ","));
-  if (!parse_expect(p, ")"))
-    return NULL;
+  if (!parse_expect(p, ")")) return NULL;
   if (count < expected) {
     parse_fail(p, name.pos, "'%.*s' takes %d operands, found %d", (int)name.length, name.text, expected, count);
     return NULL;
@@ -75,11 +72,9 @@ static Value *parse_call(Parser *p, Token name) {
 static Value *parse_word(Parser *p) {
   Token name = p->token;
   parse_advance(p);
-  if (token_is(p->token, "("))
-    return parse_call(p, name);
+  if (token_is(p->token, "(")) return parse_call(p, name);
   int symbol = kernel_find_symbol(p->kernel, name.text, name.length);
-  if (symbol >= 0)
-    return make_literal(p, OP_index_symbol, symbol, name.pos);
+  if (symbol >= 0) return make_literal(p, OP_index_symbol, symbol, name.pos);
   parse_fail(p, name.pos, "there is no symbol '%.*s'", (int)name.length, name.text);
   return NULL;
 }
@@ -89,11 +84,9 @@ static Value *parse_primary(Parser *p) {
   int64_t number;
   if (p->token.kind == TOKEN_NUMBER || token_is(p->token, "-"))
     return parse_integer(p, &number) ? make_literal(p, OP_index_const, number, pos) : NULL;
-  if (p->token.kind == TOKEN_WORD)
-    return parse_word(p);
+  if (p->token.kind == TOKEN_WORD) return parse_word(p);
   if (p->token.kind == TOKEN_VALUE) {
-    if (p->b.block != p->kernel->header)
-      return parse_value(p);
+    if (p->b.block != p->kernel->header) return parse_value(p);
     parse_fail_expected(p, "symbols and numbers in a host expression");
     return NULL;
   }
@@ -111,15 +104,12 @@ static Value *parse_operators(Parser *p, Precedence loosest) {
   while (left && !p->token.is_first && find_spelling(SYNTAX_INFIX, p->token, &code)) {
     SourcePos pos = p->token.pos;
     Precedence own = precedence_of(code);
-    if (own < loosest)
-      break;
+    if (own < loosest) break;
     parse_advance(p);
     Value *right = parse_expression(p, (Precedence)(own + 1));
-    if (!right)
-      return NULL;
+    if (!right) return NULL;
     left = make_op(p, code, (Value *[]){left, right}, 2, pos);
-    if (own == PRECEDENCE_COMPARISON)
-      break; /* comparisons do not associate */
+    if (own == PRECEDENCE_COMPARISON) break; /* comparisons do not associate */
   }
   return left;
 }

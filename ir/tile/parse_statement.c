@@ -28,25 +28,21 @@ static bool parse_operand(Parser *p, Values *values) {
     return false;
   }
   Value *value = parse_expression(p, PRECEDENCE_ANY);
-  if (!value)
-    return false;
+  if (!value) return false;
   VECTOR_PUSH(&p->arena, *values, value);
   return true;
 }
 
 static bool parse_operands(Parser *p, Values *values) {
   do {
-    if (!parse_operand(p, values))
-      return false;
+    if (!parse_operand(p, values)) return false;
   } while (parse_accept(p, ","));
   return true;
 }
 
 static bool check_name_count(Parser *p, const Statement *s, size_t results) {
-  if (s->names.count == results)
-    return true;
-  if (results == 0)
-    parse_fail(p, s->names.items[0].pos, "'%s' gives no value, so nothing can be named", op_name(s));
+  if (s->names.count == results) return true;
+  if (results == 0) parse_fail(p, s->names.items[0].pos, "'%s' gives no value, so nothing can be named", op_name(s));
   else
     parse_fail(p, s->pos, "'%s' gives %zu value%s: expected as many names before '=', found %zu", op_name(s), results,
                results == 1 ? "" : "s", s->names.count);
@@ -56,24 +52,20 @@ static bool check_name_count(Parser *p, const Statement *s, size_t results) {
 static Op *make_op(Parser *p, const Statement *s, const Values *operands, int blocks) {
   p->b.pos = s->pos;
   Op *op = op_create(&p->b, s->code, (int)operands->count, (int)s->names.count, blocks);
-  for (size_t i = 0; i < operands->count; i++)
-    op_set_operand(op, (int)i, operands->items[i]);
+  for (size_t i = 0; i < operands->count; i++) op_set_operand(op, (int)i, operands->items[i]);
   return op;
 }
 
 /* Names a value in the module as in the text, but for numbers: the printer gives those. */
 static void name_value(Parser *p, Token token, Value *value) {
   size_t digits = 1;
-  while (digits < token.length && token.text[digits] >= '0' && token.text[digits] <= '9')
-    digits++;
-  if (digits < token.length)
-    value->name = arena_copy(&p->kernel->module->arena, token.text + 1, token.length - 1);
+  while (digits < token.length && token.text[digits] >= '0' && token.text[digits] <= '9') digits++;
+  if (digits < token.length) value->name = arena_copy(&p->kernel->module->arena, token.text + 1, token.length - 1);
   parse_define(p, token, value);
 }
 
 static void name_results(Parser *p, const Statement *s, Op *op) {
-  for (size_t i = 0; i < s->names.count; i++)
-    name_value(p, s->names.items[i], &op->results[i]);
+  for (size_t i = 0; i < s->names.count; i++) name_value(p, s->names.items[i], &op->results[i]);
 }
 
 /* ---- plain operations and accesses ------------------------------------------------------------------------------- */
@@ -96,34 +88,26 @@ static bool parse_real(Parser *p, Op *op) {
 }
 
 static bool parse_attributes(Parser *p, Op *op) {
-  if (op->code == OP_tile_slice)
-    return parse_slice(p, op);
-  if (op->code == OP_tile_const)
-    return parse_real(p, op);
-  if (op->code == OP_prefetch)
-    return parse_expect(p, "level") && parse_integer(p, &op->number);
+  if (op->code == OP_tile_slice) return parse_slice(p, op);
+  if (op->code == OP_tile_const) return parse_real(p, op);
+  if (op->code == OP_prefetch) return parse_expect(p, "level") && parse_integer(p, &op->number);
   return true;
 }
 
 /* `[%value, ]%buffer[index, …] [rows r] [cols c]` */
 static bool parse_place(Parser *p, const Statement *s, Values *operands, bool *has_rows, bool *has_cols) {
-  if (op_stores(s->code) && (!parse_operand(p, operands) || !parse_expect(p, ",")))
-    return false;
+  if (op_stores(s->code) && (!parse_operand(p, operands) || !parse_expect(p, ","))) return false;
   if (p->token.kind != TOKEN_VALUE) {
     parse_fail_expected(p, "a buffer");
     return false;
   }
   Value *buffer = parse_value(p);
-  if (!buffer || !parse_expect(p, "["))
-    return false;
+  if (!buffer || !parse_expect(p, "[")) return false;
   VECTOR_PUSH(&p->arena, *operands, buffer);
-  if (!token_is(p->token, "]") && !parse_operands(p, operands))
-    return false;
-  if (!parse_expect(p, "]"))
-    return false;
+  if (!token_is(p->token, "]") && !parse_operands(p, operands)) return false;
+  if (!parse_expect(p, "]")) return false;
   *has_rows = parse_accept(p, "rows");
-  if (*has_rows && !parse_operand(p, operands))
-    return false;
+  if (*has_rows && !parse_operand(p, operands)) return false;
   *has_cols = parse_accept(p, "cols");
   return !*has_cols || parse_operand(p, operands);
 }
@@ -132,11 +116,9 @@ static bool parse_plain(Parser *p, Statement *s) {
   const OpInfo *info = op_info(s->code);
   Values operands = {0};
   bool has_rows = false, has_cols = false;
-  if (!check_name_count(p, s, info->result == RESULT_NONE ? 0 : 1))
-    return false;
+  if (!check_name_count(p, s, info->result == RESULT_NONE ? 0 : 1)) return false;
   if (info->syntax == SYNTAX_ACCESS) {
-    if (!parse_place(p, s, &operands, &has_rows, &has_cols))
-      return false;
+    if (!parse_place(p, s, &operands, &has_rows, &has_cols)) return false;
   } else if (info->operands != 0 && !parse_operands(p, &operands)) {
     return false;
   } else if ((int)operands.count != info->operands) {
@@ -147,11 +129,9 @@ static bool parse_plain(Parser *p, Statement *s) {
   Op *op = make_op(p, s, &operands, 0);
   op->has_rows = has_rows;
   op->has_cols = has_cols;
-  if (!parse_attributes(p, op))
-    return false;
+  if (!parse_attributes(p, op)) return false;
   if (info->result == RESULT_TYPED) {
-    if (!parse_expect(p, ":") || !parse_type(p, &op->results[0].type))
-      return false;
+    if (!parse_expect(p, ":") || !parse_type(p, &op->results[0].type)) return false;
   } else if (info->result != RESULT_NONE) {
     op->results[0].type = op_result_type(s->code, op->operands, op->operand_count);
   }
@@ -167,13 +147,10 @@ static bool parse_definition(Parser *p, Statement *s) {
   }
   const Op *before = p->b.block->last;
   Value *value = parse_expression(p, PRECEDENCE_ANY);
-  if (!value)
-    return false;
+  if (!value) return false;
   bool is_new = value->op && value->op == p->b.block->last && value->op != before;
-  if (is_new && op_info(value->op->code)->syntax != SYNTAX_LITERAL)
-    name_value(p, s->names.items[0], value);
-  else
-    parse_define(p, s->names.items[0], value);
+  if (is_new && op_info(value->op->code)->syntax != SYNTAX_LITERAL) name_value(p, s->names.items[0], value);
+  else parse_define(p, s->names.items[0], value);
   return true;
 }
 
@@ -181,16 +158,14 @@ static bool parse_definition(Parser *p, Statement *s) {
 
 static bool parse_yield(Parser *p, Statement *s) {
   Values operands = {0};
-  if (!check_name_count(p, s, 0) || (!is_line_end(p) && !parse_operands(p, &operands)))
-    return false;
+  if (!check_name_count(p, s, 0) || (!is_line_end(p) && !parse_operands(p, &operands))) return false;
   make_op(p, s, &operands, 0);
   return true;
 }
 
 /* A block that yields nothing need not say so. */
 static void add_yield(Parser *p, Block *block) {
-  if (block->last && block->last->code == OP_yield)
-    return;
+  if (block->last && block->last->code == OP_yield) return;
   Builder b = builder_of(p->kernel, block);
   b.pos = block->parent->pos;
   build_yield(&b, NULL, 0);
@@ -211,17 +186,14 @@ typedef VECTOR(Token) Tokens;
 
 static bool parse_for_header(Parser *p, Values *operands, Tokens *arguments) {
   Token name;
-  if (!parse_argument_name(p, &name))
-    return false;
+  if (!parse_argument_name(p, &name)) return false;
   VECTOR_PUSH(&p->arena, *arguments, name);
   if (!parse_operand(p, operands) || !parse_expect(p, "to") || !parse_operand(p, operands) ||
       !parse_expect(p, "step") || !parse_operand(p, operands))
     return false;
-  if (!parse_accept(p, "carry"))
-    return true;
+  if (!parse_accept(p, "carry")) return true;
   do {
-    if (!parse_argument_name(p, &name) || !parse_operand(p, operands))
-      return false;
+    if (!parse_argument_name(p, &name) || !parse_operand(p, operands)) return false;
     VECTOR_PUSH(&p->arena, *arguments, name);
   } while (parse_accept(p, ","));
   return true;
@@ -237,16 +209,13 @@ static bool parse_for(Parser *p, Statement *s) {
   Block *body = op->blocks[0] = block_create(p->kernel, op, (int)arguments.count);
   size_t outer = p->scope.count;
   for (size_t i = 0; i < arguments.count; i++) {
-    if (i > 0)
-      op->results[i - 1].type = operands.items[i + 2]->type;
+    if (i > 0) op->results[i - 1].type = operands.items[i + 2]->type;
     body->arguments[i]->type = i > 0 ? operands.items[i + 2]->type : type_index();
     name_value(p, arguments.items[i], body->arguments[i]);
   }
   parse_block(p, body);
-  for (; p->scope.count > outer; p->scope.count--)
-    p->scope.items[p->scope.count - 1]->is_defined = false;
-  if (op->result_count == 0)
-    add_yield(p, body);
+  for (; p->scope.count > outer; p->scope.count--) p->scope.items[p->scope.count - 1]->is_defined = false;
+  if (op->result_count == 0) add_yield(p, body);
   name_results(p, s, op);
   return true;
 }
@@ -260,15 +229,13 @@ static bool take_yielded_types(Parser *p, const Statement *s, Op *op) {
                op->result_count, op->result_count == 1 ? "" : "s", count);
     return false;
   }
-  for (int i = 0; i < count; i++)
-    op->results[i].type = yield->operands[i]->type;
+  for (int i = 0; i < count; i++) op->results[i].type = yield->operands[i]->type;
   return true;
 }
 
 static bool parse_if(Parser *p, Statement *s) {
   Values operands = {0};
-  if (!parse_operand(p, &operands) || !parse_expect(p, "{"))
-    return false;
+  if (!parse_operand(p, &operands) || !parse_expect(p, "{")) return false;
   Op *op = make_op(p, s, &operands, 2);
   op->blocks[0] = block_create(p->kernel, op, 0);
   parse_block(p, op->blocks[0]);
@@ -277,13 +244,11 @@ static bool parse_if(Parser *p, Statement *s) {
     parse_block(p, op->blocks[1]);
   }
   for (int i = 0; i < 2 && op->result_count == 0; i++) {
-    if (op->blocks[i])
-      add_yield(p, op->blocks[i]);
+    if (op->blocks[i]) add_yield(p, op->blocks[i]);
   }
   if (op->result_count > 0 && !take_yielded_types(p, s, op)) {
     op_remove(op);
-    for (size_t i = 0; i < s->names.count; i++)
-      parse_define(p, s->names.items[i], NULL);
+    for (size_t i = 0; i < s->names.count; i++) parse_define(p, s->names.items[i], NULL);
     return true;
   }
   name_results(p, s, op);
@@ -293,8 +258,7 @@ static bool parse_if(Parser *p, Statement *s) {
 /* ---- statements -------------------------------------------------------------------------------------------------- */
 
 static bool parse_names(Parser *p, Statement *s) {
-  if (p->token.kind != TOKEN_VALUE)
-    return true;
+  if (p->token.kind != TOKEN_VALUE) return true;
   do {
     if (p->token.kind != TOKEN_VALUE) {
       parse_fail_expected(p, "the name of a value");
@@ -315,8 +279,7 @@ static bool is_unknown_op(const Parser *p) {
 
 static bool parse_statement(Parser *p) {
   Statement s = {0};
-  if (!parse_names(p, &s))
-    return false;
+  if (!parse_names(p, &s)) return false;
   Token token = p->token;
   s.pos = token.pos;
   bool is_op = token.kind == TOKEN_WORD && op_find(token.text, token.length, &s.code);
@@ -328,18 +291,15 @@ static bool parse_statement(Parser *p) {
   if (!is_op || syntax == SYNTAX_INFIX || syntax == SYNTAX_CALL || syntax == SYNTAX_LITERAL)
     return parse_definition(p, &s);
   parse_advance(p);
-  if (s.code == OP_for)
-    return parse_for(p, &s);
-  if (s.code == OP_if)
-    return parse_if(p, &s);
+  if (s.code == OP_for) return parse_for(p, &s);
+  if (s.code == OP_if) return parse_if(p, &s);
   return s.code == OP_yield ? parse_yield(p, &s) : parse_plain(p, &s);
 }
 
 /* ---- after a fault ----------------------------------------------------------------------------------------------- */
 
 static void skip_line(Parser *p) {
-  while (!is_line_end(p))
-    parse_advance(p);
+  while (!is_line_end(p)) parse_advance(p);
 }
 
 /* Parses a block for its faults only. */
@@ -349,8 +309,8 @@ static void parse_dropped_block(Parser *p) {
   p->b.block = block;
 }
 
-/* Reads a faulty statement again from its start to the end of the line the fault is on. What it would have named becomes
- * unknown; the blocks it opens are parsed and dropped. */
+/* Reads a faulty statement again from its start to the end of the line the fault is on. What it would have named
+ * becomes unknown; the blocks it opens are parsed and dropped. */
 static void recover(Parser *p, Lexer lexer, Token start) {
   const char *fault = p->token.text;
   bool is_result = start.kind == TOKEN_VALUE;
@@ -358,14 +318,11 @@ static void recover(Parser *p, Lexer lexer, Token start) {
   p->token = start;
   while (p->token.kind != TOKEN_END && !token_is(p->token, "}")) {
     Token token = p->token;
-    if (token.text != start.text && token.is_first && token.text >= fault)
-      return;
+    if (token.text != start.text && token.is_first && token.text >= fault) return;
     parse_advance(p);
     is_result = is_result && !token_is(token, "=");
-    if (token_is(token, "{"))
-      parse_dropped_block(p);
-    else if (token.kind == TOKEN_VALUE && (is_result || token_is(p->token, "=")))
-      parse_define(p, token, NULL);
+    if (token_is(token, "{")) parse_dropped_block(p);
+    else if (token.kind == TOKEN_VALUE && (is_result || token_is(p->token, "="))) parse_define(p, token, NULL);
   }
 }
 
@@ -374,8 +331,7 @@ static void parse_line(Parser *p) {
   Token start = p->token;
   Op *before = p->b.block->last;
   if (!parse_statement(p)) {
-    while (p->b.block->last != before)
-      op_remove(p->b.block->last);
+    while (p->b.block->last != before) op_remove(p->b.block->last);
     recover(p, lexer, start);
   }
   if (!is_line_end(p)) {
@@ -403,12 +359,10 @@ void parse_block(Parser *p, Block *block) {
   size_t visible = p->scope.count;
   p->b.block = block;
   p->block_depth++;
-  while (!parse_has_ended(p) && !token_is(p->token, "}"))
-    parse_line(p);
+  while (!parse_has_ended(p) && !token_is(p->token, "}")) parse_line(p);
   p->block_depth--;
   p->b.block = outer;
-  for (; p->scope.count > visible; p->scope.count--)
-    p->scope.items[p->scope.count - 1]->is_defined = false;
+  for (; p->scope.count > visible; p->scope.count--) p->scope.items[p->scope.count - 1]->is_defined = false;
   if (!parse_accept(p, "}") && !p->end_is_reported) {
     parse_fail(p, p->token.pos, "expected '}' to end the block of line %u, found the end of the text", opened.line);
     p->end_is_reported = true;

@@ -13,8 +13,7 @@ static bool parse_element(Parser *p, kiln_type *type) {
 /* A number of at most INT32_MAX. */
 static bool small_number(Token token, int *number) {
   int64_t value;
-  if (!token_integer(token, false, &value) || value > INT32_MAX)
-    return false;
+  if (!token_integer(token, false, &value) || value > INT32_MAX) return false;
   *number = (int)value;
   return true;
 }
@@ -60,17 +59,14 @@ static bool parse_extent(Parser *p, Extent *extent) {
 /* `[m, k]`; its `[` is the next token. */
 static bool parse_extents(Parser *p, Extent extents[TILE_MAX_RANK], int *count) {
   *count = 0;
-  if (!parse_expect(p, "["))
-    return false;
-  if (parse_accept(p, "]"))
-    return true;
+  if (!parse_expect(p, "[")) return false;
+  if (parse_accept(p, "]")) return true;
   do {
     if (*count == TILE_MAX_RANK) {
       parse_fail(p, p->token.pos, "a buffer has at most %d axes", TILE_MAX_RANK);
       return false;
     }
-    if (!parse_extent(p, &extents[*count]))
-      return false;
+    if (!parse_extent(p, &extents[*count])) return false;
     (*count)++;
   } while (parse_accept(p, ","));
   return parse_expect(p, "]");
@@ -90,31 +86,24 @@ static bool parse_layout(Parser *p, BufType *type) {
   }
   int count;
   type->layout = LAYOUT_STRIDED;
-  if (!parse_extents(p, type->strides, &count))
-    return false;
-  if (count == type->rank)
-    return true;
+  if (!parse_extents(p, type->strides, &count)) return false;
+  if (count == type->rank) return true;
   parse_fail(p, pos, "expected a stride for each of %d axes, found %d", type->rank, count);
   return false;
 }
 
 static bool parse_buf(Parser *p, TileType *type) {
   BufType buf = {0};
-  if (!parse_element(p, &buf.type) || !parse_expect(p, ",") || !parse_extents(p, buf.dims, &buf.rank))
-    return false;
-  if (parse_accept(p, ",") && !parse_layout(p, &buf))
-    return false;
+  if (!parse_element(p, &buf.type) || !parse_expect(p, ",") || !parse_extents(p, buf.dims, &buf.rank)) return false;
+  if (parse_accept(p, ",") && !parse_layout(p, &buf)) return false;
   *type = kernel_buf_type(p->kernel, &buf);
   return true;
 }
 
 static bool parse_role(Parser *p, FragRole *role) {
-  if (parse_accept(p, "a"))
-    *role = ROLE_A;
-  else if (parse_accept(p, "b"))
-    *role = ROLE_B;
-  else if (parse_accept(p, "acc"))
-    *role = ROLE_ACC;
+  if (parse_accept(p, "a")) *role = ROLE_A;
+  else if (parse_accept(p, "b")) *role = ROLE_B;
+  else if (parse_accept(p, "acc")) *role = ROLE_ACC;
   else {
     parse_fail_expected(p, "'a', 'b' or 'acc'");
     return false;
@@ -128,8 +117,7 @@ static bool parse_shaped(Parser *p, TileType *type) {
 
 bool parse_type(Parser *p, TileType *type) {
   *type = type_index();
-  if (parse_accept(p, "index"))
-    return true;
+  if (parse_accept(p, "index")) return true;
   bool is_fine;
   if (parse_accept(p, "tile")) {
     type->kind = KIND_TILE;

@@ -25,16 +25,11 @@ static void print_operand(Printer *p, const Value *value, Precedence context) {
     return;
   }
   const Op *op = value->op;
-  if (op && op_info(op->code)->syntax == SYNTAX_LITERAL)
-    print_expression(p, op, context);
-  else if (op && op->block == p->kernel->header && p->host_budget > 0)
-    print_expression(p, op, context);
-  else if (op && op->block != p->kernel->header && !p->labels->names[value->id])
-    print_expression(p, op, context);
-  else if (p->labels->names[value->id])
-    text_printf(p->out, "%%%s", p->labels->names[value->id]);
-  else
-    text_add_char(p->out, '?');
+  if (op && op_info(op->code)->syntax == SYNTAX_LITERAL) print_expression(p, op, context);
+  else if (op && op->block == p->kernel->header && p->host_budget > 0) print_expression(p, op, context);
+  else if (op && op->block != p->kernel->header && !p->labels->names[value->id]) print_expression(p, op, context);
+  else if (p->labels->names[value->id]) text_printf(p->out, "%%%s", p->labels->names[value->id]);
+  else text_add_char(p->out, '?');
 }
 
 static void print_operands(Printer *p, Value *const *values, int count) {
@@ -45,12 +40,10 @@ static void print_operands(Printer *p, Value *const *values, int count) {
 }
 
 static void print_literal(Printer *p, const Op *op) {
-  if (op->code == OP_index_const)
-    text_printf(p->out, "%" PRId64, op->number);
+  if (op->code == OP_index_const) text_printf(p->out, "%" PRId64, op->number);
   else if (op->number >= 0 && (size_t)op->number < p->kernel->symbols.count)
     text_add(p->out, p->kernel->symbols.items[op->number].name);
-  else
-    text_add_char(p->out, '?');
+  else text_add_char(p->out, '?');
 }
 
 /* An INFIX, CALL or LITERAL operation, in parentheses where it binds weaker than its context. */
@@ -110,10 +103,8 @@ static void print_plain(Printer *p, const Op *op) {
     text_add_char(p->out, ' ');
     print_operands(p, op->operands, op->operand_count);
   }
-  if (op->code == OP_prefetch)
-    text_printf(p->out, " level %" PRId64, op->number);
-  if (op->code == OP_tile_slice)
-    text_printf(p->out, "[%" PRId64 ", %" PRId64 "]", op->number, op->column);
+  if (op->code == OP_prefetch) text_printf(p->out, " level %" PRId64, op->number);
+  if (op->code == OP_tile_slice) text_printf(p->out, "[%" PRId64 ", %" PRId64 "]", op->number, op->column);
   if (op->code == OP_tile_const) {
     text_add_char(p->out, ' ');
     text_add_number(p->out, op->real);
@@ -162,21 +153,16 @@ static void print_statement(Printer *p, const Op *op, int depth) {
   for (int i = 0; i < op->result_count; i++)
     text_printf(p->out, "%s%%%s", i ? ", " : "", p->labels->names[op->results[i].id]);
   text_add(p->out, op->result_count > 0 ? " = " : "");
-  if (op->code == OP_for)
-    print_for(p, op, depth);
-  else if (op->code == OP_if)
-    print_if(p, op, depth);
-  else if (info->syntax == SYNTAX_INFIX || info->syntax == SYNTAX_CALL)
-    print_expression(p, op, PRECEDENCE_ANY);
-  else
-    print_plain(p, op);
+  if (op->code == OP_for) print_for(p, op, depth);
+  else if (op->code == OP_if) print_if(p, op, depth);
+  else if (info->syntax == SYNTAX_INFIX || info->syntax == SYNTAX_CALL) print_expression(p, op, PRECEDENCE_ANY);
+  else print_plain(p, op);
   text_add_char(p->out, '\n');
 }
 
 static bool is_shown(const Printer *p, const Op *op) {
   OpSyntax syntax = op_info(op->code)->syntax;
-  if (syntax == SYNTAX_LITERAL)
-    return false;
+  if (syntax == SYNTAX_LITERAL) return false;
   if (syntax == SYNTAX_INFIX || syntax == SYNTAX_CALL)
     return op->result_count != 1 || p->labels->names[op->results[0].id];
   return op->code != OP_yield || op->operand_count > 0 || op->next;
@@ -185,11 +171,9 @@ static bool is_shown(const Printer *p, const Op *op) {
 /* ` {`, the statements one deeper than `depth`, and `}` without a line end. */
 static void print_block(Printer *p, const Block *block, int depth) {
   text_add(p->out, " {\n");
-  if (depth >= TILE_MAX_NESTING)
-    text_add(p->out, "// nested too deeply to be shown\n");
+  if (depth >= TILE_MAX_NESTING) text_add(p->out, "// nested too deeply to be shown\n");
   for (const Op *op = depth < TILE_MAX_NESTING ? block->first : NULL; op; op = op->next) {
-    if (is_shown(p, op))
-      print_statement(p, op, depth + 1);
+    if (is_shown(p, op)) print_statement(p, op, depth + 1);
   }
   text_printf(p->out, "%*s}", 2 * depth, "");
 }
@@ -200,18 +184,15 @@ static void print_symbols(Printer *p, const char *clause, bool are_params) {
   bool is_first = true;
   for (size_t i = 0; i < p->kernel->symbols.count; i++) {
     Symbol symbol = p->kernel->symbols.items[i];
-    if (symbol.is_param != are_params)
-      continue;
-    if (is_first)
-      text_printf(p->out, "\n    %s ", clause);
+    if (symbol.is_param != are_params) continue;
+    if (is_first) text_printf(p->out, "\n    %s ", clause);
     text_printf(p->out, "%s%s", is_first ? "" : ", ", symbol.name);
     is_first = false;
   }
 }
 
 static void print_host(Printer *p, const char *clause, const Value *value) {
-  if (!value)
-    return;
+  if (!value) return;
   text_printf(p->out, "\n    %s ", clause);
   p->host_budget = TILE_MAX_HOST_OPS;
   print_operand(p, value, PRECEDENCE_ANY);

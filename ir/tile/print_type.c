@@ -6,12 +6,10 @@
 static const char *const role_names[] = {[ROLE_A] = "a", [ROLE_B] = "b", [ROLE_ACC] = "acc"};
 
 static void print_extent(const Kernel *kernel, Extent extent, Text *out) {
-  if (extent.symbol == EXTENT_NUMBER)
-    text_printf(out, "%" PRId64, extent.number);
+  if (extent.symbol == EXTENT_NUMBER) text_printf(out, "%" PRId64, extent.number);
   else if (extent.symbol >= 0 && (size_t)extent.symbol < kernel->symbols.count)
     text_add(out, kernel->symbols.items[extent.symbol].name);
-  else
-    text_add_char(out, '?');
+  else text_add_char(out, '?');
 }
 
 static void print_extents(const Kernel *kernel, const Extent *extents, int rank, Text *out) {
@@ -45,10 +43,8 @@ void tile_print_type(const Kernel *kernel, TileType type, Text *out) {
   case KIND_BUF: print_buf(kernel, type.buf, out); return;
   case KIND_FRAG: text_printf(out, "frag<%s, %dx%d, %s>", role_names[type.role], type.rows, type.cols, element); return;
   case KIND_TILE:
-    if (type.rows == 1 && type.cols == 1)
-      text_add(out, element);
-    else
-      text_printf(out, "tile<%dx%d, %s>", type.rows, type.cols, element);
+    if (type.rows == 1 && type.cols == 1) text_add(out, element);
+    else text_printf(out, "tile<%dx%d, %s>", type.rows, type.cols, element);
     return;
   }
 }

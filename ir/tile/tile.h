@@ -1,9 +1,9 @@
 /* tile.h: the tile IR, how to compute: a small, typed, structured SSA language (docs/tile-ir.md).
  *
- * A module owns an arena with everything in it. A kernel has buffers, symbols (run-time numbers in a fixed order: sizes and
- * strides, then schedule parameters), two host expressions (tasks, workspace) and a body. A block is a list of operations;
- * loops and choices own blocks, so there is no control-flow graph and a value is visible in its block after its definition
- * and in the blocks nested there.
+ * A module owns an arena with everything in it. A kernel has buffers, symbols (run-time numbers in a fixed order: sizes
+ * and strides, then schedule parameters), two host expressions (tasks, workspace) and a body. A block is a list of
+ * operations; loops and choices own blocks, so there is no control-flow graph and a value is visible in its block after
+ * its definition and in the blocks nested there.
  *
  * Nothing here checks: builders trust their caller and tile_verify reports every fault of a finished module. */
 #ifndef KILN_IR_TILE_H
@@ -11,7 +11,7 @@
 
 #include "ir/support/support.h"
 
-/* ---- types -------------------------------------------------------------------------------------------------------- */
+/* ---- types ------------------------------------------------------------------------------------------------------- */
 
 enum {
   TILE_MAX_RANK = 4,
@@ -36,8 +36,9 @@ typedef enum LayoutKind {
   LAYOUT_ROW_PANEL, /* `row_panel PxG`: panels of P rows, in them G consecutive columns of a row adjacent */
 } LayoutKind;
 
-/* Element (k, n) of a [K, N] buffer in `col_panel PxG` is at ((n/P * ceil(K/G) + k/G) * P + n%P) * G + k%G; a row_panel is the
- * same of the transpose. Both are padded to whole panels and groups; leading axes are copies one after another. */
+/* Element (k, n) of a [K, N] buffer in `col_panel PxG` is at ((n/P * ceil(K/G) + k/G) * P + n%P) * G + k%G; a row_panel
+ * is the same of the transpose. Both are padded to whole panels and groups; leading axes are copies one after another.
+ */
 typedef struct BufType {
   kiln_type type;
   int rank; /* 0 … TILE_MAX_RANK */
@@ -74,7 +75,7 @@ TileType type_scalar(kiln_type type);
 TileType type_frag(FragRole role, int rows, int cols, kiln_type type);
 TileType type_buf(const BufType *buf); /* refers to `buf`; kernel_buf_type copies it */
 
-/* ---- operations and values ------------------------------------------------------------------------------------------- */
+/* ---- operations and values --------------------------------------------------------------------------------------- */
 
 typedef enum OpCode {
 #define TILE_ROW(name, syntax, spelling, operands, result, effect, meaning) OP_##name,
@@ -85,10 +86,22 @@ typedef enum OpCode {
 
 typedef enum OpStage { STAGE_CONTROL, STAGE_INDEX, STAGE_MEMORY, STAGE_TILE, STAGE_FRAG } OpStage;
 typedef enum OpSyntax {
-  SYNTAX_STATEMENT, SYNTAX_LITERAL, SYNTAX_INFIX, SYNTAX_CALL, SYNTAX_PLAIN, SYNTAX_ACCESS
+  SYNTAX_STATEMENT,
+  SYNTAX_LITERAL,
+  SYNTAX_INFIX,
+  SYNTAX_CALL,
+  SYNTAX_PLAIN,
+  SYNTAX_ACCESS
 } OpSyntax;
 typedef enum OpResult {
-  RESULT_NONE, RESULT_INDEX, RESULT_SAME, RESULT_BOOL, RESULT_TYPED, RESULT_ACC, RESULT_REDUCED_ROWS, RESULT_REDUCED_COLS,
+  RESULT_NONE,
+  RESULT_INDEX,
+  RESULT_SAME,
+  RESULT_BOOL,
+  RESULT_TYPED,
+  RESULT_ACC,
+  RESULT_REDUCED_ROWS,
+  RESULT_REDUCED_COLS,
   RESULT_TRANSPOSED
 } OpResult;
 typedef enum OpEffect { EFFECT_PURE, EFFECT_READ, EFFECT_WRITE, EFFECT_BOTH, EFFECT_LOCAL } OpEffect;
@@ -118,19 +131,22 @@ typedef struct Kernel Kernel;
 typedef struct Value {
   TileType type;
   const char *name; /* without %; NULL: inline if it can be, else numbered at print */
-  Op *op;           /* that defines it as result `number`; NULL: argument `number` of `block`, or buffer of the kernel */
-  Block *block;     /* where it is defined; NULL: a buffer of the kernel */
+  Op *op;       /* that defines it as result `number`; NULL: argument `number` of `block`, or buffer of the kernel */
+  Block *block; /* where it is defined; NULL: a buffer of the kernel */
   int number;
   int id;        /* of its own in the kernel, below value_count: an index for side tables */
   int use_count; /* kept by the builder */
 } Value;
 
-/* Operands in order.
- *   for        lo, hi, step, initial values of the carried; block 0 has arguments (index, carried…), ends in yield; results: carried
- *   if         condition (bool scalar); block 0 then, block 1 else (NULL where there are no results and no else); both end in yield
- *   ACCESS     [value,] buffer, one index an axis of the buffer, [rows], [cols]: see access_of. rows and cols are indexes: how
- *              many rows and columns from the indexed element on are there; absent: all of the tile's.
- *              A tile's rows and columns lie along the buffer's last two axes; of a rank-1 buffer, along columns with one row. */
+/* Operands in order:
+ * - for: lo, hi, step, initial values of the carried. Block 0 takes (index, carried…) and ends in yield of the results.
+ * - if: condition (bool scalar). Block 0 is then, block 1 else; both end in yield. No results, no else: block 1 is
+ * NULL.
+ * - ACCESS: [value,] buffer, one index an axis of the buffer, [rows], [cols]: see access_of.
+ *
+ * rows and cols are indexes: how many rows and columns from the indexed element on are there; absent: all of the
+ * tile's. A tile's rows and columns lie along the buffer's last two axes; of a rank-1 buffer, along columns with one
+ * row. */
 struct Op {
   OpCode code;
   SourcePos pos;
@@ -188,11 +204,11 @@ typedef struct Access {
 } Access;
 Access access_of(const Op *op);
 
-/* ---- building ------------------------------------------------------------------------------------------------------ */
+/* ---- building ---------------------------------------------------------------------------------------------------- */
 
 Module *module_create(const Allocator *allocator); /* NULL when out of memory */
 void module_destroy(Module *module);
-Kernel *kernel_create(Module *module, const char *name); /* with an empty body that has the task argument */
+Kernel *kernel_create(Module *module, const char *name);            /* with an empty body that has the task argument */
 int kernel_symbol(Kernel *kernel, const char *name, bool is_param); /* finds or adds; gives its index */
 int kernel_find_symbol(const Kernel *kernel, const char *name, size_t length); /* -1: none */
 Value *kernel_buffer(Kernel *kernel, const char *name, const BufType *type); /* appends a buffer; the type is copied */
@@ -210,13 +226,13 @@ Builder builder_of(Kernel *kernel, Block *block);
 /* The raw maker all others and the parser use: room for the counts, appended to the builder's block. */
 Op *op_create(Builder *b, OpCode code, int operands, int results, int blocks);
 void op_set_operand(Op *op, int number, Value *value); /* keeps use counts */
-void op_remove(Op *op);                                 /* its results must be unused */
+void op_remove(Op *op);                                /* its results must be unused */
 Block *block_create(Kernel *kernel, Op *parent, int arguments);
 
 /* Index arithmetic. Constants fold, and x+0, x*1 and the like give x, so templates need no special cases. */
 Value *build_number(Builder *b, int64_t number);
 Value *build_symbol(Builder *b, int symbol);
-Value *build_extent(Builder *b, Extent extent); /* number or symbol */
+Value *build_extent(Builder *b, Extent extent);                  /* number or symbol */
 Value *build_index(Builder *b, OpCode code, Value *x, Value *y); /* any two-operand INDEX_OP, comparisons too */
 Value *build_index_select(Builder *b, Value *condition, Value *x, Value *y);
 Value *build_add(Builder *b, Value *x, Value *y);
@@ -226,8 +242,8 @@ Value *build_min(Builder *b, Value *x, Value *y);
 Value *build_ceildiv(Builder *b, Value *x, Value *y);
 Value *build_named(Value *value, const char *name); /* names it (copied), gives it back */
 
-/* Control. for: build_for, then build into loop.body with loop.index and loop.carried, then build_yield, then go on in the outer
- * block with op->results. */
+/* Control. for: build_for, then build into loop.body with loop.index and loop.carried, then build_yield, then go on in
+ * the outer block with op->results. */
 typedef struct Loop {
   Op *op;
   Block *body;
@@ -246,7 +262,7 @@ typedef struct Place {
   Value *rows, *cols;
 } Place;
 Value *build_load(Builder *b, OpCode code, Place from, TileType type); /* tile_load, frag_load */
-void build_store(Builder *b, OpCode code, Value *value, Place to);    /* tile_store, frag_store */
+void build_store(Builder *b, OpCode code, Value *value, Place to);     /* tile_store, frag_store */
 void build_prefetch(Builder *b, Place at, int level);
 Value *build_atomic_add(Builder *b, Value *value, Place at);
 Value *build_view(Builder *b, Place from, const BufType *type); /* the type is copied */
@@ -256,18 +272,18 @@ Value *build_workspace(Builder *b, Value *byte_offset, const BufType *type);
 /* PLAIN operations: results that follow from the operands, and results that are stated. */
 Value *build_unary(Builder *b, OpCode code, Value *x);
 Value *build_binary(Builder *b, OpCode code, Value *x, Value *y);
-Value *build_ternary(Builder *b, OpCode code, Value *x, Value *y, Value *z); /* tile_fma, tile_select, mma */
+Value *build_ternary(Builder *b, OpCode code, Value *x, Value *y, Value *z);    /* tile_fma, tile_select, mma */
 Value *build_typed(Builder *b, OpCode code, TileType type, Value *x, Value *y); /* y, or both, may be NULL */
 Value *build_const(Builder *b, double number, TileType type);
 Value *build_slice(Builder *b, Value *x, int row, int column, TileType type);
 
-/* The result of an operation whose type follows (SAME, BOOL, ACC, REDUCED_…, TRANSPOSED, INDEX); false: the operands do not
- * fit together (shapes that do not broadcast, other types). Builder, parser and verifier ask here. */
+/* The result of an operation whose type follows (SAME, BOOL, ACC, REDUCED_…, TRANSPOSED, INDEX); false: the operands do
+ * not fit together (shapes that do not broadcast, other types). Builder, parser and verifier ask here. */
 bool op_infer(OpCode code, Value *const *operands, int count, TileType *type);
 /* The same, or where operands do not fit a type to go on with; tile_verify reports them. */
 TileType op_result_type(OpCode code, Value *const *operands, int count);
 
-/* ---- text, checks, execution ----------------------------------------------------------------------------------------- */
+/* ---- text, checks, execution ------------------------------------------------------------------------------------- */
 
 /* Any bytes give a module, with faults reported where they are wrong; NULL only when out of memory. */
 Module *tile_parse(const char *text, size_t length, const Allocator *allocator, Diagnostics *faults);
@@ -286,9 +302,9 @@ int64_t tile_tasks(const Kernel *kernel, const int64_t *symbols);
 int64_t tile_workspace(const Kernel *kernel, const int64_t *symbols);
 
 /* Executes tasks first … last-1 of a kernel in the declared types, slowly and obviously, on real memory laid out as for
- * generated code. Every access is checked against the buffer's sizes and every fault of the program (out of bounds, division
- * by zero, a store of an unspecified element, which reads as NaN or an arbitrary integer) is reported with its position:
- * KILN_INVALID_TILE. Matrix products add in f32 with one rounding a step (fma), k ascending. */
+ * generated code. Every access is checked against the buffer's sizes and every fault of the program (out of bounds,
+ * division by zero, a store of an unspecified element, which reads as NaN or an arbitrary integer) is reported with its
+ * position: KILN_INVALID_TILE. Matrix products add in f32 with one rounding a step (fma), k ascending. */
 typedef struct TileRun {
   void *const *buffers;
   const int64_t *symbols;

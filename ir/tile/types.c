@@ -25,20 +25,16 @@ bool extent_equal(Extent a, Extent b) {
 }
 
 static bool buf_equal(const BufType *a, const BufType *b) {
-  if (a->type != b->type || a->rank != b->rank || a->layout != b->layout)
-    return false;
+  if (a->type != b->type || a->rank != b->rank || a->layout != b->layout) return false;
   for (int i = 0; i < a->rank; i++) {
-    if (!extent_equal(a->dims[i], b->dims[i]))
-      return false;
-    if (a->layout == LAYOUT_STRIDED && !extent_equal(a->strides[i], b->strides[i]))
-      return false;
+    if (!extent_equal(a->dims[i], b->dims[i])) return false;
+    if (a->layout == LAYOUT_STRIDED && !extent_equal(a->strides[i], b->strides[i])) return false;
   }
   return !buf_is_panel(a) || (a->panel == b->panel && a->group == b->group);
 }
 
 bool tile_type_equal(TileType a, TileType b) {
-  if (a.kind != b.kind)
-    return false;
+  if (a.kind != b.kind) return false;
   switch (a.kind) {
   case KIND_INDEX: return true;
   case KIND_BUF: return a.buf == b.buf || buf_equal(a.buf, b.buf);
@@ -63,8 +59,7 @@ static int64_t add(int64_t a, int64_t b) {
 static int64_t divide_up(int64_t a, int64_t b) { return a / b + (a % b > 0); }
 
 int64_t extent_value(Extent extent, const int64_t *symbols) {
-  if (extent.symbol == EXTENT_NUMBER)
-    return extent.number;
+  if (extent.symbol == EXTENT_NUMBER) return extent.number;
   KILN_ASSERT(extent.symbol >= 0);
   return symbols[extent.symbol];
 }
@@ -87,8 +82,8 @@ static int64_t panel_offset(const BufType *type, const int64_t *symbols, int64_t
   bool transposed = type->layout == LAYOUT_ROW_PANEL;
   int64_t k = transposed ? col : row;
   int64_t n = transposed ? row : col;
-  int64_t in_panel = add(multiply(add(multiply(k / type->group, type->panel), n % type->panel), type->group),
-                         k % type->group);
+  int64_t in_panel =
+      add(multiply(add(multiply(k / type->group, type->panel), n % type->panel), type->group), k % type->group);
   return add(multiply(n / type->panel, panel_stride(type, symbols)), in_panel);
 }
 
@@ -96,16 +91,14 @@ int64_t buf_span(const BufType *type, const int64_t *symbols) {
   int plain = buf_is_panel(type) ? type->rank - 2 : type->rank; /* axes that are not inside a panel */
   int64_t count = 1;
   for (int i = 0; i < type->rank; i++) {
-    if (extent_value(type->dims[i], symbols) <= 0)
-      return 0;
+    if (extent_value(type->dims[i], symbols) <= 0) return 0;
   }
   if (type->layout == LAYOUT_STRIDED) {
     for (int i = 0; i < plain; i++)
       count = add(count, multiply(extent_value(type->dims[i], symbols) - 1, extent_value(type->strides[i], symbols)));
     return count;
   }
-  for (int i = 0; i < plain; i++)
-    count = multiply(count, extent_value(type->dims[i], symbols));
+  for (int i = 0; i < plain; i++) count = multiply(count, extent_value(type->dims[i], symbols));
   return buf_is_panel(type) ? multiply(count, panel_copy(type, symbols)) : count;
 }
 
@@ -120,8 +113,7 @@ int64_t buf_offset(const BufType *type, const int64_t *symbols, const int64_t *i
   int plain = panels ? type->rank - 2 : type->rank;
   for (int i = 0; i < plain; i++) /* the first axis's size does not matter, and may be unknown */
     offset = i == 0 ? indices[0] : add(multiply(offset, extent_value(type->dims[i], symbols)), indices[i]);
-  if (!panels)
-    return offset;
+  if (!panels) return offset;
   int64_t in_copy = panel_offset(type, symbols, indices[plain], indices[plain + 1]);
   return plain == 0 ? in_copy : add(multiply(offset, panel_copy(type, symbols)), in_copy);
 }

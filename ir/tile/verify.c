@@ -1,7 +1,8 @@
 /* verify.c: the verifier's walk: kernels, blocks, and what each operation owes by its row.
  *
- * Total on whatever builder and parser can make: operations may lack operands, name values of other places or have types
- * that cannot be; blocks may lack their yield. It trusts only that lists are linked and arrays as long as their counts. */
+ * Total on whatever builder and parser can make: operations may lack operands, name values of other places or have
+ * types that cannot be; blocks may lack their yield. It trusts only that lists are linked and arrays as long as their
+ * counts. */
 #include "ir/tile/verify.h"
 
 #include <string.h>
@@ -23,8 +24,7 @@ void verify_fault(Verifier *v, const Op *op, const char *format, ...) {
   SourcePos pos = op ? op->pos : v->kernel->pos;
   Text text;
   text_init(&text, &v->arena.allocator);
-  if (pos.line == 0)
-    text_printf(&text, "in '@%s': ", v->kernel->name);
+  if (pos.line == 0) text_printf(&text, "in '@%s': ", v->kernel->name);
   va_list args;
   va_start(args, format);
   text_vprintf(&text, format, args);
@@ -44,8 +44,7 @@ const char *verify_type_text(Verifier *v, TileType type) {
 }
 
 bool verify_same(Verifier *v, const Op *op, TileType expected, TileType found, const char *what) {
-  if (tile_type_equal(expected, found))
-    return true;
+  if (tile_type_equal(expected, found)) return true;
   verify_fault(v, op, "%s of '%s' must be %s, found %s", what, verify_name(op), verify_type_text(v, expected),
                verify_type_text(v, found));
   return false;
@@ -54,10 +53,8 @@ bool verify_same(Verifier *v, const Op *op, TileType expected, TileType found, c
 bool verify_kind(Verifier *v, const Op *op, TypeKind kind, TileType type, const char *what) {
   static const char *const kinds[] = {
       [KIND_INDEX] = "an index", [KIND_TILE] = "a tile", [KIND_FRAG] = "a fragment", [KIND_BUF] = "a buffer"};
-  if (type.kind == kind)
-    return true;
-  verify_fault(v, op, "%s of '%s' must be %s, found %s", what, verify_name(op), kinds[kind],
-               verify_type_text(v, type));
+  if (type.kind == kind) return true;
+  verify_fault(v, op, "%s of '%s' must be %s, found %s", what, verify_name(op), kinds[kind], verify_type_text(v, type));
   return false;
 }
 
@@ -65,8 +62,7 @@ bool verify_kind(Verifier *v, const Op *op, TypeKind kind, TileType type, const 
 
 static bool check_blocks(Verifier *v, const Op *op) {
   int expected = op->code == OP_for ? 1 : op->code == OP_if ? 2 : 0;
-  if (op->block_count == expected && (expected == 0 || op->blocks[0]))
-    return true;
+  if (op->block_count == expected && (expected == 0 || op->blocks[0])) return true;
   verify_fault(v, op, "'%s' must have %d block%s", verify_name(op), expected, expected == 1 ? "" : "s");
   return false;
 }
@@ -74,10 +70,8 @@ static bool check_blocks(Verifier *v, const Op *op) {
 /* How many operands at least; exactly so many where the row says so. */
 static int least_operands(const Op *op) {
   const OpInfo *info = op_info(op->code);
-  if (info->syntax == SYNTAX_ACCESS)
-    return 1 + op_stores(op->code) + op->has_rows + op->has_cols;
-  if (op->code == OP_for)
-    return 3;
+  if (info->syntax == SYNTAX_ACCESS) return 1 + op_stores(op->code) + op->has_rows + op->has_cols;
+  if (op->code == OP_for) return 3;
   return info->operands > 0 ? info->operands : 0;
 }
 
@@ -103,8 +97,7 @@ static ValueState state_of(const Verifier *v, const Value *value) {
   bool is_buffer = !value->block;
   if (is_buffer && ((size_t)value->number >= kernel->buffers.count || kernel->buffers.items[value->number] != value))
     return STATE_HIDDEN;
-  if (!is_buffer && value->block->kernel != kernel)
-    return STATE_HIDDEN;
+  if (!is_buffer && value->block->kernel != kernel) return STATE_HIDDEN;
   return v->states[value->id];
 }
 
@@ -114,8 +107,7 @@ static bool check_operands(Verifier *v, const Op *op) {
     const Value *value = op->operands[i];
     ValueState state = value ? state_of(v, value) : STATE_HIDDEN;
     is_fine = is_fine && state == STATE_VISIBLE;
-    if (!value)
-      verify_fault(v, op, "operand %d of '%s' is missing", i + 1, verify_name(op));
+    if (!value) verify_fault(v, op, "operand %d of '%s' is missing", i + 1, verify_name(op));
     else if (state == STATE_HIDDEN && value->name)
       verify_fault(v, op, "operand %d of '%s', '%%%s', is not visible here", i + 1, verify_name(op), value->name);
     else if (state == STATE_HIDDEN)
@@ -133,25 +125,24 @@ static void explain_misfit(Verifier *v, const Op *op) {
     text_add(&text, i == 0 ? "" : i + 1 == op->operand_count ? " and " : ", ");
     tile_print_type(v->kernel, op->operands[i]->type, &text);
   }
-  const char *rule = info->result == RESULT_ACC                ? "a fragment first"
-                     : op->code == OP_index_select             ? "a bool and two indexes"
-                     : op->code == OP_index_tile               ? "an i32"
-                     : info->stage == STAGE_INDEX              ? "indexes"
-                     : op->code == OP_tile_select              ? "a bool tile, then tiles of one element type, of shapes that broadcast"
-                     : op->operand_count > 1                   ? "tiles of one element type, of shapes that broadcast"
-                                                               : "a tile";
+  const char *rule = info->result == RESULT_ACC    ? "a fragment first"
+                     : op->code == OP_index_select ? "a bool and two indexes"
+                     : op->code == OP_index_tile   ? "an i32"
+                     : info->stage == STAGE_INDEX  ? "indexes"
+                     : op->code == OP_tile_select
+                         ? "a bool tile, then tiles of one element type, of shapes that broadcast"
+                     : op->operand_count > 1 ? "tiles of one element type, of shapes that broadcast"
+                                             : "a tile";
   verify_fault(v, op, "'%s' takes %s, found %s", info->name, rule, text_get(&text));
   text_release(&text);
 }
 
 static bool check_result(Verifier *v, const Op *op) {
   OpResult result = op_info(op->code)->result;
-  if (result == RESULT_NONE)
-    return true;
+  if (result == RESULT_NONE) return true;
   if (result == RESULT_TYPED) {
     bool is_fine = true;
-    for (int i = 0; i < op->result_count; i++)
-      is_fine = verify_type(v, op, op->results[i].type) && is_fine;
+    for (int i = 0; i < op->result_count; i++) is_fine = verify_type(v, op, op->results[i].type) && is_fine;
     return is_fine;
   }
   if (op_info(op->code)->syntax == SYNTAX_LITERAL)
@@ -166,38 +157,31 @@ static bool check_result(Verifier *v, const Op *op) {
 
 /* ---- blocks ------------------------------------------------------------------------------------------------------ */
 
-static void check_block(Verifier *v, const Block *block, int nesting);
+static void check_block(Verifier *v, const Block *block, ValueState arguments, int nesting);
 
 static void set_results(Verifier *v, const Op *op, ValueState state) {
-  for (int i = 0; i < op->result_count; i++)
-    v->states[op->results[i].id] = state;
+  for (int i = 0; i < op->result_count; i++) v->states[op->results[i].id] = state;
 }
 
 static void check_op(Verifier *v, const Op *op, int nesting) {
-  bool is_sound = check_counts(v, op);
-  is_sound = is_sound && check_operands(v, op) && check_result(v, op);
-  if (is_sound)
-    verify_ops[op->code](v, op);
+  bool is_sound = check_counts(v, op) && check_operands(v, op) && check_result(v, op);
+  ValueState state = is_sound ? STATE_VISIBLE : STATE_FAULTY;
+  if (is_sound) verify_ops[op->code](v, op);
   for (int i = 0; i < op->block_count; i++) {
-    if (op->blocks[i])
-      check_block(v, op->blocks[i], nesting + 1);
+    if (op->blocks[i]) check_block(v, op->blocks[i], state, nesting + 1);
   }
-  set_results(v, op, is_sound ? STATE_VISIBLE : STATE_FAULTY);
+  set_results(v, op, state);
 }
 
-static void check_block(Verifier *v, const Block *block, int nesting) {
+static void check_block(Verifier *v, const Block *block, ValueState arguments, int nesting) {
   if (nesting > TILE_MAX_NESTING) {
     verify_fault(v, block->parent, "blocks are nested more than %d deep", TILE_MAX_NESTING);
     return;
   }
-  for (int i = 0; i < block->argument_count; i++)
-    v->states[block->arguments[i]->id] = STATE_VISIBLE;
-  for (const Op *op = block->first; op; op = op->next)
-    check_op(v, op, nesting);
-  for (int i = 0; i < block->argument_count; i++)
-    v->states[block->arguments[i]->id] = STATE_HIDDEN;
-  for (const Op *op = block->first; op; op = op->next)
-    set_results(v, op, STATE_HIDDEN);
+  for (int i = 0; i < block->argument_count; i++) v->states[block->arguments[i]->id] = arguments;
+  for (const Op *op = block->first; op; op = op->next) check_op(v, op, nesting);
+  for (int i = 0; i < block->argument_count; i++) v->states[block->arguments[i]->id] = STATE_HIDDEN;
+  for (const Op *op = block->first; op; op = op->next) set_results(v, op, STATE_HIDDEN);
 }
 
 /* ---- kernels ----------------------------------------------------------------------------------------------------- */
@@ -232,19 +216,16 @@ static void check_buffers(Verifier *v) {
 
 /* Operations of the expression as a tree, up to past the limit; `depth` more levels are allowed. */
 static int count_host_ops(const Value *value, int depth, int budget) {
-  if (depth < 0)
-    return TILE_MAX_HOST_OPS + 1;
+  if (depth < 0) return TILE_MAX_HOST_OPS + 1;
   int count = 1;
   for (int i = 0; value->op && i < value->op->operand_count && count <= budget; i++) {
-    if (value->op->operands[i])
-      count += count_host_ops(value->op->operands[i], depth - 1, budget - count);
+    if (value->op->operands[i]) count += count_host_ops(value->op->operands[i], depth - 1, budget - count);
   }
   return count;
 }
 
 static void check_host(Verifier *v, const char *clause, const Value *value) {
-  if (!value)
-    return;
+  if (!value) return;
   if (value->block != v->kernel->header || !value->op || value->type.kind != KIND_INDEX)
     verify_fault(v, NULL, "'%s' must be an index computed in the kernel's header", clause);
   else if (count_host_ops(value, EXPRESSION_DEPTH, TILE_MAX_HOST_OPS) > TILE_MAX_HOST_OPS)
@@ -259,20 +240,19 @@ static void check_header(Verifier *v) {
       return;
     }
   }
-  check_block(v, v->kernel->header, 1);
+  check_block(v, v->kernel->header, STATE_VISIBLE, 1);
   check_host(v, "workspace", v->kernel->workspace);
   check_host(v, "tasks", v->kernel->tasks);
 }
 
 static void check_kernel(Verifier *v) {
-  if (!name_is_valid(v->kernel->name))
-    verify_fault(v, NULL, "'@%s' cannot name a kernel", v->kernel->name);
+  if (!name_is_valid(v->kernel->name)) verify_fault(v, NULL, "'@%s' cannot name a kernel", v->kernel->name);
   check_symbols(v);
   check_buffers(v);
   check_header(v);
   if (v->kernel->body->argument_count != 1 || kernel_task(v->kernel)->type.kind != KIND_INDEX)
     verify_fault(v, NULL, "the body must have one argument, the task's index");
-  check_block(v, v->kernel->body, 1);
+  check_block(v, v->kernel->body, STATE_VISIBLE, 1);
 }
 
 /* Kernels are symbols of one object. */
@@ -282,10 +262,8 @@ static void check_kernel_names(Verifier *v, const Module *module) {
   for (size_t i = 0; i < module->kernels.count; i++) {
     v->kernel = module->kernels.items[i];
     Name *name = names_get(&names, v->kernel->name, strlen(v->kernel->name));
-    if (name && name->is_defined)
-      verify_fault(v, NULL, "the kernel '@%s' is defined twice", v->kernel->name);
-    if (name)
-      name->is_defined = true;
+    if (name && name->is_defined) verify_fault(v, NULL, "the kernel '@%s' is defined twice", v->kernel->name);
+    if (name) name->is_defined = true;
   }
 }
 
@@ -297,8 +275,7 @@ kiln_status tile_verify(const Module *module, Diagnostics *faults) {
     v.kernel = module->kernels.items[i];
     v.scratch_bytes = 0;
     v.states = ARENA_ARRAY(&v.arena, ValueState, v.kernel->value_count);
-    if (arena_has_failed(&v.arena))
-      break;
+    if (arena_has_failed(&v.arena)) break;
     check_kernel(&v);
   }
   bool has_failed = arena_has_failed(&v.arena);

@@ -1,14 +1,14 @@
 /* verify.h: what the files of the verifier share.
  *
- * verify.c walks a kernel and checks what every operation owes by its row: operands there, visible and as many as stated,
- * results of types that can exist and follow. Only where that holds is verify_<op> asked for the rest. */
+ * verify.c walks a kernel and checks what every operation owes by its row: operands there, visible and as many as
+ * stated, results of types that can exist and follow. Only where that holds is verify_<op> asked for the rest. */
 #ifndef KILN_IR_TILE_VERIFY_H
 #define KILN_IR_TILE_VERIFY_H
 
 #include "ir/tile/tile.h"
 
 typedef enum ValueState {
-  STATE_HIDDEN,  /* not defined before here, or in a block that has ended */
+  STATE_HIDDEN, /* not defined before here, or in a block that has ended */
   STATE_VISIBLE,
   STATE_FAULTY, /* visible, but its type is wrong and has been reported: uses are not looked at */
 } ValueState;

@@ -20,8 +20,7 @@ static void check_yield(Verifier *v, const Op *op, const Block *block) {
   for (int i = 0; i < op->result_count; i++) {
     char what[32];
     snprintf(what, sizeof what, "value %d", i + 1);
-    if (yield->operands[i])
-      verify_same(v, yield, op->results[i].type, yield->operands[i]->type, what);
+    if (yield->operands[i]) verify_same(v, yield, op->results[i].type, yield->operands[i]->type, what);
   }
 }
 
@@ -34,15 +33,15 @@ static void check_result_kinds(Verifier *v, const Op *op) {
 
 void verify_for(Verifier *v, const Op *op) {
   static const char *const names[] = {"the lower bound", "the upper bound", "the step"};
-  for (int i = 0; i < 3; i++)
-    verify_kind(v, op, KIND_INDEX, op->operands[i]->type, names[i]);
+  for (int i = 0; i < 3; i++) verify_kind(v, op, KIND_INDEX, op->operands[i]->type, names[i]);
   const Op *step = op->operands[2]->op;
   if (step && step->code == OP_index_const && step->number <= 0)
     verify_fault(v, op, "the step of 'for' must be positive, found %lld", (long long)step->number);
   const Block *body = op->blocks[0];
   int carried = op->operand_count - 3;
   if (op->result_count != carried || body->argument_count != 1 + carried) {
-    verify_fault(v, op, "'for' carries %d value%s, so it must give as many and its block take one more, found %d and %d",
+    verify_fault(v, op,
+                 "'for' carries %d value%s, so it must give as many and its block take one more, found %d and %d",
                  carried, carried == 1 ? "" : "s", op->result_count, body->argument_count);
     return;
   }
@@ -62,8 +61,7 @@ void verify_if(Verifier *v, const Op *op) {
                  op->result_count == 1 ? "" : "s");
   check_result_kinds(v, op);
   for (int i = 0; i < 2; i++) {
-    if (!op->blocks[i])
-      continue;
+    if (!op->blocks[i]) continue;
     if (op->blocks[i]->argument_count != 0)
       verify_fault(v, op, "a block of 'if' takes no arguments, found %d", op->blocks[i]->argument_count);
     check_yield(v, op, op->blocks[i]);
@@ -72,10 +70,8 @@ void verify_if(Verifier *v, const Op *op) {
 
 /* What it yields is checked by the operation it belongs to. */
 void verify_yield(Verifier *v, const Op *op) {
-  if (!op->block->parent)
-    verify_fault(v, op, "'yield' must stand in a block of 'for' or 'if'");
-  else if (op->next)
-    verify_fault(v, op, "'yield' must end its block");
+  if (!op->block->parent) verify_fault(v, op, "'yield' must stand in a block of 'for' or 'if'");
+  else if (op->next) verify_fault(v, op, "'yield' must end its block");
 }
 
 /* ---- index arithmetic -------------------------------------------------------------------------------------------- */

@@ -4,10 +4,8 @@
 static const char *role_name(FragRole role) { return role == ROLE_A ? "a" : role == ROLE_B ? "b" : "acc"; }
 
 static bool check_role(Verifier *v, const Op *op, TileType type, FragRole role, const char *what) {
-  if (!verify_kind(v, op, KIND_FRAG, type, what))
-    return false;
-  if (type.role == role)
-    return true;
+  if (!verify_kind(v, op, KIND_FRAG, type, what)) return false;
+  if (type.role == role) return true;
   verify_fault(v, op, "%s of '%s' must be a fragment '%s', found %s", what, verify_name(op), role_name(role),
                verify_type_text(v, type));
   return false;

@@ -8,8 +8,7 @@ enum { SCRATCH_BYTES = 64 << 10, KERNEL_SCRATCH_BYTES = 256 << 10 };
 /* A buffer, an index an axis, and bounds that are indexes. */
 static bool check_place(Verifier *v, const Op *op, Access *access) {
   *access = access_of(op);
-  if (!verify_kind(v, op, KIND_BUF, access->buffer->type, "the place"))
-    return false;
+  if (!verify_kind(v, op, KIND_BUF, access->buffer->type, "the place")) return false;
   int rank = access->buffer->type.buf->rank;
   if (access->index_count != rank) {
     verify_fault(v, op, "'%s' needs an index for each of %d ax%ss, found %d", verify_name(op), rank,
@@ -17,18 +16,15 @@ static bool check_place(Verifier *v, const Op *op, Access *access) {
     return false;
   }
   for (int i = 0; i < rank; i++) {
-    if (!verify_kind(v, op, KIND_INDEX, access->indices[i]->type, "a position"))
-      return false;
+    if (!verify_kind(v, op, KIND_INDEX, access->indices[i]->type, "a position")) return false;
   }
   return (!access->rows || verify_kind(v, op, KIND_INDEX, access->rows->type, "the bound 'rows'")) &&
          (!access->cols || verify_kind(v, op, KIND_INDEX, access->cols->type, "the bound 'cols'"));
 }
 
 static bool check_unbounded(Verifier *v, const Op *op, Access *access) {
-  if (!check_place(v, op, access))
-    return false;
-  if (!access->rows && !access->cols)
-    return true;
+  if (!check_place(v, op, access)) return false;
+  if (!access->rows && !access->cols) return true;
   verify_fault(v, op, "'%s' takes no bounds: expected neither 'rows' nor 'cols'", verify_name(op));
   return false;
 }
@@ -40,14 +36,10 @@ static bool is_contiguous_along_rows(const BufType *buf) {
 
 /* Why a tile of this shape cannot lie in the buffer; NULL: it can. */
 static const char *shape_rule(const BufType *buf, TileType shape) {
-  if (buf->rank == 0 && (shape.rows != 1 || shape.cols != 1))
-    return "a buffer without axes holds one element";
-  if (buf->rank == 1 && shape.rows != 1)
-    return "a buffer of one axis holds one row";
-  if (buf->layout == LAYOUT_COL_PANEL && shape.cols > buf->panel)
-    return "columns may not exceed the panel";
-  if (buf->layout == LAYOUT_ROW_PANEL && shape.rows > buf->panel)
-    return "rows may not exceed the panel";
+  if (buf->rank == 0 && (shape.rows != 1 || shape.cols != 1)) return "a buffer without axes holds one element";
+  if (buf->rank == 1 && shape.rows != 1) return "a buffer of one axis holds one row";
+  if (buf->layout == LAYOUT_COL_PANEL && shape.cols > buf->panel) return "columns may not exceed the panel";
+  if (buf->layout == LAYOUT_ROW_PANEL && shape.rows > buf->panel) return "rows may not exceed the panel";
   int contiguous = is_contiguous_along_rows(buf) ? shape.rows : shape.cols;
   if (type_bits(buf->type) == 4 && contiguous % 2 != 0)
     return "nibbles are read and written in pairs, so an even number of neighbours is needed";
@@ -79,8 +71,7 @@ void verify_frag_store(Verifier *v, const Op *op) {
   TileType type = op->operands[0]->type;
   if (type.kind == KIND_FRAG && type.role != ROLE_ACC)
     verify_fault(v, op, "'frag_store' takes an accumulator, found %s", verify_type_text(v, type));
-  else
-    check_transfer(v, op, KIND_FRAG, type);
+  else check_transfer(v, op, KIND_FRAG, type);
 }
 
 void verify_prefetch(Verifier *v, const Op *op) {
@@ -111,13 +102,11 @@ typedef struct Product {
 
 static void multiply(Product *product, Extent extent) {
   if (extent.symbol < 0) {
-    if (__builtin_mul_overflow(product->number, extent.number, &product->number))
-      product->number = INT64_MAX;
+    if (__builtin_mul_overflow(product->number, extent.number, &product->number)) product->number = INT64_MAX;
     return;
   }
   int at = product->count++;
-  for (; at > 0 && product->symbols[at - 1] > extent.symbol; at--)
-    product->symbols[at] = product->symbols[at - 1];
+  for (; at > 0 && product->symbols[at - 1] > extent.symbol; at--) product->symbols[at] = product->symbols[at - 1];
   product->symbols[at] = extent.symbol;
 }
 
@@ -127,17 +116,14 @@ static Product stride_of(const BufType *buf, int axis) {
     multiply(&product, buf->strides[axis]);
     return product;
   }
-  for (int i = axis + 1; i < buf->rank; i++)
-    multiply(&product, buf->dims[i]);
+  for (int i = axis + 1; i < buf->rank; i++) multiply(&product, buf->dims[i]);
   return product;
 }
 
 static bool is_same_product(const Product *a, const Product *b) {
-  if (a->number != b->number || a->count != b->count)
-    return false;
+  if (a->number != b->number || a->count != b->count) return false;
   for (int i = 0; i < a->count; i++) {
-    if (a->symbols[i] != b->symbols[i])
-      return false;
+    if (a->symbols[i] != b->symbols[i]) return false;
   }
   return true;
 }
@@ -160,16 +146,12 @@ static const char *panel_view_rule(const BufType *from, const BufType *to, int d
 
 static const char *view_rule(const BufType *from, const BufType *to) {
   int dropped = from->rank - to->rank;
-  if (to->type != from->type)
-    return "the element type must be the same";
-  if (dropped < 0)
-    return "a view has at most the axes of its buffer";
-  if (buf_is_panel(from) || buf_is_panel(to))
-    return panel_view_rule(from, to, dropped);
+  if (to->type != from->type) return "the element type must be the same";
+  if (dropped < 0) return "a view has at most the axes of its buffer";
+  if (buf_is_panel(from) || buf_is_panel(to)) return panel_view_rule(from, to, dropped);
   for (int i = 0; i < to->rank; i++) {
     Product a = stride_of(to, i), b = stride_of(from, dropped + i);
-    if (!is_same_product(&a, &b))
-      return "the strides must be those of the buffer's last axes";
+    if (!is_same_product(&a, &b)) return "the strides must be those of the buffer's last axes";
   }
   return NULL;
 }
@@ -177,12 +159,11 @@ static const char *view_rule(const BufType *from, const BufType *to) {
 void verify_buf_view(Verifier *v, const Op *op) {
   Access access;
   TileType type = op->results[0].type;
-  if (!verify_kind(v, op, KIND_BUF, type, "the result") || !check_unbounded(v, op, &access))
-    return;
+  if (!verify_kind(v, op, KIND_BUF, type, "the result") || !check_unbounded(v, op, &access)) return;
   const char *rule = view_rule(access.buffer->type.buf, type.buf);
   if (rule)
-    verify_fault(v, op, "%s is no view of %s: %s", verify_type_text(v, type),
-                 verify_type_text(v, access.buffer->type), rule);
+    verify_fault(v, op, "%s is no view of %s: %s", verify_type_text(v, type), verify_type_text(v, access.buffer->type),
+                 rule);
 }
 
 static bool is_static(const BufType *buf) {
@@ -196,8 +177,7 @@ static bool is_static(const BufType *buf) {
 
 void verify_buf_scratch(Verifier *v, const Op *op) {
   TileType type = op->results[0].type;
-  if (!verify_kind(v, op, KIND_BUF, type, "the result"))
-    return;
+  if (!verify_kind(v, op, KIND_BUF, type, "the result")) return;
   if (!is_static(type.buf)) {
     verify_fault(v, op, "'buf_scratch' needs a constant size, found %s", verify_type_text(v, type));
     return;

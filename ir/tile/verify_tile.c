@@ -1,5 +1,5 @@
-/* verify_tile.c: operations on tiles. That shapes broadcast and types agree has been checked by op_infer where the result
- * follows; here is which elements an operation is for, and how a stated result must relate to the operands. */
+/* verify_tile.c: operations on tiles. That shapes broadcast and types agree has been checked by op_infer where the
+ * result follows; here is which elements an operation is for, and how a stated result must relate to the operands. */
 #include "ir/tile/verify.h"
 
 /* ---- elements ---------------------------------------------------------------------------------------------------- */
@@ -7,13 +7,12 @@
 typedef enum Elements {
   ELEMENTS_NUMBERS, /* floats, and integers but for nibbles, which are stored and converted only */
   ELEMENTS_FLOATS,
-  ELEMENTS_BITS, /* integers but for nibbles, bool */
+  ELEMENTS_BITS,  /* integers but for nibbles, bool */
   ELEMENTS_WHOLE, /* all but nibbles */
 } Elements;
 
 static bool is_among(kiln_type type, Elements elements) {
-  if (type_bits(type) < 8)
-    return false;
+  if (type_bits(type) < 8) return false;
   switch (elements) {
   case ELEMENTS_NUMBERS: return type != KILN_BOOL;
   case ELEMENTS_FLOATS: return type_is_floating(type);
@@ -28,8 +27,7 @@ static bool check_elements(Verifier *v, const Op *op, TileType type, Elements el
                                       [ELEMENTS_FLOATS] = "floats",
                                       [ELEMENTS_BITS] = "integers of 8 bits or more, or bool",
                                       [ELEMENTS_WHOLE] = "elements of 8 bits or more"};
-  if (is_among(type.type, elements))
-    return true;
+  if (is_among(type.type, elements)) return true;
   verify_fault(v, op, "'%s' is for %s, found %s", verify_name(op), words[elements], verify_type_text(v, type));
   return false;
 }
@@ -77,8 +75,7 @@ static bool check_tile_result(Verifier *v, const Op *op) {
 
 void verify_tile_const(Verifier *v, const Op *op) {
   TileType type = op->results[0].type;
-  if (!check_tile_result(v, op) || type_is_floating(type.type) || type_round(type.type, op->real) == op->real)
-    return;
+  if (!check_tile_result(v, op) || type_is_floating(type.type) || type_round(type.type, op->real) == op->real) return;
   Text number;
   text_init(&number, &v->arena.allocator);
   text_add_number(&number, op->real);
@@ -122,10 +119,8 @@ static void fault_result(Verifier *v, const Op *op, const char *rule) {
 
 void verify_tile_broadcast(Verifier *v, const Op *op) {
   TileType from = op->operands[0]->type, to = op->results[0].type;
-  if (!check_tiles(v, op) || !check_elements(v, op, from, ELEMENTS_WHOLE))
-    return;
-  if (from.type != to.type)
-    fault_result(v, op, "the element type must be the same");
+  if (!check_tiles(v, op) || !check_elements(v, op, from, ELEMENTS_WHOLE)) return;
+  if (from.type != to.type) fault_result(v, op, "the element type must be the same");
   else if ((from.rows != 1 && from.rows != to.rows) || (from.cols != 1 && from.cols != to.cols))
     fault_result(v, op, "rows and columns must be 1 or the same");
 }
@@ -138,26 +133,21 @@ void verify_tile_convert(Verifier *v, const Op *op) {
 
 void verify_tile_slice(Verifier *v, const Op *op) {
   TileType from = op->operands[0]->type, to = op->results[0].type;
-  if (!check_tiles(v, op))
-    return;
-  if (from.type != to.type)
-    fault_result(v, op, "the element type must be the same");
+  if (!check_tiles(v, op)) return;
+  if (from.type != to.type) fault_result(v, op, "the element type must be the same");
   else if (op->number < 0 || op->column < 0 || op->number > from.rows - to.rows || op->column > from.cols - to.cols)
     verify_fault(v, op, "'tile_slice' from [%lld, %lld] of %s reaches past %s", (long long)op->number,
                  (long long)op->column, verify_type_text(v, to), verify_type_text(v, from));
 }
 
 static void check_concat(Verifier *v, const Op *op, bool is_rows) {
-  if (!check_tiles(v, op))
-    return;
+  if (!check_tiles(v, op)) return;
   TileType x = op->operands[0]->type, y = op->operands[1]->type, to = op->results[0].type;
   TileType expected = is_rows ? type_tile(x.rows + y.rows, x.cols, x.type) : type_tile(x.rows, x.cols + y.cols, x.type);
-  if (x.type != y.type)
-    fault_result(v, op, "the element types must be the same");
+  if (x.type != y.type) fault_result(v, op, "the element types must be the same");
   else if (is_rows ? x.cols != y.cols : x.rows != y.rows)
     fault_result(v, op, is_rows ? "the columns must be as many" : "the rows must be as many");
-  else
-    verify_same(v, op, expected, to, "the result");
+  else verify_same(v, op, expected, to, "the result");
 }
 
 void verify_tile_concat_rows(Verifier *v, const Op *op) { check_concat(v, op, true); }
@@ -167,25 +157,19 @@ static bool is_byte(kiln_type type) { return type == KILN_I8 || type == KILN_U8;
 
 static void check_nibbles(Verifier *v, const Op *op) {
   TileType from = op->operands[0]->type, to = op->results[0].type;
-  if (!check_tiles(v, op))
-    return;
-  if (!is_byte(from.type) || !is_byte(to.type))
-    fault_result(v, op, "both must be of i8 or u8");
-  else if (from.rows != to.rows || from.cols != to.cols)
-    fault_result(v, op, "the shape must be the same");
+  if (!check_tiles(v, op)) return;
+  if (!is_byte(from.type) || !is_byte(to.type)) fault_result(v, op, "both must be of i8 or u8");
+  else if (from.rows != to.rows || from.cols != to.cols) fault_result(v, op, "the shape must be the same");
 }
 
 void verify_tile_low_nibble(Verifier *v, const Op *op) { check_nibbles(v, op); }
 void verify_tile_high_nibble(Verifier *v, const Op *op) { check_nibbles(v, op); }
 
 void verify_tile_lookup(Verifier *v, const Op *op) {
-  if (!check_tiles(v, op))
-    return;
+  if (!check_tiles(v, op)) return;
   TileType table = op->operands[0]->type, index = op->operands[1]->type, to = op->results[0].type;
   if (table.rows != 1 || (table.cols & (table.cols - 1)) != 0)
     fault_result(v, op, "the table must be one row of a power of two");
-  else if (!type_is_integer(index.type))
-    fault_result(v, op, "the index must be of integers");
-  else
-    verify_same(v, op, type_tile(index.rows, index.cols, table.type), to, "the result");
+  else if (!type_is_integer(index.type)) fault_result(v, op, "the index must be of integers");
+  else verify_same(v, op, type_tile(index.rows, index.cols, table.type), to, "the result");
 }

@@ -7,8 +7,7 @@ static bool is_odd(Extent extent) { return extent.symbol == EXTENT_NUMBER && ext
 
 bool verify_has_unknown(const BufType *buf) {
   for (int i = 0; i < buf->rank; i++) {
-    if (buf->dims[i].symbol == EXTENT_UNKNOWN)
-      return true;
+    if (buf->dims[i].symbol == EXTENT_UNKNOWN) return true;
   }
   return false;
 }
@@ -17,12 +16,9 @@ static bool check_tile(Verifier *v, const Op *op, TileType type) {
   const char *rule = NULL;
   if (type.rows < 1 || type.cols < 1 || type.rows > TILE_MAX_EXTENT || type.cols > TILE_MAX_EXTENT)
     rule = "rows and columns must be from 1 to 4096";
-  else if (type.rows * type.cols > TILE_MAX_ELEMENTS)
-    rule = "there can be at most 65536 elements";
-  else if (type.kind == KIND_FRAG && type.type == KILN_BOOL)
-    rule = "fragments hold numbers";
-  if (rule)
-    verify_fault(v, op, "%s: %s", verify_type_text(v, type), rule);
+  else if (type.rows * type.cols > TILE_MAX_ELEMENTS) rule = "there can be at most 65536 elements";
+  else if (type.kind == KIND_FRAG && type.type == KILN_BOOL) rule = "fragments hold numbers";
+  if (rule) verify_fault(v, op, "%s: %s", verify_type_text(v, type), rule);
   return !rule;
 }
 
@@ -40,8 +36,7 @@ static bool check_extent(Verifier *v, const Op *op, Extent extent, const char *w
 
 /* Which sizes must be known, because the offset of an element depends on them. */
 static const char *unknown_rule(const BufType *buf) {
-  if (buf->layout == LAYOUT_STRIDED)
-    return NULL;
+  if (buf->layout == LAYOUT_STRIDED) return NULL;
   bool is_free_last = buf->layout == LAYOUT_COL_PANEL && buf->rank == 2;
   bool is_free_first = buf->layout != LAYOUT_COL_PANEL || buf->rank > 2;
   for (int i = 0; i < buf->rank; i++) {
@@ -53,37 +48,29 @@ static const char *unknown_rule(const BufType *buf) {
 
 /* Two elements share a byte, so they must be neighbours everywhere. */
 static const char *nibble_rule(const BufType *buf) {
-  if (!is_nibble(buf->type))
-    return NULL;
-  if (buf->rank == 0)
-    return "a nibble has no memory of its own";
+  if (!is_nibble(buf->type)) return NULL;
+  if (buf->rank == 0) return "a nibble has no memory of its own";
   if (buf_is_panel(buf))
     return buf->group % 2 != 0 && (buf->group != 1 || buf->panel % 2 != 0)
                ? "the group, or the panel where the group is 1, must be even for nibbles"
                : NULL;
-  if (is_odd(buf->dims[buf->rank - 1]) && buf->rank > 1)
-    return "the last size must be even for nibbles";
-  if (buf->layout != LAYOUT_STRIDED)
-    return NULL;
-  if (!extent_equal(buf->strides[buf->rank - 1], extent_number(1)))
-    return "the last stride must be 1 for nibbles";
+  if (is_odd(buf->dims[buf->rank - 1]) && buf->rank > 1) return "the last size must be even for nibbles";
+  if (buf->layout != LAYOUT_STRIDED) return NULL;
+  if (!extent_equal(buf->strides[buf->rank - 1], extent_number(1))) return "the last stride must be 1 for nibbles";
   for (int i = 0; i + 1 < buf->rank; i++) {
-    if (is_odd(buf->strides[i]))
-      return "all strides but the last must be even for nibbles";
+    if (is_odd(buf->strides[i])) return "all strides but the last must be even for nibbles";
   }
   return NULL;
 }
 
 static const char *layout_rule(const BufType *buf) {
   if (buf_is_panel(buf)) {
-    if (buf->rank < 2)
-      return "a panel layout needs two axes or more";
+    if (buf->rank < 2) return "a panel layout needs two axes or more";
     if (buf->panel < 1 || buf->panel > TILE_MAX_EXTENT || buf->group < 1 || buf->group > TILE_MAX_EXTENT)
       return "panel and group must be from 1 to 4096";
   }
   for (int i = 0; i < buf->rank && buf->layout == LAYOUT_STRIDED; i++) {
-    if (buf->strides[i].symbol == EXTENT_UNKNOWN)
-      return "a stride cannot be '?'";
+    if (buf->strides[i].symbol == EXTENT_UNKNOWN) return "a stride cannot be '?'";
   }
   const char *rule = unknown_rule(buf);
   return rule ? rule : nibble_rule(buf);
@@ -96,14 +83,11 @@ static bool check_buf(Verifier *v, const Op *op, TileType type) {
     return false;
   }
   for (int i = 0; i < buf->rank; i++) {
-    if (!check_extent(v, op, buf->dims[i], "size"))
-      return false;
-    if (buf->layout == LAYOUT_STRIDED && !check_extent(v, op, buf->strides[i], "stride"))
-      return false;
+    if (!check_extent(v, op, buf->dims[i], "size")) return false;
+    if (buf->layout == LAYOUT_STRIDED && !check_extent(v, op, buf->strides[i], "stride")) return false;
   }
   const char *rule = layout_rule(buf);
-  if (rule)
-    verify_fault(v, op, "%s: %s", verify_type_text(v, type), rule);
+  if (rule) verify_fault(v, op, "%s: %s", verify_type_text(v, type), rule);
   return !rule;
 }
 
