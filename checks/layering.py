@@ -22,7 +22,7 @@ MAY_INCLUDE = {
     "lower": ["kiln/", "ir/", "lower/"],
     "jit": ["kiln/", "ir/", "lower/", "jit/", "build_id.h"],
     "runtime": ["kiln/", "ir/", "templates/", "lower/", "jit/", "runtime/", "build_id.h"],
-    "tools": ["kiln/", "ir/", "tools/", "build_id.h"],
+    "tools": ["kiln/", "ir/", "bench/", "tools/", "build_id.h"],
     "bench": ["kiln/", "bench/"],
     "examples": ["kiln/", "examples/"],
     "tests": ["kiln/", "ir/", "templates/", "lower/", "jit/", "runtime/", "tests/", "build_id.h"],
