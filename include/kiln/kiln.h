@@ -189,7 +189,8 @@ KILN_API kiln_status kiln_dump(kiln_engine *engine, kiln_graph *graph, const kil
  * object on one line. */
 KILN_API kiln_status kiln_explain(kiln_engine *engine, kiln_graph *graph, const kiln_compile_options *options,
                                   const int64_t *symbols, bool json, kiln_buffer *out);
-/* Ahead of time: a relocatable object and a C header that declares its functions and packing, usable without libkiln. */
+/* Ahead of time, for any target: a relocatable object and a C header that declares its functions and packing, usable without
+ * libkiln. `symbol_name` is a C identifier (NULL: the kernel's own); either buffer may be NULL. */
 KILN_API kiln_status kiln_emit(kiln_engine *engine, kiln_graph *graph, const kiln_compile_options *options,
                                const char *symbol_name, kiln_buffer *object, kiln_buffer *header);
 

@@ -1,0 +1,131 @@
+/* code.c: from a planned Code to one that runs: building its tile IR, compiling it, linking the object, binding sizes.
+ */
+#include "runtime/runtime.h"
+
+void rt_code_retain(Code *code) { atomic_fetch_add_explicit(&code->references, 1, memory_order_relaxed); }
+
+void rt_code_release(Code *code) {
+  if (!code || atomic_fetch_sub_explicit(&code->references, 1, memory_order_acq_rel) != 1) return;
+  kiln_engine *engine = code->engine;
+  jit_unload(code->jit);
+  kiln_graph_destroy(code->graph);
+  arena_release(&code->arena);
+  engine->allocator.release(engine->allocator.ctx, code);
+  rt_engine_release(engine);
+}
+
+/* ---- compiling --------------------------------------------------------------------------------------------------- */
+
+kiln_status rt_code_build(const Code *code, const char *name, Module **module, Text *why) {
+  const Allocator *allocator = &code->engine->allocator;
+  Module *made = tmpl_build(&code->plan, name, allocator);
+  if (!made) return KILN_OUT_OF_MEMORY;
+  Diagnostics faults;
+  diagnostics_init(&faults, allocator);
+  kiln_status status = tile_verify(made, &faults);
+  if (status) {
+    text_printf(why, "template %s made wrong tile IR\n", code->plan.template->name);
+    diagnostics_print(&faults, NULL, NULL, 0, why);
+    status = status == KILN_OUT_OF_MEMORY ? status : KILN_INTERNAL;
+  }
+  diagnostics_release(&faults);
+  if (status) module_destroy(made);
+  else *module = made;
+  return status;
+}
+
+kiln_status rt_code_compile(const Code *code, const char *name, JitOutput output, JitCompileTimes *times,
+                            JitBuffer *out, Text *why) {
+  Module *module;
+  kiln_status status = rt_code_build(code, name ? name : code->name, &module, why);
+  if (status) return status;
+  JitField fields[] = {
+      {"graph", code->graph_text},
+      {"template", code->plan.template->name},
+      {"schedule", code->schedule},
+  };
+  JitCompile options = {
+      .output = output,
+      .key = code->key_text,
+      .key_length = code->key_length,
+      .fields = fields,
+      .field_count = ARRAY_LENGTH(fields),
+      .times = times,
+  };
+  Diagnostics faults;
+  diagnostics_init(&faults, &code->engine->allocator);
+  status = jit_compile(module, code->plan.problem.target, &options, &code->engine->allocator, out, &faults);
+  if (status) diagnostics_print(&faults, NULL, NULL, 0, why);
+  diagnostics_release(&faults);
+  module_destroy(module);
+  return status;
+}
+
+/* ---- linking ----------------------------------------------------------------------------------------------------- */
+
+/* The function `<name><suffix><port><ending>`; NULL, with a sentence, where the object has none. */
+static void *find_function(const Code *code, const char *suffix, const char *port, const char *ending, Text *why) {
+  Text name;
+  text_init(&name, &code->engine->allocator);
+  text_printf(&name, "%s%s%s%s", code->name, suffix, port, ending);
+  void *found = name.failed ? NULL : jit_symbol(code->jit, text_get(&name));
+  if (!found) text_printf(why, "the object has no function '%s'\n", text_get(&name));
+  text_release(&name);
+  return found;
+}
+
+static kiln_status find_functions(Code *code, Text *why) {
+  code->entry = (kiln_entry *)find_function(code, "", "", "", why);
+  code->tasks = (kiln_query *)find_function(code, "_tasks", "", "", why);
+  code->workspace = (kiln_query *)find_function(code, "_workspace", "", "", why);
+  bool complete = code->entry && code->tasks && code->workspace;
+  for (size_t i = 0; i < code->input_count; ++i) {
+    Port *port = &code->ports[i];
+    if (!port->pack) continue;
+    port->packer = (kiln_entry *)find_function(code, "_pack_", port->name, "", why);
+    port->pack_tasks = (kiln_query *)find_function(code, "_pack_", port->name, "_tasks", why);
+    complete &= port->packer && port->pack_tasks;
+  }
+  return complete ? KILN_OK : KILN_INVALID_OBJECT;
+}
+
+/* A graph without symbols has few bindings, so they are made once. */
+static void make_bindings(Code *code) {
+  int32_t counts[CODE_BINDINGS] = {1, code->engine->pool.threads.count};
+  if (code->symbol_count > 0) return;
+  for (int i = 0; i < CODE_BINDINGS && (i == 0 || counts[i] != counts[0]); ++i) {
+    Binding *binding = &code->bindings[code->binding_count++];
+    binding->dims = ARENA_ARRAY(&code->arena, int64_t, code->dim_count);
+    rt_code_bind(code, NULL, counts[i], binding);
+  }
+}
+
+kiln_status rt_code_load(Code *code, const JitBuffer *object, Text *why) {
+  Diagnostics faults;
+  diagnostics_init(&faults, &code->engine->allocator);
+  kiln_status status = jit_load(code->engine->session, object->data, object->size, code->name, &code->jit, &faults);
+  diagnostics_print(&faults, NULL, NULL, 0, why);
+  diagnostics_release(&faults);
+  if (status) return status;
+  code->object_bytes = object->size;
+  status = find_functions(code, why);
+  if (!status) make_bindings(code);
+  if (!status && arena_has_failed(&code->arena)) status = KILN_OUT_OF_MEMORY;
+  if (!status) return KILN_OK;
+  jit_unload(code->jit);
+  code->jit = NULL;
+  code->binding_count = 0;
+  return status;
+}
+
+void rt_code_bind(const Code *code, const int64_t *symbols, int32_t threads, Binding *binding) {
+  for (size_t i = 0; i < code->symbol_count; ++i) binding->dims[i] = symbols[i];
+  if (code->plan.param_count > 0) {
+    Machine machine = rt_engine_machine(code->engine, code->plan.problem.target, threads);
+    code->plan.template->bind(&code->plan, symbols, &machine, binding->dims + code->symbol_count);
+  }
+  kiln_args args = {.dims = binding->dims};
+  binding->threads = threads;
+  binding->tasks = code->tasks(&args);
+  binding->workspace_bytes = code->workspace(&args);
+}

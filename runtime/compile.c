@@ -1,0 +1,221 @@
+/* compile.c: kiln_compile: memory, then disk, then the compiler; and the handles it gives out. */
+#include <string.h>
+
+#include "jit/os.h"
+#include "runtime/runtime.h"
+
+/* ---- one Code ---------------------------------------------------------------------------------------------------- */
+
+/* How long the stages of a compile took, for the log. */
+typedef struct Stages {
+  int64_t plan_ns, find_ns, compile_ns, store_ns, load_ns;
+  JitCompileTimes times;
+} Stages;
+
+static int64_t lap(int64_t *since) {
+  int64_t now = jit_os_now_ns(), elapsed = now - *since;
+  *since = now;
+  return elapsed;
+}
+
+static void log_stages(const Code *code, const Stages *stages, kiln_cache_hit hit) {
+  const kiln_log *log = &code->engine->log;
+  if (!log->write) return;
+  const JitCompileTimes *times = &stages->times;
+  int64_t llvm = times->lower_ns + times->verify_ns + times->optimize_ns + times->codegen_ns;
+  log_event(
+      log, KILN_LOG_DEBUG,
+      "%s %s: plan %.3f, find %.3f, build %.3f, lower %.3f, verify %.3f, optimize %.3f, codegen %.3f, store %.3f, "
+      "load %.3f ms",
+      hit == KILN_DISK ? "found" : "compiled", code->name, (double)stages->plan_ns * 1e-6,
+      (double)stages->find_ns * 1e-6, (double)(stages->compile_ns - llvm) * 1e-6, (double)times->lower_ns * 1e-6,
+      (double)times->verify_ns * 1e-6, (double)times->optimize_ns * 1e-6, (double)times->codegen_ns * 1e-6,
+      (double)stages->store_ns * 1e-6, (double)stages->load_ns * 1e-6);
+}
+
+/* Falling back to loops that are right and slow is never silent. */
+static void warn_of_fallback(const Code *code) {
+  const char *refusals = code->plan.refusals;
+  if (!code->plan.template->is_fallback || code->plan.problem.forced) return;
+  log_event(&code->engine->log, KILN_LOG_WARNING, "template %s, right and slow, takes the graph: %s",
+            code->plan.template->name, code->graph_text);
+  while (*refusals) {
+    int length = (int)strcspn(refusals, "\n");
+    log_event(&code->engine->log, KILN_LOG_WARNING, "  %.*s", length, refusals);
+    refusals += length + (refusals[length] == '\n');
+  }
+}
+
+/* Loads the object that the disk cache has. An object that does not link is a miss. */
+static bool find_on_disk(Code *code, Stages *stages, int64_t *clock) {
+  JitBuffer object = {0};
+  Text why;
+  bool found =
+      jit_cache_find(code->engine->cache, code->key_text, code->key_length, &code->engine->cpu.features, &object);
+  stages->find_ns = lap(clock);
+  if (!found) return false;
+  text_init(&why, &code->engine->allocator);
+  kiln_status status = rt_code_load(code, &object, &why);
+  if (status)
+    log_event(&code->engine->log, KILN_LOG_WARNING, "cache: %s does not link: %s", code->key_name, text_get(&why));
+  stages->load_ns = lap(clock);
+  text_release(&why);
+  jit_buffer_release(&object);
+  return !status;
+}
+
+static kiln_status make_anew(Code *code, bool store, Stages *stages, int64_t *clock, Text *why) {
+  JitBuffer object = {0};
+  kiln_status status = rt_code_compile(code, NULL, JIT_OUTPUT_OBJECT, &stages->times, &object, why);
+  stages->compile_ns = lap(clock);
+  if (!status && store) jit_cache_store(code->engine->cache, code->key_text, code->key_length, &object);
+  stages->store_ns = lap(clock);
+  if (!status) status = rt_code_load(code, &object, why);
+  stages->load_ns = lap(clock);
+  jit_buffer_release(&object);
+  return status;
+}
+
+static kiln_status make_code(kiln_engine *engine, const Request *request, const char *graph_text, Code **code,
+                             kiln_cache_hit *hit, Text *why) {
+  Stages stages = {0};
+  int64_t clock = jit_os_now_ns();
+  Code *made;
+  kiln_status status = rt_code_plan(engine, request, graph_text, &made, why);
+  if (status) return status;
+  stages.plan_ns = lap(&clock);
+  warn_of_fallback(made);
+  bool use_cache = !request->options.no_cache;
+  *hit = use_cache && find_on_disk(made, &stages, &clock) ? KILN_DISK : KILN_COLD;
+  if (*hit == KILN_COLD) status = make_anew(made, use_cache, &stages, &clock, why);
+  if (status == KILN_INTERNAL) log_event(&engine->log, KILN_LOG_ERROR, "%s: %s", made->name, text_get(why));
+  if (status) {
+    rt_code_release(made);
+    return status;
+  }
+  log_stages(made, &stages, *hit);
+  *code = made;
+  return KILN_OK;
+}
+
+/* ---- the memory cache -------------------------------------------------------------------------------------------- */
+
+/* Finds or makes the code of a request, whose text is `text`; the graph is its first `graph_length` bytes. */
+static kiln_status obtain(kiln_engine *engine, const Request *request, Text *text, size_t graph_length, Code **code,
+                          kiln_cache_hit *hit, Text *why) {
+  JitKey key = jit_key_make(text_get(text), text->length);
+  kiln_status status = KILN_OK;
+  JitClaim claim = JIT_CLAIM_FAILED;
+  void *value;
+  *hit = KILN_MEMORY;
+  /* Where another thread failed, this one tries for itself: the reasons were told there only. */
+  while (claim == JIT_CLAIM_FAILED && status != KILN_OUT_OF_MEMORY)
+    claim = request->options.no_cache ? JIT_CLAIM_OWNED : jit_memory_claim(engine->memory, &key, &value, &status);
+  if (claim == JIT_CLAIM_FAILED) return status;
+  if (claim == JIT_CLAIM_FOUND) {
+    *code = value;
+    return KILN_OK;
+  }
+  text->data[graph_length] = 0; /* the options have done their part */
+  rt_trace_request(&engine->trace, request, text->data);
+  status = make_code(engine, request, text->data, code, hit, why);
+  if (!request->options.no_cache) jit_memory_settle(engine->memory, &key, status ? NULL : *code, 1, status);
+  return status;
+}
+
+static kiln_status create_handle(Code *code, kiln_cache_hit hit, int64_t since, kiln_kernel **kernel) {
+  const Allocator *allocator = &code->engine->allocator;
+  kiln_kernel *made = allocator->alloc(allocator->ctx, sizeof *made, _Alignof(kiln_kernel));
+  if (!made) {
+    rt_code_release(code);
+    return KILN_OUT_OF_MEMORY;
+  }
+  *made = (kiln_kernel){.code = code, .cache = hit};
+  atomic_init(&made->references, 1);
+  made->compile_ms = (double)(jit_os_now_ns() - since) * 1e-6;
+  *kernel = made;
+  return KILN_OK;
+}
+
+static kiln_status compile(kiln_engine *engine, kiln_graph *graph, const char *source, size_t length,
+                           const kiln_compile_options *options, int64_t since, kiln_kernel **kernel, Text *why) {
+  Request request;
+  kiln_status status = rt_request_read(engine, graph, source, length, options, &request, why);
+  if (status) return status;
+  if (!rt_engine_can_run(engine, request.problem.target)) {
+    text_printf(why, "target: this machine lacks features of '%s'; kiln_emit makes objects for it\n",
+                request.problem.target->name);
+    return KILN_MISSING_FEATURE;
+  }
+  Text text;
+  Code *code;
+  kiln_cache_hit hit;
+  text_init(&text, &engine->allocator);
+  graph_print(graph, true, &text);
+  size_t graph_length = text.length;
+  rt_request_print(&request, &text);
+  status = text.failed ? KILN_OUT_OF_MEMORY : obtain(engine, &request, &text, graph_length, &code, &hit, why);
+  text_release(&text);
+  return status ? status : create_handle(code, hit, since, kernel);
+}
+
+/* ---- the interface ----------------------------------------------------------------------------------------------- */
+
+kiln_status kiln_compile(kiln_engine *engine, kiln_graph *graph, const kiln_compile_options *options,
+                         kiln_kernel **kernel) {
+  int64_t since = jit_os_now_ns();
+  if (!engine || !graph || !kernel) return KILN_INVALID_ARGUMENT;
+  Text why;
+  text_init(&why, &engine->allocator);
+  kiln_status status = compile(engine, graph, NULL, 0, options, since, kernel, &why);
+  rt_hand_out_message(&why, rt_message_of(options));
+  return status;
+}
+
+kiln_status kiln_compile_text(kiln_engine *engine, const char *text, const kiln_compile_options *options,
+                              kiln_kernel **kernel) {
+  int64_t since = jit_os_now_ns();
+  if (!engine || !text || !kernel) return KILN_INVALID_ARGUMENT;
+  kiln_graph *graph;
+  size_t length = strlen(text);
+  kiln_status status = kiln_graph_parse(text, length, &engine->allocator, &graph);
+  if (status) return status;
+  Text why;
+  text_init(&why, &engine->allocator);
+  status = compile(engine, graph, text, length, options, since, kernel, &why);
+  kiln_graph_destroy(graph);
+  rt_hand_out_message(&why, rt_message_of(options));
+  return status;
+}
+
+void kiln_kernel_retain(kiln_kernel *kernel) {
+  if (kernel) atomic_fetch_add_explicit(&kernel->references, 1, memory_order_relaxed);
+}
+
+void kiln_kernel_release(kiln_kernel *kernel) {
+  if (!kernel || atomic_fetch_sub_explicit(&kernel->references, 1, memory_order_acq_rel) != 1) return;
+  Allocator allocator = kernel->code->engine->allocator;
+  Code *code = kernel->code;
+  allocator.release(allocator.ctx, kernel);
+  rt_code_release(code);
+}
+
+kiln_status kiln_kernel_describe(const kiln_kernel *kernel, kiln_kernel_info *info) {
+  if (!kernel || !info) return KILN_INVALID_ARGUMENT;
+  const Code *code = kernel->code;
+  *info = (kiln_kernel_info){
+      .name = code->name,
+      .graph = code->graph_text,
+      .template_ = code->plan.template->name,
+      .schedule = code->schedule,
+      .target = code->plan.problem.target->name,
+      .features = code->features,
+      .key = code->key_name,
+      .cache = kernel->cache,
+      .compile_ms = kernel->compile_ms,
+      .object_bytes = code->object_bytes,
+      .code_bytes = jit_code_bytes(code->jit),
+      .is_fallback = code->plan.template->is_fallback,
+  };
+  return KILN_OK;
+}

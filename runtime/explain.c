@@ -1,0 +1,141 @@
+/* explain.c: which template and why not the others, schedule and why, and the limits that any kernel for the graph has.
+ *
+ * The limits are counted, not measured: the arithmetic at two fused multiply-adds of a full vector a cycle, which is
+ * what x86 cores since Haswell reach, and every input and output once through memory. */
+#include <string.h>
+
+#include "runtime/runtime.h"
+
+enum { FLOPS_PER_LANE = 4 /* two multiply-adds */ };
+
+typedef struct Explanation {
+  const Code *code;
+  const int64_t *symbols; /* NULL: not all are known */
+  bool has_sizes;
+  Machine machine;
+  Work work;
+  double cycles; /* on one core, at least */
+  Text reasons;  /* the template's lines */
+} Explanation;
+
+/* Calls `add` for each line. */
+static void each_line(const char *text, void (*add)(const char *line, size_t length, size_t number, Text *out),
+                      Text *out) {
+  for (size_t number = 0; *text; ++number) {
+    size_t length = strcspn(text, "\n");
+    add(text, length, number, out);
+    text += length + (text[length] == '\n');
+  }
+}
+
+static void add_indented(const char *line, size_t length, size_t number, Text *out) {
+  (void)number;
+  text_printf(out, "  %.*s\n", (int)length, line);
+}
+
+static void add_json_line(const char *line, size_t length, size_t number, Text *out) {
+  if (number > 0) text_add_char(out, ',');
+  text_add_json(out, line, length);
+}
+
+static void print_text(const Explanation *e, Text *out) {
+  const Code *code = e->code;
+  const Target *target = code->plan.problem.target;
+  text_printf(out, "graph     %s\n", code->graph_text);
+  text_printf(out, "template  %s: %s\n", code->plan.template->name, code->plan.template->meaning);
+  if (code->plan.refusals[0]) text_add(out, "refused by\n");
+  each_line(code->plan.refusals, add_indented, out);
+  text_printf(out, "schedule  %s\n", code->schedule);
+  each_line(text_get(&e->reasons), add_indented, out);
+  text_printf(out, "target    %s: %d-bit vectors, %d registers; %s\n", target->name, target->vector_bits,
+              target->vector_registers, code->features);
+  text_printf(out, "caches    L1d %lld KiB, L2 %lld KiB, L3 %lld KiB\n", (long long)e->machine.l1d_bytes >> 10,
+              (long long)e->machine.l2_bytes >> 10, (long long)e->machine.l3_bytes >> 10);
+  text_printf(out, "kernel    %s\n", code->name);
+  text_printf(out, "key       %s\n", code->key_name);
+  if (!e->has_sizes) {
+    text_add(out, "limits    unknown until the symbols are bound\n");
+    return;
+  }
+  text_printf(out, "limits    %.4g flop in at least %.4g cycles of one core; %.4g bytes at least; %.3g flop a byte\n",
+              e->work.flops, e->cycles, e->work.bytes, e->work.bytes > 0 ? e->work.flops / e->work.bytes : 0);
+}
+
+static void add_field(const char *name, const char *value, Text *out) {
+  text_printf(out, "\"%s\":", name);
+  text_add_json(out, value, strlen(value));
+  text_add_char(out, ',');
+}
+
+static void print_json(const Explanation *e, Text *out) {
+  const Code *code = e->code;
+  text_add_char(out, '{');
+  add_field("graph", code->graph_text, out);
+  add_field("template", code->plan.template->name, out);
+  text_printf(out, "\"is_fallback\":%s,\"refusals\":[", code->plan.template->is_fallback ? "true" : "false");
+  each_line(code->plan.refusals, add_json_line, out);
+  text_add(out, "],");
+  add_field("schedule", code->schedule, out);
+  text_add(out, "\"reasons\":[");
+  each_line(text_get(&e->reasons), add_json_line, out);
+  text_add(out, "],");
+  add_field("target", code->plan.problem.target->name, out);
+  add_field("features", code->features, out);
+  text_printf(out, "\"l1d_bytes\":%lld,\"l2_bytes\":%lld,\"l3_bytes\":%lld,\"threads\":%d,",
+              (long long)e->machine.l1d_bytes, (long long)e->machine.l2_bytes, (long long)e->machine.l3_bytes,
+              e->machine.threads);
+  add_field("kernel", code->name, out);
+  text_printf(out, "\"key\":\"%s\"", code->key_name);
+  if (e->has_sizes) {
+    text_add(out, ",\"flops\":");
+    text_add_number(out, e->work.flops);
+    text_add(out, ",\"bytes\":");
+    text_add_number(out, e->work.bytes);
+    text_add(out, ",\"cycles\":");
+    text_add_number(out, e->cycles);
+  }
+  text_add(out, "}\n");
+}
+
+static kiln_status explain(const Code *code, const int64_t *symbols, bool json, kiln_buffer *out, Text *why) {
+  const kiln_engine *engine = code->engine;
+  const Target *target = code->plan.problem.target;
+  Explanation e = {.code = code, .symbols = symbols, .has_sizes = symbols || code->symbol_count == 0};
+  if (symbols && code->symbol_count > 0) {
+    Diagnostics faults;
+    diagnostics_init(&faults, &engine->allocator);
+    kiln_status status = graph_check_symbols(code->graph, symbols, &faults);
+    diagnostics_print(&faults, NULL, code->graph_text, strlen(code->graph_text), why);
+    diagnostics_release(&faults);
+    if (status) return status;
+  }
+  e.machine = rt_engine_machine(engine, target, engine->pool.threads.count);
+  if (e.has_sizes) e.work = tmpl_work(code->graph, symbols);
+  e.cycles = e.work.flops / (FLOPS_PER_LANE * target_lanes(target));
+  Text text;
+  text_init(&text, &engine->allocator);
+  text_init(&e.reasons, &engine->allocator);
+  /* A template takes NULL for "not known", and needs some address where there is nothing to know. */
+  static const int64_t none[1] = {0};
+  code->plan.template->explain(&code->plan, e.has_sizes && !symbols ? none : symbols, &e.machine, &e.reasons);
+  if (json) print_json(&e, &text);
+  else print_text(&e, &text);
+  text.failed |= e.reasons.failed;
+  text_release(&e.reasons);
+  return rt_hand_out(&text, out);
+}
+
+kiln_status kiln_explain(kiln_engine *engine, kiln_graph *graph, const kiln_compile_options *options,
+                         const int64_t *symbols, bool json, kiln_buffer *out) {
+  if (!engine || !graph || !out) return KILN_INVALID_ARGUMENT;
+  Text why;
+  Code *code;
+  text_init(&why, &engine->allocator);
+  kiln_status status = rt_plan_request(engine, graph, options, &code, &why);
+  if (!status) {
+    status = explain(code, symbols, json, out, &why);
+    rt_code_release(code);
+  }
+  rt_hand_out_message(&why, rt_message_of(options));
+  return status;
+}

@@ -1,0 +1,211 @@
+/* runtime.h: what the files of runtime/ share: the engine, requests, compiled code, threads, packed blobs.
+ *
+ * Ownership: an engine is counted; its creator holds it, and so does every Code, so an engine destroyed early lives on
+ * until its last kernel is released. A Code is the immutable result of one compile, counted; handles (kiln_kernel) and
+ * the memory cache hold it. A handle says besides how this compile call found its Code. */
+#ifndef KILN_RUNTIME_RUNTIME_H
+#define KILN_RUNTIME_RUNTIME_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "ir/graph/graph.h"
+#include "ir/support/support.h"
+#include "ir/target/target.h"
+#include "jit/cache.h"
+#include "jit/compile.h"
+#include "jit/jit.h"
+#include "kiln/kiln.h"
+#include "templates/template.h"
+
+/* ---- text and structs of the interface (buffer.c) ---------------------------------------------------------------- */
+
+/* Hands a text's bytes to the caller; the text is empty afterwards. KILN_OUT_OF_MEMORY where the text had failed. */
+kiln_status rt_hand_out(Text *text, kiln_buffer *out);
+kiln_status rt_hand_out_bytes(const void *bytes, size_t size, const Allocator *allocator, kiln_buffer *out);
+/* The same for a message that may not be wanted (`out` NULL) or is empty (out->data NULL then). Releases the text. */
+void rt_hand_out_message(Text *text, kiln_buffer *out);
+/* Copies an option struct that begins with its size, as an older or newer header may have it, into `to`: missing fields
+ * are 0, fields this version does not know must be. */
+bool rt_read_options(void *to, size_t to_bytes, const void *from);
+
+/* ---- the machine (detect.c) -------------------------------------------------------------------------------------- */
+
+typedef struct Cpu {
+  const char *name;
+  const Target *target;
+  FeatureSet features; /* of this machine, those Kiln knows */
+  const char *features_text;
+  int32_t cores, threads; /* that this process may run on */
+  uint32_t l1d_bytes, l2_bytes, l3_bytes;
+} Cpu;
+
+/* Describes this machine. Texts live in the arena. What cpuinfo cannot tell is taken from the target's row, and logged.
+ * KILN_MISSING_FEATURE where the CPU is of no family of targets.def. */
+kiln_status rt_detect(Arena *arena, const kiln_log *log, Cpu *cpu);
+
+/* ---- threads (threads.c) ----------------------------------------------------------------------------------------- */
+
+/* The default pool. Its threads start in the first parallel_for. */
+typedef struct Pool {
+  pthread_mutex_t mutex; /* guards the start */
+  _Atomic(struct pthreadpool *) pool;
+  bool failed; /* threads could not be started: everything runs on the caller's */
+  const kiln_log *log;
+  kiln_threads threads; /* what calls use */
+} Pool;
+
+void rt_pool_init(Pool *pool, int32_t count, const kiln_log *log);
+void rt_pool_release(Pool *pool);
+
+/* ---- engine (engine.c) ------------------------------------------------------------------------------------------- */
+
+/* Where requests are recorded (trace.c). */
+typedef struct Trace {
+  int file; /* -1: nowhere */
+} Trace;
+
+struct kiln_engine {
+  atomic_int references;
+  Allocator allocator;
+  kiln_log log;
+  Arena arena; /* texts that live as long as the engine */
+  Cpu cpu;
+  JitSession *session;
+  JitMemory *memory;
+  JitCache *cache;
+  const char *cache_directory;
+  Pool pool;
+  Trace trace;
+};
+
+void rt_engine_release(kiln_engine *engine); /* one reference */
+bool rt_engine_can_run(const kiln_engine *engine, const Target *target);
+/* Cache sizes for blocking: this machine's for its own target, else those of the target's row. */
+Machine rt_engine_machine(const kiln_engine *engine, const Target *target, int32_t threads);
+
+/* ---- requests (request.c, trace.c) ------------------------------------------------------------------------------- */
+
+/* What a caller asks for, read and resolved. */
+typedef struct Request {
+  const kiln_engine *engine;
+  kiln_compile_options options;
+  Problem problem; /* its graph is the caller's */
+} Request;
+
+/* Reads options and checks the graph; `source` is its text where that is known (else NULL), for carets. Says in `why`
+ * what is wrong. */
+kiln_status rt_request_read(const kiln_engine *engine, kiln_graph *graph, const char *source, size_t source_length,
+                            const kiln_compile_options *options, Request *request, Text *why);
+/* Where the caller of these options wants messages; NULL: nowhere. */
+kiln_buffer *rt_message_of(const kiln_compile_options *options);
+/* ` name=value` for each option that changes code and is not the default. */
+void rt_request_print(const Request *request, Text *out);
+/* The lines of the content key that follow from graph and options. */
+void rt_plan_print_key(const Plan *plan, const char *graph_text, Text *out);
+
+void rt_trace_open(Trace *trace, const char *path, const kiln_log *log); /* NULL or empty: nowhere */
+void rt_trace_close(Trace *trace);
+/* Appends one line: the graph, then its options as a comment. */
+void rt_trace_request(const Trace *trace, const Request *request, const char *graph_text);
+
+/* ---- packed blobs (pack.c) --------------------------------------------------------------------------------------- */
+
+enum { BLOB_BYTES = 128 /* of the header; the payload follows */ };
+
+/* What a blob says of itself, compared as a whole before it is used. */
+typedef struct BlobHeader {
+  char magic[8];
+  uint32_t version, args_version;
+  uint64_t payload_bytes;
+  int32_t type, layout, panel, group, rank, unused;
+  int64_t dims[TILE_MAX_RANK];
+  uint64_t checksum; /* of the fields above */
+  char padding[BLOB_BYTES - 88];
+} BlobHeader;
+_Static_assert(sizeof(BlobHeader) == BLOB_BYTES, "the payload starts on a cache line");
+
+/* The header of a blob of this layout; false where its sizes do not fit an address space. */
+bool rt_blob_describe(const BufType *type, const int64_t *symbols, BlobHeader *header);
+/* Why `blob` is not what `expected` says, in words. */
+void rt_blob_explain(const BlobHeader *blob, const BlobHeader *expected, Text *out);
+
+/* ---- code (plan.c, code.c) --------------------------------------------------------------------------------------- */
+
+/* One buffer of a kernel: an input or an output. */
+typedef struct Port {
+  const Node *node;
+  const char *name;     /* "" for an output without one */
+  uintptr_t misaligned; /* address bits that must be 0 */
+  bool is_fixed;        /* no symbol in its sizes and strides */
+  const Pack *pack;     /* NULL: passed as it is */
+  BlobHeader header;    /* packed and fixed: what a blob must say */
+  kiln_entry *packer;   /* packed: one task's share of (source, packed) */
+  kiln_query *pack_tasks;
+} Port;
+
+/* The numbers of a call. */
+typedef struct Binding {
+  int32_t threads; /* for so many */
+  int64_t *dims;
+  int64_t tasks, workspace_bytes;
+} Binding;
+
+enum { CODE_BINDINGS = 2 /* of a graph without symbols: for one thread and for the engine's pool */ };
+
+typedef struct Code {
+  atomic_int references;
+  kiln_engine *engine; /* held */
+  Arena arena;         /* plan, texts, ports */
+  kiln_graph *graph;   /* own copy, which the plan refers to */
+  Plan plan;
+  const char *graph_text; /* one line */
+  const char *name, *schedule, *features;
+  const char *key_text;
+  size_t key_length;
+  char key_name[JIT_KEY_NAME_BYTES];
+  Port *ports; /* inputs, then outputs */
+  size_t input_count, output_count, port_count, symbol_count, dim_count;
+
+  /* Where it is loaded, not only planned: */
+  JitCode *jit;
+  kiln_entry *entry;
+  kiln_query *tasks, *workspace;
+  Binding bindings[CODE_BINDINGS];
+  int binding_count;
+  size_t object_bytes;
+} Code;
+
+struct kiln_kernel {
+  atomic_int references;
+  Code *code;
+  kiln_cache_hit cache;
+  double compile_ms;
+};
+
+/* A Code with plan, names and key, not loaded. `graph_text` is the request's graph on one line. */
+kiln_status rt_code_plan(kiln_engine *engine, const Request *request, const char *graph_text, Code **code, Text *why);
+void rt_code_retain(Code *code);
+void rt_code_release(Code *code); /* NULL is allowed */
+
+/* The module of a plan, verified; its entry is called `name`. A broken rule there is KILN_INTERNAL. */
+kiln_status rt_code_build(const Code *code, const char *name, Module **module, Text *why);
+/* Builds and compiles. `name` NULL: the code's own. `times` may be NULL. */
+kiln_status rt_code_compile(const Code *code, const char *name, JitOutput output, JitCompileTimes *times,
+                            JitBuffer *out, Text *why);
+/* Links an object of this code and completes the fields. */
+kiln_status rt_code_load(Code *code, const JitBuffer *object, Text *why);
+/* dims of a call from the graph's symbols; tasks and workspace follow from them. */
+void rt_code_bind(const Code *code, const int64_t *symbols, int32_t threads, Binding *binding);
+
+/* ---- looking (dump.c, list.c, header.c) -------------------------------------------------------------------------- */
+
+/* Reads a request and plans it. */
+kiln_status rt_plan_request(kiln_engine *engine, kiln_graph *graph, const kiln_compile_options *options, Code **code,
+                            Text *why);
+bool rt_output_of(kiln_stage stage, JitOutput *output); /* false: not a stage of the compiler */
+void rt_list_passes(bool json, Text *out);
+/* The C header of an object whose entry is called `name`. */
+kiln_status rt_print_header(const Code *code, const char *name, Text *out);
+
+#endif
