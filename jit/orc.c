@@ -8,7 +8,6 @@
  * ORC runs work on whichever thread comes by: with two look-ups at once, one thread may link the other's object. So the
  * result of a look-up is waited for, though LLVM starts no thread here. */
 #include <llvm-c/LLJIT.h>
-#include <llvm-c/LLJITUtils.h>
 #include <llvm-c/OrcEE.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -34,6 +33,7 @@ struct JitSession {
   LLVMOrcExecutionSessionRef orc;
   LLVMOrcObjectLayerRef linker;
   JitProfile *profile;
+  bool register_with_gdb;
   pthread_mutex_t lock; /* of the fields below */
   size_t references;    /* the owner's and one per loaded code */
   Dylib *free_dylibs;
@@ -51,6 +51,7 @@ struct JitCode {
   JitSession *session;
   Dylib *home;
   LLVMOrcResourceTrackerRef tracker;
+  JitGdbImage *gdb_image;
   size_t code_bytes;
   size_t entry_count;
   Entry entries[];
@@ -83,7 +84,7 @@ static void log_error(void *ctx, LLVMErrorRef error) {
   LLVMDisposeErrorMessage(message);
 }
 
-static kiln_status start_orc(JitSession *session, bool register_with_gdb, Diagnostics *faults) {
+static kiln_status start_orc(JitSession *session, Diagnostics *faults) {
   LLVMTargetMachineRef machine;
   kiln_status status = jit_machine_create_host(&machine, faults);
   if (status) return status;
@@ -98,11 +99,6 @@ static kiln_status start_orc(JitSession *session, bool register_with_gdb, Diagno
   session->orc = LLVMOrcLLJITGetExecutionSession(session->jit);
   session->linker = LLVMOrcLLJITGetObjLinkingLayer(session->jit);
   LLVMOrcExecutionSessionSetErrorReporter(session->orc, log_error, session);
-  if (!register_with_gdb) return KILN_OK;
-  LLVMErrorRef error = LLVMOrcLLJITEnableDebugSupport(session->jit);
-  if (!error) return KILN_OK;
-  log_error(session, error);
-  log_event(&session->log, KILN_LOG_WARNING, "profile: cannot register code with gdb");
   return KILN_OK;
 }
 
@@ -128,10 +124,14 @@ kiln_status jit_session_create(const JitSessionOptions *options, JitSession **ou
   if (!jit_host_family(&family)) return KILN_MISSING_FEATURE;
   JitSession *session = allocate(allocator, sizeof *session);
   if (!session) return KILN_OUT_OF_MEMORY;
-  *session = (JitSession){.allocator = *allocator, .features = options->features, .family = family, .references = 1};
+  *session = (JitSession){.allocator = *allocator,
+                          .features = options->features,
+                          .family = family,
+                          .register_with_gdb = options->register_with_gdb,
+                          .references = 1};
   if (options->log) session->log = *options->log;
   pthread_mutex_init(&session->lock, NULL);
-  kiln_status status = start_orc(session, options->register_with_gdb, faults);
+  kiln_status status = start_orc(session, faults);
   if (status) {
     free_session(session);
     return status;
@@ -278,14 +278,21 @@ static JitCode *create_code(JitSession *session, const JitObject *object) {
   return code;
 }
 
+static void tell_profilers(JitCode *code, const JitObject *object) {
+  JitSession *session = code->session;
+  for (size_t i = 0; i < code->entry_count; ++i)
+    jit_profile_add(session->profile, code->entries[i].name, code->entries[i].address, code->entries[i].size);
+  if (session->register_with_gdb)
+    code->gdb_image = jit_gdb_add(object, code->entries[0].name, code->entries[0].address, &session->allocator);
+}
+
 static kiln_status link_code(JitCode *code, const JitObject *object, const char *name, Diagnostics *faults) {
   LLVMMemoryBufferRef memory =
       LLVMCreateMemoryBufferWithMemoryRangeCopy((const char *)object->bytes, object->size, name);
   kiln_status status = jit_diagnose(
       LLVMOrcObjectLayerAddObjectFileWithRT(code->session->linker, code->tracker, memory), name, faults);
   if (!status) status = look_up_entries(code, name, faults);
-  for (size_t i = 0; !status && i < code->entry_count; ++i)
-    jit_profile_add(code->session->profile, code->entries[i].name, code->entries[i].address, code->entries[i].size);
+  if (!status) tell_profilers(code, object);
   return status;
 }
 
@@ -351,6 +358,7 @@ void jit_unload(JitCode *code) {
   if (!code) return;
   JitSession *session = code->session;
   Allocator allocator = session->allocator;
+  jit_gdb_remove(code->gdb_image);
   LLVMErrorRef error = LLVMOrcResourceTrackerRemove(code->tracker);
   if (error) log_error(session, error);
   LLVMOrcReleaseResourceTracker(code->tracker);

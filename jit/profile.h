@@ -2,7 +2,7 @@
 #ifndef KILN_JIT_PROFILE_H
 #define KILN_JIT_PROFILE_H
 
-#include "ir/support/support.h"
+#include "jit/object.h"
 
 typedef struct JitProfile JitProfile;
 
@@ -12,5 +12,11 @@ JitProfile *jit_profile_create(const char *perf_map_dir, const char *jitdump_dir
 void jit_profile_destroy(JitProfile *profile); /* NULL is allowed */
 /* One function at its final address; may be called from any thread. A NULL profile does nothing. */
 void jit_profile_add(JitProfile *profile, const char *name, const void *code, size_t size);
+
+typedef struct JitGdbImage JitGdbImage;
+
+/* Shows gdb an object whose function `name` was loaded at `address`; NULL when memory is short. The image is a copy. */
+JitGdbImage *jit_gdb_add(const JitObject *object, const char *name, const void *address, const Allocator *allocator);
+void jit_gdb_remove(JitGdbImage *image); /* NULL is allowed */
 
 #endif
