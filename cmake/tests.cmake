@@ -10,7 +10,7 @@
 #
 # An executable links only the rooms whose headers it names, so one room's tests build while another room is broken.
 set(kiln_results ${PROJECT_BINARY_DIR}/results)
-set(kiln_test_environment "KILN_CACHE_DIR=${PROJECT_BINARY_DIR}/test-cache;KILN_CACHE_PATH=;KILN_TRACE="
+set(kiln_test_environment "KILN_CACHE_DIR=${PROJECT_BINARY_DIR}/test-cache"
     "LSAN_OPTIONS=suppressions=${PROJECT_SOURCE_DIR}/tests/lsan.supp:print_suppressions=0"
     "TSAN_OPTIONS=suppressions=${PROJECT_SOURCE_DIR}/tests/tsan.supp:second_deadlock_stack=1"
     "UBSAN_OPTIONS=print_stacktrace=1")
@@ -20,7 +20,9 @@ add_custom_target(tests)
 function(kiln_add_test folder name)
   add_test(NAME ${folder}/${name} COMMAND ${ARGN})
   set_tests_properties(${folder}/${name} PROPERTIES LABELS ${folder} TIMEOUT 1200 SKIP_RETURN_CODE 77
-                       ENVIRONMENT "${kiln_test_environment}" FAIL_REGULAR_EXPRESSION "ERROR: [A-Za-z]*Sanitizer")
+                       ENVIRONMENT "${kiln_test_environment}"
+                       ENVIRONMENT_MODIFICATION "KILN_CACHE_PATH=unset:;KILN_TRACE=unset:"
+                       FAIL_REGULAR_EXPRESSION "ERROR: [A-Za-z]*Sanitizer")
 endfunction()
 
 # The rooms that the files ARGN include, as library names.
@@ -102,8 +104,8 @@ if(goldens AND LIT AND FILECHECK AND TARGET kiln_command)
 endif()
 
 if(TARGET kiln_command AND NOT KILN_SANITIZE)
-  add_dependencies(tests kiln_command)
-  foreach(script exports consumer)
+  add_dependencies(tests kiln_command man)
+  foreach(script exports consumer completion)
     kiln_add_test(install ${script} ${PROJECT_SOURCE_DIR}/tests/install/${script}.sh ${PROJECT_SOURCE_DIR}
                   ${PROJECT_BINARY_DIR})
   endforeach()

@@ -1,30 +1,26 @@
-# kiln.bash: bash completion for the command kiln. Names in tables are asked from the command itself.
+# kiln.bash: bash completion for the command kiln. All names are asked from the command itself, so none can be missing here.
 
-_kiln_names() { # first words of `kiln list TABLE`
-  "${COMP_WORDS[0]}" list "$1" 2>/dev/null | awk 'NF { print $1 }'
-}
+# _kiln_verbs; _kiln_options VERB; _kiln_values VERB OPTION (where its help says a|b|c); _kiln_arguments VERB
+_kiln_verbs() { "$_kiln_command" --help 2>/dev/null | sed -nE 's/^  kiln ([a-z]+).*/\1/p'; }
+_kiln_options() { "$_kiln_command" "$1" --help 2>/dev/null | sed -nE 's/^  (--[a-z-]+).*/\1/p'; }
+_kiln_values() { "$_kiln_command" "$1" --help 2>/dev/null | sed -nE "s/^  $2 ([a-z]+\|[a-z|]+).*/\1/p" | tr '|' '\n'; }
+_kiln_arguments() { "$_kiln_command" "$1" --help 2>/dev/null | sed -nE '1s/^kiln [a-z]+ ([a-z]+\|[a-z|]+).*/\1/p' | tr '|' '\n'; }
+_kiln_rows() { "$_kiln_command" list "$1" 2>/dev/null | awk 'NF { print $1 }'; }
 
 _kiln() {
-  local word=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD-1]} words=
+  local _kiln_command=${COMP_WORDS[0]} word=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD-1]}
+  local verb=${COMP_WORDS[1]} words=
   COMPREPLY=()
-  case $previous in
-    --target) words=$(_kiln_names targets) ;;
-    --template) words=$(_kiln_names templates) ;;
-    --stage) words="graph tile llvm asm object dot" ;;
-    --fill) words="exact random" ;;
-    --against) words="openblas" ;;
-    --header | -o | --output) mapfile -t COMPREPLY < <(compgen -f -- "$word"); return ;;
-    kiln | */kiln) words="run bench explain dump tile emit cache cpu list --help --version" ;;
-    list) words="ops types targets mma templates passes options" ;;
-    cache) words="path list show verify prune clear" ;;
-  esac
-  if [[ -z $words && $word == -* ]]; then
-    words="--target --threads --schedule --template --fill --seed --json --quiet --help"
-    case ${COMP_WORDS[1]} in
-      bench) words+=" --against --cold-weights" ;;
-      dump) words+=" --stage" ;;
-      emit) words+=" -o --header" ;;
+  if ((COMP_CWORD == 1)); then
+    words="$(_kiln_verbs) --help --version"
+  else
+    case $previous in
+      --target) words=$(_kiln_rows targets) ;;
+      --template) words=$(_kiln_rows templates) ;;
+      --*) words=$(_kiln_values "$verb" "$previous") ;;
     esac
+    if [[ -z $words && $word == -* ]]; then words="$(_kiln_options "$verb") --help"; fi
+    if [[ -z $words && $COMP_CWORD -eq 2 ]]; then words=$(_kiln_arguments "$verb"); fi
   fi
   if [[ -n $words ]]; then
     mapfile -t COMPREPLY < <(compgen -W "$words" -- "$word")
