@@ -1,7 +1,7 @@
 /* interpret.c: the tile interpreter's driver and the structured control operations.
  *
- * Assumes a verified module. Any such module ends: what it computes is counted and stops at TileRun's limit. It stops at the
- * first fault, since everything after one is a consequence. Rounding mode is the default one. */
+ * Assumes a verified module. Any such module ends: what it computes is counted and stops at TileRun's limit. It stops
+ * at the first fault, since everything after one is a consequence. Rounding mode is the default one. */
 #include "ir/tile/interpret.h"
 
 #include <math.h>
@@ -27,19 +27,10 @@ void interp_fault(Interp *interp, const Op *op, const char *format, ...) {
 /* ---- slots ------------------------------------------------------------------------------------------------------ */
 
 void slot_copy(Slot *to, const Slot *from) {
-  switch (to->type.kind) {
-  case KIND_INDEX:
-    to->index = from->index;
-    break;
-  case KIND_TILE:
-  case KIND_FRAG:
-    memcpy(to->elements, from->elements, sizeof *to->elements * (size_t)slot_count(to));
-    memcpy(to->unspecified, from->unspecified, sizeof *to->unspecified * (size_t)slot_count(to));
-    break;
-  case KIND_BUF:
-    to->view = from->view;
-    break;
-  }
+  to->index = from->index;
+  if (to->type.kind != KIND_TILE && to->type.kind != KIND_FRAG) return;
+  memcpy(to->elements, from->elements, sizeof *to->elements * (size_t)slot_count(to));
+  memcpy(to->unspecified, from->unspecified, sizeof *to->unspecified * (size_t)slot_count(to));
 }
 
 static void slot_swap(Slot *x, Slot *y) {
@@ -109,21 +100,22 @@ void interp_yield(Interp *interp, const Step *step) {
 static bool bind_buffers(Interp *interp, Slot **slots, void *const *buffers) {
   for (size_t i = 0; i < interp->kernel->buffers.count; i++) {
     const BufType *type = interp->kernel->buffers.items[i]->type.buf;
-    Region region = {.memory = buffers[i], .bytes = REGION_UNBOUNDED};
     View *view = &slots[i]->view;
-    if (!interp_view(interp, NULL, type, region, view)) return false;
-    bool sized = true;
-    for (int axis = 0; axis < type->rank; axis++) sized = sized && view->limits[axis] != LIMIT_NONE;
-    if (sized) view->region.bytes = (int64_t)type_bytes(type->type, (size_t)buf_span(&view->type, interp->symbols));
-    if (!buffers[i]) view->region.bytes = 0;
+    if (!interp_view(interp, NULL, type, (Region){.memory = buffers[i]}, view)) return false;
+    size_t bytes = type_bytes(type->type, (size_t)buf_span(type, interp->symbols));
+    if (buffers[i]) view->region.bytes = bytes < INT64_MAX ? (int64_t)bytes : INT64_MAX;
   }
   return true;
 }
 
 kiln_status tile_interpret(const Kernel *kernel, const TileRun *run, int64_t first, int64_t last,
                            const Allocator *allocator, Diagnostics *faults) {
-  Interp interp = {.kernel = kernel, .symbols = run->symbols, .workspace = run->workspace,
-                   .workspace_bytes = run->workspace ? run->workspace_bytes : 0, .faults = faults, .task = -1,
+  Interp interp = {.kernel = kernel,
+                   .symbols = run->symbols,
+                   .workspace = run->workspace,
+                   .workspace_bytes = run->workspace ? run->workspace_bytes : 0,
+                   .faults = faults,
+                   .task = -1,
                    .work_limit = run->work_limit > 0 ? run->work_limit : default_work_limit};
   arena_init(&interp.arena, allocator);
   Slot **buffers = NULL;

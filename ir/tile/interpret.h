@@ -1,8 +1,9 @@
 /* interpret.h: what the files of the tile interpreter share.
  *
- * A kernel is planned once: each value gets a slot, each operation a step with pointers to the slots it reads and writes and
- * to the function interp_<op> that executes it; then the steps run, task by task. Elements of tiles and fragments are doubles
- * that hold a number of the declared type exactly, with a flag beside each for "unspecified", which arithmetic hands on. */
+ * A kernel is planned once: each value gets a slot, each operation a step with pointers to the slots it reads and
+ * writes and to the function interp_<op> that executes it; then the steps run, task by task. Elements of tiles and
+ * fragments are doubles that hold a number of the declared type exactly, with a flag beside each for "unspecified",
+ * which arithmetic hands on. */
 #ifndef KILN_IR_TILE_INTERPRET_H
 #define KILN_IR_TILE_INTERPRET_H
 
@@ -15,10 +16,10 @@ typedef struct Body Body;
 /* Memory that a buffer lies in. */
 typedef struct Region {
   char *memory;
-  int64_t bytes; /* REGION_UNBOUNDED where nothing states it */
+  int64_t bytes;
   bool *written; /* of scratch: one flag an element; NULL: everything is */
 } Region;
-enum { REGION_UNBOUNDED = -1, LIMIT_NONE = -1 };
+enum { LIMIT_NONE = -1 };
 
 /* A buffer at run time. Its type has numbers for symbols. */
 typedef struct View {
@@ -83,7 +84,7 @@ static inline int slot_count(const Slot *slot) { return slot->type.rows * slot->
 static inline int slot_at(const Slot *slot, int row, int col) {
   return (slot->type.rows == 1 ? 0 : row) * slot->type.cols + (slot->type.cols == 1 ? 0 : col);
 }
-void slot_copy(Slot *to, const Slot *from);
+void slot_copy(Slot *to, const Slot *from); /* an index, tile or fragment */
 void slot_unspecify(Slot *slot, int at);
 
 /* What an operation of this type gives for an exact result: floats rounded, integers wrapped. */
@@ -93,7 +94,7 @@ double interp_add(kiln_type type, double x, double y);
 double interp_max(double x, double y);
 double interp_fma(kiln_type type, double x, double y, double z);
 
-#define TILE_ROW(name, syntax, spelling, operands, result, effect, meaning)                                           \
+#define TILE_ROW(name, syntax, spelling, operands, result, effect, meaning)                                            \
   void interp_##name(Interp *interp, const Step *step);
 #include "ir/tile/ops_rows.h"
 #undef TILE_ROW

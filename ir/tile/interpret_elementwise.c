@@ -1,7 +1,8 @@
 /* interpret_elementwise.c: operations that give each element from the same element of each operand.
  *
- * Floats are computed in double and rounded to the type, which for + - * / and square root of types up to f32 is the same as
- * rounding once (double has more than twice their digits); functions are libm's, rounded likewise. Integers wrap. */
+ * Floats are computed in double and rounded to the type, which for + - * / and square root of types up to f32 is the
+ * same as rounding once (double has more than twice their digits); functions are libm's, rounded likewise. Integers
+ * wrap. */
 #include "ir/tile/interpret.h"
 
 #include <math.h>
@@ -232,8 +233,7 @@ void interp_tile_fma(Interp *interp, const Step *step) {
   for (int i = 0; i < result->type.rows; i++) {
     for (int j = 0; j < result->type.cols; j++) {
       int at = slot_at(result, i, j), at_x = slot_at(x, i, j), at_y = slot_at(y, i, j), at_z = slot_at(z, i, j);
-      result->elements[at] =
-          interp_fma(result->type.type, x->elements[at_x], y->elements[at_y], z->elements[at_z]);
+      result->elements[at] = interp_fma(result->type.type, x->elements[at_x], y->elements[at_y], z->elements[at_z]);
       result->unspecified[at] = x->unspecified[at_x] || y->unspecified[at_y] || z->unspecified[at_z];
     }
   }

@@ -1,5 +1,5 @@
-/* interpret_index.c: index arithmetic. Results that do not fit in 64 bits are faults: what generated code does then is not
- * defined. */
+/* interpret_index.c: index arithmetic. Results that do not fit in 64 bits are faults: what generated code does then is
+ * not defined. */
 #include "ir/tile/interpret.h"
 
 static int64_t operand(const Step *step, int number) { return step->operands[number]->index; }
@@ -20,8 +20,8 @@ static void give_checked(Interp *interp, const Step *step, bool overflows, int64
 
 static bool divides(Interp *interp, const Step *step) {
   if (operand(step, 0) >= 0 && operand(step, 1) > 0) return true;
-  interp_fault(interp, step->op, "%lld is divided by %lld, expected 0 or more by 1 or more", (long long)operand(step, 0),
-               (long long)operand(step, 1));
+  interp_fault(interp, step->op, "%lld is divided by %lld, expected 0 or more by 1 or more",
+               (long long)operand(step, 0), (long long)operand(step, 1));
   return false;
 }
 
@@ -59,7 +59,8 @@ void interp_index_mod(Interp *interp, const Step *step) {
 }
 
 void interp_index_ceildiv(Interp *interp, const Step *step) {
-  if (divides(interp, step)) give(step, operand(step, 0) / operand(step, 1) + (operand(step, 0) % operand(step, 1) != 0));
+  if (divides(interp, step))
+    give(step, operand(step, 0) / operand(step, 1) + (operand(step, 0) % operand(step, 1) != 0));
 }
 
 void interp_index_lt(Interp *interp, const Step *step) {
@@ -94,18 +95,14 @@ void interp_index_max(Interp *interp, const Step *step) {
 
 void interp_index_select(Interp *interp, const Step *step) {
   const Slot *condition = step->operands[0];
-  if (condition->unspecified[0])
-    interp_fault(interp, step->op, "the condition is unspecified");
-  else
-    give(step, operand(step, condition->elements[0] != 0 ? 1 : 2));
+  if (condition->unspecified[0]) interp_fault(interp, step->op, "the condition is unspecified");
+  else give(step, operand(step, condition->elements[0] != 0 ? 1 : 2));
 }
 
 void interp_index_tile(Interp *interp, const Step *step) {
   const Slot *scalar = step->operands[0];
-  if (scalar->unspecified[0])
-    interp_fault(interp, step->op, "the scalar is unspecified");
-  else
-    give(step, (int64_t)scalar->elements[0]);
+  if (scalar->unspecified[0]) interp_fault(interp, step->op, "the scalar is unspecified");
+  else give(step, (int64_t)scalar->elements[0]);
 }
 
 void interp_tile_index(Interp *interp, const Step *step) {

@@ -1,7 +1,7 @@
 /* interpret_memory.c: buffers and their views, loads and stores.
  *
- * Sizes of a type are checked where an element is accessed, not where a view is made: views are pure, and one that nothing
- * uses may lie anywhere. The padding of panels may be read and written, as packing fills it. */
+ * Sizes of a type are checked where an element is accessed, not where a view is made: views are pure, and one that
+ * nothing uses may lie anywhere. The padding of panels may be read and written, as packing fills it. */
 #include "ir/tile/interpret.h"
 
 #include <stdlib.h>
@@ -19,13 +19,6 @@ static bool resolve(Interp *interp, const Op *op, Extent *extent) {
   return false;
 }
 
-/* Whether elements can only be found with the size of this axis. */
-static bool needs_size(const BufType *type, int axis) {
-  if (type->layout == LAYOUT_STRIDED) return false;
-  if (!buf_is_panel(type) || type->rank > 2) return axis > 0;
-  return axis == (type->layout == LAYOUT_COL_PANEL ? 0 : 1);
-}
-
 bool interp_view(Interp *interp, const Op *op, const BufType *type, Region region, View *view) {
   *view = (View){.type = *type, .region = region};
   for (int axis = 0; axis < type->rank; axis++) {
@@ -33,25 +26,12 @@ bool interp_view(Interp *interp, const Op *op, const BufType *type, Region regio
     if (type->layout == LAYOUT_STRIDED && !resolve(interp, op, &view->type.strides[axis])) return false;
     bool is_known = view->type.dims[axis].symbol == EXTENT_NUMBER;
     view->limits[axis] = is_known ? view->type.dims[axis].number : LIMIT_NONE;
-    if (is_known || !needs_size(type, axis)) continue;
-    interp_fault(interp, op, "the size of axis %d is `?`, but the layout needs it", axis);
-    return false;
   }
   return true;
 }
 
-/* Whether one step along an axis of a view is one step along an axis of what it is a view of. */
-static bool is_same_axis(const BufType *view, int axis, const BufType *from, int from_axis) {
-  if (buf_is_panel(view) || buf_is_panel(from))
-    return view->layout == from->layout && view->panel == from->panel && view->group == from->group;
-  int64_t one[TILE_MAX_RANK] = {0}, from_one[TILE_MAX_RANK] = {0};
-  one[axis] = 1;
-  from_one[from_axis] = 1;
-  return buf_offset(view, NULL, one) == buf_offset(from, NULL, from_one);
-}
-
-/* What is left of the axes of `from` behind the indices bounds those of the view; an index that selects nothing on a dropped
- * axis leaves no memory. */
+/* What is left of the axes of `from` behind the indices bounds those of the view; an index that selects nothing on a
+ * dropped axis leaves no memory. */
 static void inherit_limits(View *view, const View *from, const int64_t *indices) {
   int dropped = from->type.rank - view->type.rank;
   for (int axis = 0; axis < from->type.rank; axis++) {
@@ -59,10 +39,10 @@ static void inherit_limits(View *view, const View *from, const int64_t *indices)
     int64_t left = indices[axis] < 0 || indices[axis] > from->limits[axis] ? 0 : from->limits[axis] - indices[axis];
     if (axis < dropped) {
       if (left == 0) view->region.bytes = 0;
-    } else if (is_same_axis(&view->type, axis - dropped, &from->type, axis)) {
-      int64_t *limit = &view->limits[axis - dropped];
-      if (*limit == LIMIT_NONE || *limit > left) *limit = left;
+      continue;
     }
+    int64_t *limit = &view->limits[axis - dropped];
+    if (*limit == LIMIT_NONE || *limit > left) *limit = left;
   }
 }
 
@@ -81,7 +61,8 @@ void interp_buf_view(Interp *interp, const Step *step) {
     indices[axis] = step->operands[1 + axis]->index;
     int padding = axis_padding(&from->type, axis);
     if (padding == 1 || (indices[axis] >= 0 && indices[axis] % padding == 0)) continue;
-    interp_fault(interp, step->op, "begins at %lld along axis %d, expected a multiple of %d, where a panel or group begins",
+    interp_fault(interp, step->op,
+                 "begins at %lld along axis %d, expected a multiple of %d, where a panel or group begins",
                  (long long)indices[axis], axis, padding);
     return;
   }
@@ -103,7 +84,8 @@ void interp_buf_workspace(Interp *interp, const Step *step) {
   int64_t offset = step->operands[0]->index;
   int64_t align = type_bits(type->type) < 8 ? 1 : type_bits(type->type) / 8;
   if (offset % align != 0) {
-    interp_fault(interp, step->op, "begins at byte %lld, expected a multiple of %lld", (long long)offset, (long long)align);
+    interp_fault(interp, step->op, "begins at byte %lld, expected a multiple of %lld", (long long)offset,
+                 (long long)align);
     return;
   }
   bool inside = offset >= 0 && offset <= interp->workspace_bytes;
@@ -130,15 +112,16 @@ static const char *buffer_name(const Window *window) { return window->buffer->na
 static bool check_axis(Interp *interp, const Window *window, int axis, int count) {
   int64_t first = window->indices[axis], limit = window->view->limits[axis];
   int padding = axis_padding(&window->view->type, axis);
-  int64_t padded = limit == LIMIT_NONE || limit >= largest_offset ? largest_offset
-                                                                  : (limit + padding - 1) / padding * padding;
+  int64_t padded =
+      limit == LIMIT_NONE || limit >= largest_offset ? largest_offset : (limit + padding - 1) / padding * padding;
   if (first >= 0 && first <= padded - count) return true;
   if (limit == LIMIT_NONE)
     interp_fault(interp, window->step->op, "index %lld along axis %d of %%%s is out of range", (long long)first, axis,
                  buffer_name(window));
   else
-    interp_fault(interp, window->step->op, "touches %lld to %lld along axis %d of %%%s, which has %lld", (long long)first,
-                 (long long)((uint64_t)first + (uint64_t)count - 1), axis, buffer_name(window), (long long)limit);
+    interp_fault(interp, window->step->op, "touches %lld to %lld along axis %d of %%%s, which has %lld",
+                 (long long)first, (long long)((uint64_t)first + (uint64_t)count - 1), axis, buffer_name(window),
+                 (long long)limit);
   return false;
 }
 
@@ -158,6 +141,13 @@ static bool open_window(Interp *interp, const Step *step, int rows, int cols, Wi
   return true;
 }
 
+/* Nibbles go by pairs, which are bytes: an even element of a pair is the low one (tile_verify: shape_rule). */
+static bool is_split_pair(const BufType *type, int row, int col, int64_t at) {
+  bool along_rows =
+      (type->layout == LAYOUT_COL_PANEL && type->group > 1) || (type->layout == LAYOUT_ROW_PANEL && type->group == 1);
+  return type_bits(type->type) == 4 && ((along_rows ? row : col) - at) % 2 != 0;
+}
+
 /* The offset of an element of the window from the memory of its region; false after a fault. */
 static bool locate(Interp *interp, const Window *window, int row, int col, int64_t *at) {
   const View *view = window->view;
@@ -167,12 +157,14 @@ static bool locate(Interp *interp, const Window *window, int row, int col, int64
   if (view->type.rank > 0) indices[view->type.rank - 1] += col;
   int64_t offset = buf_offset(&view->type, NULL, indices);
   *at = offset < largest_offset ? view->start + offset : -1;
-  bool inside = *at >= 0 && (view->region.bytes == REGION_UNBOUNDED ||
-                             type_bytes(view->type.type, (size_t)*at + 1) <= (size_t)view->region.bytes);
+  bool inside = *at >= 0 && type_bytes(view->type.type, (size_t)*at + 1) <= (size_t)view->region.bytes;
   if (!inside)
     interp_fault(interp, window->step->op, "element (%d, %d) lies outside of the memory of %%%s", row, col,
                  buffer_name(window));
-  return inside;
+  else if (is_split_pair(&view->type, row, col, *at))
+    interp_fault(interp, window->step->op, "element (%d, %d) is at nibble %lld of %%%s, which splits a pair in a byte",
+                 row, col, (long long)*at, buffer_name(window));
+  return !interp_failed(interp);
 }
 
 static double read_element(Interp *interp, const Window *window, int row, int col) {
@@ -180,8 +172,8 @@ static double read_element(Interp *interp, const Window *window, int row, int co
   int64_t at;
   if (!locate(interp, window, row, col, &at)) return 0;
   if (region->written && !region->written[at])
-    interp_fault(interp, window->step->op, "element (%d, %d) of the scratch buffer %%%s is read before it is written", row,
-                 col, buffer_name(window));
+    interp_fault(interp, window->step->op, "element (%d, %d) of the scratch buffer %%%s is read before it is written",
+                 row, col, buffer_name(window));
   return type_load(window->view->type.type, region->memory, (size_t)at);
 }
 
@@ -234,8 +226,7 @@ static void store(Interp *interp, const Step *step) {
       int at = slot_at(value, i, j);
       if (value->unspecified[at])
         interp_fault(interp, step->op, "element (%d, %d) of the stored value is unspecified", i, j);
-      else
-        write_element(interp, &window, i, j, value->elements[at]);
+      else write_element(interp, &window, i, j, value->elements[at]);
       if (interp_failed(interp)) return;
     }
   }

@@ -96,7 +96,8 @@ static bool plan_scratch(Plan *plan, Step *step) {
 static int64_t work_of(const Step *step) {
   int64_t work = 1;
   for (int i = 0; i < step->result_count + step->operand_count; i++) {
-    const TileType type = i < step->result_count ? step->results[i]->type : step->operands[i - step->result_count]->type;
+    const TileType type =
+        i < step->result_count ? step->results[i]->type : step->operands[i - step->result_count]->type;
     bool has_elements = type.kind == KIND_TILE || type.kind == KIND_FRAG;
     if (has_elements && (int64_t)type.rows * type.cols > work) work = (int64_t)type.rows * type.cols;
   }
