@@ -10,11 +10,22 @@
 #include "ir/support/support.h"
 #include "kiln/graph.h"
 
-enum { GRAPH_MAX_RANK = KILN_MAX_RANK, GRAPH_MAX_OPERANDS = 3 };
+enum {
+  GRAPH_MAX_RANK = KILN_MAX_RANK,
+  GRAPH_MAX_OPERANDS = 3,
+  GRAPH_MAX_NODES = 4096, /* so that whoever recurses over a graph or searches it linearly is safe */
+  GRAPH_MAX_SYMBOLS = 256,
+};
+#define GRAPH_MAX_SIZE ((int64_t)1 << 40) /* of a dimension or stride */
 
+/* How an operator is written and typed: one verify_<FORM> and one interpret_<FORM> each. */
+#define GRAPH_FORMS(FORM)                                                                                             \
+  FORM(INPUT) FORM(NUMBER) FORM(MATMUL) FORM(TRANSPOSE) FORM(ARITHMETIC) FORM(COMPARE) FORM(SELECT) FORM(UNARY)       \
+  FORM(FUNCTION) FORM(DEQUANT) FORM(QUANT) FORM(REDUCE) FORM(ROWWISE) FORM(MASK) FORM(GATHER) FORM(GROUPED)
 typedef enum GraphForm {
-  FORM_INPUT, FORM_NUMBER, FORM_MATMUL, FORM_TRANSPOSE, FORM_ARITHMETIC, FORM_COMPARE, FORM_SELECT, FORM_UNARY,
-  FORM_FUNCTION, FORM_DEQUANT, FORM_QUANT, FORM_REDUCE, FORM_ROWWISE, FORM_MASK, FORM_GATHER, FORM_GROUPED,
+#define FORM(name) FORM_##name,
+  GRAPH_FORMS(FORM)
+#undef FORM
 } GraphForm;
 
 typedef struct GraphOpInfo {
@@ -45,6 +56,7 @@ typedef struct Node {
   bool poison;         /* a fault was reported here or above; later faults that follow from it are not reported */
   const char *name;    /* NULL: written inline at its use */
   kiln_type type;      /* of the value; where annotated, values are rounded to it */
+  kiln_type compute;   /* what operands are brought to: f64, f32 or i32; the operand's type where elements only move */
   bool annotated;      /* a type stands after the name */
   bool shape_declared; /* dimensions stand after the type */
   bool is_const;       /* input that may be packed ahead */
@@ -55,7 +67,7 @@ typedef struct Node {
   int operand_count;
   int operands[GRAPH_MAX_OPERANDS];
   int use_count; /* uses as an operand or a result */
-  SourcePos pos;
+  SourcePos pos; /* of the name, or of the expression's first character */
 } Node;
 
 struct kiln_graph {
@@ -65,34 +77,52 @@ struct kiln_graph {
   VECTOR(int) inputs;           /* node numbers, in order of declaration */
   VECTOR(int) outputs;          /* node numbers, in order of return */
   Diagnostics faults;
-  bool returned, checked;
+  bool returned;      /* the results are declared */
+  bool malformed;     /* some text did not parse */
+  bool full;          /* more than GRAPH_MAX_NODES values were asked for */
+  bool examined;      /* graph_check ran: nothing changes any more */
+  bool checked;       /* and found no fault */
+  SourcePos end;      /* of the text */
 };
 
 static inline const Node *graph_node(const kiln_graph *graph, int number) { return graph->nodes.items[number]; }
 
-/* Text to graph. Any bytes give a graph with or without faults, never NULL; call graph_check before use. */
+/* A literal that takes the type of what it meets; its own `type` (f32) counts only where it meets nothing. */
+static inline bool node_is_literal(const Node *node) { return node->op == KILN_OP_NUMBER && !node->annotated; }
+
+/* Text to graph. Any bytes give a graph with or without faults, NULL only where memory ran out; call graph_check before
+ * use. Destroy with kiln_graph_destroy. */
 kiln_graph *graph_parse(const char *text, size_t length, const Allocator *allocator);
 
-/* The canonical text, whose parse is the same graph. Needs a graph without faults. Statements are separated by newlines,
- * or by "; " where `one_line`. */
+/* The canonical text, whose parse is the same graph. Needs a checked graph. Each statement is a line, or all are one line
+ * without its newline, separated by "; ", where `one_line`. Anonymous values that are used more than once, annotated or
+ * nested too deep get a name that is free: t1, t2, … */
 void graph_print(const kiln_graph *graph, bool one_line, Text *out);
 /* Graphviz. */
 void graph_print_dot(const kiln_graph *graph, Text *out);
-/* `f32[m, 768]` of a node, as in the language. */
+/* `f32[m, 768]` of a node, as in the language; `f32[]` of a scalar. Strides are not shown. */
 void graph_print_type(const kiln_graph *graph, const Node *node, Text *out);
 
-/* KILN_OK, or KILN_SYNTAX / KILN_INVALID_GRAPH with graph->faults filled. */
+/* KILN_OK, or KILN_SYNTAX / KILN_INVALID_GRAPH with graph->faults filled, or KILN_OUT_OF_MEMORY. Later calls give the same
+ * answer at once. */
 kiln_status graph_check(kiln_graph *graph);
 
 /* ---- binding symbols ---------------------------------------------------------------------------------------------- */
 
 static inline int64_t dim_value(Dim d, const int64_t *symbols) { return d.symbol < 0 ? d.size : symbols[d.symbol]; }
-/* Elements from the first to one past the last of a node's view, with its strides; 0 for an empty tensor. */
+/* Elements from the first to one past the last of a node's view, with its strides; 0 for an empty tensor, INT64_MAX where
+ * that is too large. */
 int64_t node_span(const Node *node, const int64_t *symbols);
+/* Elements of a node's value; INT64_MAX where that is too large. */
+int64_t node_count(const Node *node, const int64_t *symbols);
 /* The stride of an axis in elements, row-major where none is declared. */
 int64_t node_stride(const Node *node, int axis, const int64_t *symbols);
-/* Check a binding: sizes >= 0, declared strides that address no element twice, quantisation groups that divide.
- * Reports into `faults` (may be NULL). */
+/* Rows that share one row of a quantised node's scale or zero (operand 1 or 2 of DEQUANT and QUANT): at least 1, and 0
+ * where the number of groups does not divide the rows. */
+int64_t node_group(const kiln_graph *graph, const Node *node, int operand, const int64_t *symbols);
+/* Check a binding: sizes and strides in range, results that address no element twice, i4 and u4 rows of whole bytes, tensors
+ * that fit the address space, quantisation groups that divide. Reports into `faults` (may be NULL); KILN_OK or
+ * KILN_INVALID_ARGUMENT. Allocates nothing where all is well. */
 kiln_status graph_check_symbols(const kiln_graph *graph, const int64_t *symbols, Diagnostics *faults);
 
 /* ---- interpreter -------------------------------------------------------------------------------------------------- */
@@ -100,7 +130,8 @@ kiln_status graph_check_symbols(const kiln_graph *graph, const int64_t *symbols,
 /* What the graph means, slowly and obviously, in f64 with rounding where annotated: the oracle of all tests. Beside each
  * value stands a bound on how far a kernel that computes in the compute type (f32, or f64 with its own rounding; integer
  * products exact) may be from it: |A||B| and k for products, the operands' bounds through each operation, a few ulp per
- * function, one rounding where annotated. Comparisons that the bound leaves open widen it to the difference of the arms. */
+ * function, what rounding may make of it where annotated. Comparisons that the bound leaves open widen it to the difference
+ * of the arms. ir/graph/approx.h says what a kernel is allowed. */
 typedef struct GraphResult {
   double *values; /* row-major, shape of the output */
   double *bounds; /* same shape, >= 0; infinity where anything may come out */
@@ -109,8 +140,12 @@ typedef struct GraphResult {
 
 /* `inputs[i]` addresses element 0 of input i in its declared type and strides. `results` has one entry an output; its arrays
  * live in `arena`. Returns KILN_OUT_OF_MEMORY or KILN_INVALID_ARGUMENT (bad symbols, gather index or offsets out of range;
- * reported in faults). */
+ * reported in `faults`, which may be NULL). */
 kiln_status graph_interpret(const kiln_graph *graph, const int64_t *symbols, const void *const *inputs, Arena *arena,
                             GraphResult *results, Diagnostics *faults);
+
+/* Whether a right kernel may give `got`: within the bound of the value, the same infinity, NaN for NaN; anything where the
+ * bound is infinite. An unannotated result is compared as it is, not rounded to its type. */
+bool graph_accepts(double value, double bound, double got);
 
 #endif
