@@ -140,8 +140,7 @@ typedef struct Value {
 
 /* Operands in order:
  * - for: lo, hi, step, initial values of the carried. Block 0 takes (index, carried…) and ends in yield of the results.
- * - if: condition (bool scalar). Block 0 is then, block 1 else; both end in yield. No results, no else: block 1 is
- * NULL.
+ * - if: condition (bool scalar). Block 0 is then, block 1 else, or NULL where there are no results. Both end in yield.
  * - ACCESS: [value,] buffer, one index an axis of the buffer, [rows], [cols]: see access_of.
  *
  * rows and cols are indexes: how many rows and columns from the indexed element on are there; absent: all of the
