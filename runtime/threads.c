@@ -75,3 +75,5 @@ void rt_pool_release(Pool *pool) {
   if (started) pthreadpool_destroy(started);
   pthread_mutex_destroy(&pool->mutex);
 }
+
+const kiln_threads *kiln_engine_threads(kiln_engine *engine) { return engine != NULL ? &engine->pool.threads : NULL; }

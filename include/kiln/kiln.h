@@ -153,6 +153,9 @@ KILN_API kiln_status kiln_workspace_bytes(const kiln_kernel *kernel, const int64
                                           size_t *bytes);
 /* The calling thread alone: for one call with no fork at all. */
 KILN_API const kiln_threads *kiln_threads_serial(void);
+/* The engine's own pool, for other work of the caller's; its threads start at the first parallel_for. Lives as long as the
+ * engine. */
+KILN_API const kiln_threads *kiln_engine_threads(kiln_engine *engine);
 
 /* The code itself, for callers who fill kiln_args and loop over the tasks themselves; lives as long as the kernel.
  * kiln_kernel_args fills `dims` (room for kiln_kernel_dim_count numbers) for these symbols and this thread count. Buffers

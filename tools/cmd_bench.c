@@ -1,0 +1,262 @@
+/* cmd_bench.c: kiln bench: a graph timed against the machine's measured peak and bandwidth and against other libraries, all
+ * interleaved in this process. A peer computes the graph's product alone, without what comes before and after it. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "bench/bench.h"
+#include "tools/command.h"
+
+enum { MAX_INPUTS = 32, MAX_PEERS = 4, MAX_COPIES = 64 };
+
+/* Everything one comparison runs. Const inputs may have copies that calls take in turn, so that weights come from memory. */
+typedef struct Bench {
+  const Command *command;
+  Session session;
+  kiln_kernel *kernel;
+  Data data;
+  kiln_call call;
+  const void *inputs[MAX_INPUTS];
+  void *copies[MAX_INPUTS][MAX_COPIES];
+  int copy_count, next_copy;
+  kiln_product product;
+  bool has_product;
+  BenchPeer peers[MAX_PEERS];
+  int peer_count;
+  float *peer_result;
+  BenchPeak *peak;
+  BenchStream *stream;
+} Bench;
+
+/* What a peer's case needs: the bench and which peer. */
+typedef struct PeerRun {
+  Bench *bench;
+  const BenchPeer *peer;
+  BenchProduct product;
+} PeerRun;
+
+static void next_weights(Bench *bench) {
+  if (bench->copy_count == 0) return;
+  bench->next_copy = (bench->next_copy + 1) % bench->copy_count;
+  for (size_t i = 0; i < bench->data.input_count; ++i)
+    if (bench->copies[i][0] != NULL) bench->inputs[i] = bench->copies[i][bench->next_copy];
+}
+
+static void run_kiln(void *ctx) {
+  Bench *bench = ctx;
+  next_weights(bench);
+  if (kiln_run(bench->kernel, &bench->call) != KILN_OK) abort(); /* the first call has been checked */
+}
+
+static void run_peer(void *ctx) {
+  PeerRun *run = ctx;
+  Bench *bench = run->bench;
+  next_weights(bench);
+  if (bench->copy_count > 0 && bench->copies[bench->product.b][0] != NULL) {
+    /* The peer's weights are as large as the blob, so it walks through the same memory. */
+    run->product.b = bench->copies[bench->product.b][bench->next_copy];
+    run->product.b += 64;
+  }
+  bench_peer_product(run->peer, &run->product);
+}
+
+/* --cold-weights: copies of each const input, together twice the last-level cache, at least two. */
+static int copy_weights(Bench *bench) {
+  kiln_cpu cpu;
+  kiln_engine_cpu(bench->session.engine, &cpu);
+  size_t total = 0, sizes[MAX_INPUTS] = {0};
+  for (size_t i = 0; i < bench->data.input_count; ++i) {
+    kiln_tensor_info info;
+    kiln_graph_input_info(bench->session.graph, i, &info);
+    if (!info.is_const) continue;
+    const Node *node = graph_node(bench->session.graph, bench->session.graph->inputs.items[i]);
+    sizes[i] = type_bytes(node->type, (size_t)node_span(node, bench->session.symbols));
+    if (kiln_kernel_is_packed(bench->kernel, i)) kiln_packed_bytes(bench->kernel, i, bench->session.symbols, &sizes[i]);
+    total += sizes[i];
+  }
+  if (total == 0) return complain("--cold-weights needs an input declared const");
+  size_t wanted = 2 * (size_t)(cpu.l3_bytes > (32U << 20) ? cpu.l3_bytes : 32U << 20) / total + 2;
+  bench->copy_count = wanted < MAX_COPIES ? (int)wanted : MAX_COPIES;
+  for (size_t i = 0; i < bench->data.input_count; ++i)
+    for (int c = 0; c < bench->copy_count && sizes[i] > 0; ++c) {
+      void *copy = aligned_alloc(64, (sizes[i] + 4096 + 63) / 64 * 64);
+      if (copy == NULL) return complain_status("weights", KILN_OUT_OF_MEMORY, NULL);
+      memcpy(copy, bench->data.packed[i], sizes[i]);
+      bench->copies[i][c] = copy;
+    }
+  return EXIT_GOOD;
+}
+
+static int open_peers(Bench *bench) {
+  const char *names = bench->command->options.against;
+  while (names != NULL && *names != '\0') {
+    char name[32];
+    size_t length = strcspn(names, ",");
+    snprintf(name, sizeof name, "%.*s", (int)(length < sizeof name ? length : sizeof name - 1), names);
+    if (bench->peer_count == MAX_PEERS) return complain("--against names more than %d libraries", MAX_PEERS);
+    BenchPeer *peer = &bench->peers[bench->peer_count++];
+    if (!bench_peer_open(name, peer)) return complain("--against: no peer is called '%s', expected openblas", name);
+    names += length + (names[length] == ',');
+  }
+  return EXIT_GOOD;
+}
+
+/* Why a peer cannot compute this graph's product; NULL: it can. */
+static const char *peer_refusal(const Bench *bench, const BenchPeer *peer) {
+  if (peer->absent[0] != '\0') return peer->absent;
+  if (!bench->has_product) return "the graph has no product of two inputs";
+  const kiln_graph *graph = bench->session.graph;
+  const Node *a = graph_node(graph, graph->inputs.items[bench->product.a]);
+  const Node *b = graph_node(graph, graph->inputs.items[bench->product.b]);
+  if (a->type != KILN_F32 || b->type != KILN_F32) return "it multiplies f32 only";
+  if (bench->product.batch != 1 || a->has_strides || b->has_strides) return "the operands are batched or strided";
+  return NULL;
+}
+
+static PeerRun peer_run(Bench *bench, const BenchPeer *peer) {
+  const kiln_product *p = &bench->product;
+  BenchProduct product = {
+      .m = p->m,
+      .n = p->n,
+      .k = p->k,
+      .lda = p->a_transposed ? p->m : p->k,
+      .ldb = p->b_transposed ? p->k : p->n,
+      .ldc = p->n,
+      .a_transposed = p->a_transposed,
+      .b_transposed = p->b_transposed,
+      .a = bench->data.inputs[p->a],
+      .b = bench->data.inputs[p->b],
+      .c = bench->peer_result,
+  };
+  return (PeerRun){bench, peer, product};
+}
+
+/* Compulsory traffic: every input and output once. */
+static double graph_bytes(const Bench *bench) {
+  const kiln_graph *graph = bench->session.graph;
+  double bytes = 0;
+  for (size_t i = 0; i < graph->inputs.count + graph->outputs.count; ++i) {
+    const Node *node = graph_node(graph, i < graph->inputs.count ? graph->inputs.items[i]
+                                                                 : graph->outputs.items[i - graph->inputs.count]);
+    double count = 1;
+    for (int axis = 0; axis < node->shape.rank; ++axis) count *= (double)dim_value(node->shape.dims[axis], bench->session.symbols);
+    bytes += count * type_bits(node->type) / 8;
+  }
+  return bytes;
+}
+
+static void print_row(const Bench *bench, const BenchCase *c, const kiln_kernel_info *info, double peak_flops,
+                      double bandwidth, double kiln_us) {
+  const kiln_product *p = &bench->product;
+  double flops = bench->has_product ? 2.0 * (double)(p->batch * p->m * p->n * p->k) : 0;
+  double rate = flops / c->median_us * 1e-3, traffic = graph_bytes(bench) / c->median_us * 1e-3;
+  int32_t threads = chosen_threads(bench->command, bench->session.engine)->count;
+  if (bench->command->options.json) {
+    Text dims;
+    text_init(&dims, NULL);
+    print_dims(&bench->session, &dims);
+    Json json;
+    json_open(&json);
+    json_string(&json, "suite", "");
+    json_string(&json, "graph", info->graph);
+    json_string(&json, "dims", text_get(&dims));
+    json_string(&json, "type", kiln_type_name(graph_node(bench->session.graph, bench->session.graph->inputs.items[0])->type));
+    json_number(&json, "threads", threads);
+    json_string(&json, "impl", c->name);
+    json_number(&json, "us", c->median_us);
+    json_number(&json, "spread", c->spread);
+    json_number(&json, "gops", rate);
+    json_number(&json, "peak_share", rate / peak_flops);
+    json_number(&json, "bandwidth_share", traffic / bandwidth);
+    json_close(&json);
+    text_release(&dims);
+    return;
+  }
+  printf("%-28s %11.1f us  +-%4.1f %%  %8.1f Gop/s  %5.1f %% of peak  %5.1f %% of bandwidth", c->name, c->median_us,
+         100 * c->spread, rate, 100 * rate / peak_flops, 100 * traffic / bandwidth);
+  if (c->median_us > kiln_us || c->median_us < kiln_us) printf("  kiln is %.2fx", c->median_us / kiln_us);
+  printf("\n");
+}
+
+static int measure(Bench *bench) {
+  enum { FIXED = 3 };
+  BenchCase cases[FIXED + MAX_PEERS] = {bench_peak_case(bench->peak), bench_stream_case(bench->stream),
+                                        {.name = "kiln " KILN_VERSION, .run = run_kiln, .ctx = bench}};
+  PeerRun runs[MAX_PEERS];
+  int count = FIXED;
+  for (int i = 0; i < bench->peer_count; ++i) {
+    const char *refusal = peer_refusal(bench, &bench->peers[i]);
+    if (refusal != NULL) {
+      fprintf(stderr, "kiln: %s is left out: %s\n", bench->peers[i].name, refusal);
+      continue;
+    }
+    bench->peers[i].set_threads(bench->call.threads->count);
+    runs[i] = peer_run(bench, &bench->peers[i]);
+    cases[count++] = (BenchCase){.name = bench->peers[i].name, .run = run_peer, .ctx = &runs[i]};
+  }
+  int64_t seconds = bench->command->options.seconds;
+  if (!bench_interleave(cases, count, seconds > 0 ? (double)seconds : 2)) return complain_status("timing", KILN_OUT_OF_MEMORY, NULL);
+  double peak = bench_peak_flops(bench->peak) / cases[0].median_us * 1e-3;
+  double bandwidth = bench_stream_bytes(bench->stream) / cases[1].median_us * 1e-3;
+  kiln_kernel_info info;
+  kiln_kernel_describe(bench->kernel, &info);
+  if (!bench->command->options.json && !bench->command->options.quiet)
+    printf("%s, target %s, %s\nmeasured peak %.1f Gflop/s, bandwidth %.1f GB/s, %d thread(s)%s\n", info.graph, info.target,
+           info.schedule, peak, bandwidth, bench->call.threads->count,
+           bench->peer_count > 0 ? "; peers compute the product only" : "");
+  for (int i = 2; i < count; ++i) print_row(bench, &cases[i], &info, peak, bandwidth, cases[2].median_us);
+  return EXIT_GOOD;
+}
+
+static int prepare(Bench *bench) {
+  Session *session = &bench->session;
+  kiln_status result = kiln_compile(session->engine, session->graph, &session->compile, &bench->kernel);
+  if (result != KILN_OK) return complain_status("compile", result, &session->message);
+  int status = data_create(session, bench->command, &bench->data);
+  if (status == EXIT_GOOD) status = data_pack(session, bench->kernel, &bench->data);
+  if (status == EXIT_GOOD) status = open_peers(bench);
+  if (status == EXIT_GOOD && bench->command->options.cold_weights) status = copy_weights(bench);
+  if (status != EXIT_GOOD) return status;
+  for (size_t i = 0; i < bench->data.input_count; ++i) bench->inputs[i] = bench->data.packed[i];
+  bench->call = (kiln_call){
+      .size = sizeof bench->call,
+      .inputs = bench->inputs,
+      .outputs = bench->data.outputs,
+      .symbols = session->symbols,
+      .threads = chosen_threads(bench->command, session->engine),
+  };
+  result = kiln_run(bench->kernel, &bench->call);
+  if (result != KILN_OK) return complain_status("run", result, NULL);
+  bench->has_product = kiln_graph_product(session->graph, session->symbols, &bench->product) == KILN_OK;
+  size_t elements = bench->has_product ? (size_t)(bench->product.m * bench->product.n) : 1;
+  bench->peer_result = malloc((elements + 1) * sizeof(float));
+  if (bench->peer_result == NULL) return complain_status("operands", KILN_OUT_OF_MEMORY, NULL);
+  const char *target = bench->command->options.target;
+  result = bench_peak_create(session->engine, target, bench->call.threads, &bench->peak, &session->message);
+  if (result == KILN_OK) result = bench_stream_create(session->engine, target, bench->call.threads, &bench->stream, &session->message);
+  return result == KILN_OK ? EXIT_GOOD : complain_status("probe", result, &session->message);
+}
+
+int cmd_bench(const Command *command) {
+  Bench *bench = calloc(1, sizeof *bench);
+  if (bench == NULL) return complain_status("bench", KILN_OUT_OF_MEMORY, NULL);
+  bench->command = command;
+  int status = session_open(command, true, &bench->session);
+  if (status == EXIT_GOOD && bench->session.graph->inputs.count > MAX_INPUTS)
+    status = complain("the graph has more than %d inputs", MAX_INPUTS);
+  if (status == EXIT_GOOD) {
+    status = prepare(bench);
+    if (status == EXIT_GOOD) status = measure(bench);
+    bench_peak_destroy(bench->peak);
+    bench_stream_destroy(bench->stream);
+    for (size_t i = 0; i < MAX_INPUTS; ++i)
+      for (int c = 0; c < MAX_COPIES; ++c) free(bench->copies[i][c]);
+    free(bench->peer_result);
+    for (int i = 0; i < bench->peer_count; ++i) bench_peer_close(&bench->peers[i]);
+    data_destroy(&bench->data);
+    kiln_kernel_release(bench->kernel);
+    session_close(&bench->session);
+  }
+  free(bench);
+  return status;
+}

@@ -1,0 +1,110 @@
+/* command.h: what the verbs of the command share: arguments, graphs and data, output.
+ *
+ * A verb is one function in one file, cmd_<verb>.c, that gives the exit status: 0 good, 1 a comparison failed, 2 usage or bad
+ * input. Results go to stdout; faults, located, to stderr. */
+#ifndef KILN_TOOLS_COMMAND_H
+#define KILN_TOOLS_COMMAND_H
+
+#include "ir/graph/graph.h"
+#include "kiln/kiln.h"
+
+enum { EXIT_GOOD = 0, EXIT_MISMATCH = 1, EXIT_USAGE = 2 };
+enum { MAX_ARGUMENTS = 64 };
+
+typedef const char *OptionTEXT;
+typedef int64_t OptionNUMBER; /* -1: not given */
+typedef bool OptionFLAG;
+
+typedef struct Options {
+#define OPTION(field, name, kind, value, meaning) Option##kind field;
+#include "tools/options.def"
+#undef OPTION
+} Options;
+
+typedef struct Command {
+  const char *verb;
+  const char *arguments[MAX_ARGUMENTS]; /* without options */
+  int argument_count;
+  Options options;
+} Command;
+
+#define VERB(verb, arguments, does, options, example) int cmd_##verb(const Command *command);
+#include "tools/verbs.def"
+#undef VERB
+
+/* ---- faults and output (output.c) ----------------------------------------------------------------------------------------- */
+
+/* Prints `kiln: …` to stderr and gives EXIT_USAGE. */
+int complain(const char *format, ...) PRINTF_LIKE(1, 2);
+/* The same for a status, with the library's message where there is one; frees the message. */
+int complain_status(const char *what, kiln_status status, kiln_buffer *message);
+/* Writes to a file as a whole or not at all (NULL: stdout). */
+int write_output(const char *path, const void *bytes, size_t size);
+/* Starts, adds to and ends one JSON object on stdout. */
+typedef struct Json {
+  Text text;
+  bool started;
+} Json;
+void json_open(Json *json);
+void json_string(Json *json, const char *key, const char *value);
+void json_number(Json *json, const char *key, double value);
+void json_bool(Json *json, const char *key, bool value);
+void json_close(Json *json);
+
+/* ---- engine and graph (session.c) --------------------------------------------------------------------------------------------- */
+
+/* A graph from the command line with its symbols bound, on an engine. */
+typedef struct Session {
+  kiln_engine *engine;
+  kiln_graph *graph;
+  int64_t symbols[MAX_ARGUMENTS];
+  bool bound; /* every symbol has a value */
+  kiln_compile_options compile;
+  kiln_buffer message;
+} Session;
+
+/* Creates an engine whose warnings go to stderr unless --quiet. */
+int engine_open(const Command *command, kiln_engine **engine);
+/* Reads GRAPH and name=value arguments. `need_symbols`: every symbol must be bound. Gives an exit status; on EXIT_GOOD the
+ * session must be closed. */
+int session_open(const Command *command, bool need_symbols, Session *session);
+void session_close(Session *session);
+/* `m=384 k=768` of a session. */
+void print_dims(const Session *session, Text *out);
+/* Reads text or, after @, a file. NULL after a complaint. Freed with free. */
+char *read_argument(const char *argument, size_t *length);
+char *read_file(const char *path, size_t *length);
+/* Finds name=value among the arguments after the first. */
+bool find_binding(const Command *command, const char *name, int64_t *value);
+/* Complains about arguments that are not name=value, or bind a name that is not in the list. */
+int check_bindings(const Command *command, size_t count, const char *(*name_of)(const void *ctx, size_t index), const void *ctx);
+
+/* The threads a verb runs on: the caller's alone for --threads 1, else the engine's pool. */
+const kiln_threads *chosen_threads(const Command *command, kiln_engine *engine);
+bool stage_find(const char *name, kiln_stage *stage); /* of --stage; `name` may be NULL */
+
+/* ---- data (data.c) --------------------------------------------------------------------------------------------------------- */
+
+/* Generated operands of a graph and room for its results. */
+typedef struct Data {
+  void **inputs;   /* as declared */
+  void **packed;   /* the same, or blobs: what kiln_run takes */
+  void **outputs;
+  size_t input_count, output_count;
+} Data;
+
+/* Fills inputs by --fill and --seed; indices and offsets get values in range. */
+int data_create(const Session *session, const Command *command, Data *data);
+/* Packs what the kernel wants packed. */
+int data_pack(const Session *session, const kiln_kernel *kernel, Data *data);
+void data_destroy(Data *data);
+uint32_t data_random(uint64_t *state); /* uniform 32 bits */
+
+typedef struct Comparison {
+  double max_error, bound; /* at the element that comes closest to its bound, or exceeds it most */
+  bool match;
+} Comparison;
+/* Runs the interpreter and compares every result with it. */
+int data_compare(const Session *session, const Data *data, Comparison *comparison);
+
+#endif

@@ -1,0 +1,139 @@
+/* main.c: the command: finds the verb, reads options, prints help. What verbs and options there are stands in verbs.def and
+ * options.def. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tools/command.h"
+
+typedef struct Verb {
+  const char *name, *arguments, *does, *options, *example;
+  int (*run)(const Command *command);
+} Verb;
+
+static const Verb verbs[] = {
+#define VERB(verb, arguments, does, options, example) {#verb, arguments, does, options, example, cmd_##verb},
+#include "tools/verbs.def"
+#undef VERB
+};
+
+typedef enum OptionKind { OPTION_TEXT, OPTION_NUMBER, OPTION_FLAG } OptionKind;
+typedef struct OptionRow {
+  const char *name;
+  OptionKind kind;
+  size_t offset; /* in Options */
+  const char *value, *meaning;
+} OptionRow;
+
+static const OptionRow option_rows[] = {
+#define OPTION(field, name, kind, value, meaning) {name, OPTION_##kind, offsetof(Options, field), value, meaning},
+#include "tools/options.def"
+#undef OPTION
+};
+
+/* Whether a list of words separated by spaces has this one. */
+static bool has_word(const char *list, const char *word) {
+  size_t length = strlen(word);
+  for (const char *at = strstr(list, word); at != NULL; at = strstr(at + 1, word))
+    if ((at == list || at[-1] == ' ') && (at[length] == ' ' || at[length] == '\0')) return true;
+  return false;
+}
+
+static void print_help(void) {
+  puts("kiln: a JIT compiler for matrix-product kernels on CPUs\n");
+  for (size_t i = 0; i < ARRAY_LENGTH(verbs); ++i)
+    printf("  kiln %-8s %-20s %s\n", verbs[i].name, strlen(verbs[i].arguments) > 20 ? "..." : verbs[i].arguments, verbs[i].does);
+  puts("\nGRAPH is text or @file; `kiln VERB --help` has its options and an example.");
+}
+
+static void print_verb_help(const Verb *verb) {
+  printf("kiln %s %s\n  %s\n", verb->name, verb->arguments, verb->does);
+  for (size_t i = 0; i < ARRAY_LENGTH(option_rows); ++i) {
+    const OptionRow *row = &option_rows[i];
+    if (!has_word(verb->options, row->name)) continue;
+    char head[64];
+    snprintf(head, sizeof head, "--%s %s", row->name, row->value);
+    printf("  %-24s %s\n", head, row->meaning);
+  }
+  printf("example:\n  %s\n", verb->example);
+}
+
+static const OptionRow *find_option(const Verb *verb, const char *name, size_t length) {
+  for (size_t i = 0; i < ARRAY_LENGTH(option_rows); ++i) {
+    const OptionRow *row = &option_rows[i];
+    if (strlen(row->name) == length && memcmp(row->name, name, length) == 0 && has_word(verb->options, row->name)) return row;
+  }
+  return NULL;
+}
+
+static int set_option(Options *options, const OptionRow *row, const char *value) {
+  char *field = (char *)options + row->offset;
+  if (row->kind == OPTION_FLAG) {
+    *(bool *)(void *)field = true;
+  } else if (row->kind == OPTION_TEXT) {
+    memcpy(field, &value, sizeof value);
+  } else {
+    char *end;
+    errno = 0;
+    long long number = strtoll(value, &end, 10);
+    if (errno != 0 || *end != '\0' || end == value || number < 0)
+      return complain("--%s is '%s', expected a number of at least 0", row->name, value);
+    *(int64_t *)(void *)field = number;
+  }
+  return EXIT_GOOD;
+}
+
+/* Reads argv[*at], an option, and its value. */
+static int read_option(const Verb *verb, int argc, char **argv, int *at, Options *options) {
+  const char *word = argv[*at], *name = word + 2;
+  if (strcmp(word, "-o") == 0) name = "output";
+  else if (word[1] != '-') return complain("unknown option '%s'; see kiln %s --help", word, verb->name);
+  const char *equals = strchr(name, '=');
+  size_t length = equals != NULL ? (size_t)(equals - name) : strlen(name);
+  const OptionRow *row = find_option(verb, name, length);
+  if (row == NULL) return complain("kiln %s has no option '%s'; see kiln %s --help", verb->name, word, verb->name);
+  if (row->kind == OPTION_FLAG && equals != NULL) return complain("--%s takes no value", row->name);
+  const char *value = equals != NULL ? equals + 1 : NULL;
+  if (row->kind != OPTION_FLAG && value == NULL) {
+    if (*at + 1 >= argc) return complain("--%s needs a value: %s", row->name, row->value);
+    value = argv[++*at];
+  }
+  return set_option(options, row, value);
+}
+
+static int run_verb(const Verb *verb, int argc, char **argv) {
+  Command command = {.verb = verb->name};
+  for (size_t i = 0; i < ARRAY_LENGTH(option_rows); ++i)
+    if (option_rows[i].kind == OPTION_NUMBER) *(int64_t *)(void *)((char *)&command.options + option_rows[i].offset) = -1;
+  for (int i = 2; i < argc; ++i) {
+    if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
+      print_verb_help(verb);
+      return EXIT_GOOD;
+    }
+    if (argv[i][0] == '-' && argv[i][1] != '\0') {
+      int status = read_option(verb, argc, argv, &i, &command.options);
+      if (status != EXIT_GOOD) return status;
+    } else if (command.argument_count == MAX_ARGUMENTS) {
+      return complain("more than %d arguments", MAX_ARGUMENTS);
+    } else {
+      command.arguments[command.argument_count++] = argv[i];
+    }
+  }
+  return verb->run(&command);
+}
+
+int main(int argc, char **argv) {
+  const char *word = argc > 1 ? argv[1] : "--help";
+  if (strcmp(word, "--version") == 0) {
+    puts("kiln " KILN_VERSION);
+    return EXIT_GOOD;
+  }
+  if (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0 || strcmp(word, "help") == 0) {
+    print_help();
+    return argc > 1 ? EXIT_GOOD : EXIT_USAGE;
+  }
+  for (size_t i = 0; i < ARRAY_LENGTH(verbs); ++i)
+    if (strcmp(verbs[i].name, word) == 0) return run_verb(&verbs[i], argc, argv);
+  return complain("no verb is called '%s'; see kiln --help", word);
+}

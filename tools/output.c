@@ -1,0 +1,79 @@
+/* output.c: faults to stderr, results to stdout or a file, JSON objects. */
+#define _POSIX_C_SOURCE 200809L
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "tools/command.h"
+
+int complain(const char *format, ...) {
+  va_list args;
+  va_start(args, format);
+  fputs("kiln: ", stderr);
+  vfprintf(stderr, format, args);
+  fputc('\n', stderr);
+  va_end(args);
+  return EXIT_USAGE;
+}
+
+int complain_status(const char *what, kiln_status status, kiln_buffer *message) {
+  if (message != NULL && message->data != NULL && message->size > 0)
+    fprintf(stderr, "kiln: %s: %s%s", what, message->data, message->data[message->size - 1] == '\n' ? "" : "\n");
+  else complain("%s: %s", what, kiln_status_text(status));
+  if (message != NULL) kiln_buffer_free(message);
+  return EXIT_USAGE;
+}
+
+int write_output(const char *path, const void *bytes, size_t size) {
+  if (path == NULL || strcmp(path, "-") == 0) {
+    bool good = fwrite(bytes, 1, size, stdout) == size && fflush(stdout) == 0;
+    return good ? EXIT_GOOD : complain("standard output: %s", strerror(errno));
+  }
+  size_t length = strlen(path) + 32;
+  char *temporary = malloc(length);
+  if (temporary == NULL) return complain("%s", strerror(errno));
+  snprintf(temporary, length, "%s.%ld.tmp", path, (long)getpid());
+  FILE *file = fopen(temporary, "wb");
+  bool good = file != NULL && fwrite(bytes, 1, size, file) == size;
+  if (file != NULL) good = fclose(file) == 0 && good;
+  good = good && rename(temporary, path) == 0;
+  int status = good ? EXIT_GOOD : complain("%s: %s", path, strerror(errno));
+  if (!good && file != NULL) unlink(temporary);
+  free(temporary);
+  return status;
+}
+
+void json_open(Json *json) {
+  text_init(&json->text, NULL);
+  text_add_char(&json->text, '{');
+  json->started = false;
+}
+
+static void json_key(Json *json, const char *key) {
+  text_printf(&json->text, "%s\"%s\": ", json->started ? ", " : "", key);
+  json->started = true;
+}
+
+void json_string(Json *json, const char *key, const char *value) {
+  json_key(json, key);
+  text_add_json(&json->text, value, strlen(value));
+}
+
+void json_number(Json *json, const char *key, double value) {
+  json_key(json, key);
+  if (value - value == 0) text_add_number(&json->text, value);
+  else text_add(&json->text, "null"); /* JSON has no infinity */
+}
+
+void json_bool(Json *json, const char *key, bool value) {
+  json_key(json, key);
+  text_add(&json->text, value ? "true" : "false");
+}
+
+void json_close(Json *json) {
+  text_add(&json->text, "}\n");
+  fputs(text_get(&json->text), stdout);
+  text_release(&json->text);
+}

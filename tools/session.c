@@ -1,0 +1,179 @@
+/* session.c: from the words of the command line to an engine, a checked graph and bound symbols. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tools/command.h"
+
+char *read_file(const char *path, size_t *length) {
+  FILE *file = strcmp(path, "-") == 0 ? stdin : fopen(path, "rb");
+  if (file == NULL) {
+    complain("%s: %s", path, strerror(errno));
+    return NULL;
+  }
+  char *text = NULL;
+  size_t used = 0, capacity = 0;
+  for (bool more = true; more;) {
+    if (used + 1 >= capacity) {
+      capacity = capacity * 2 + 65536;
+      char *grown = realloc(text, capacity);
+      if (grown == NULL) break;
+      text = grown;
+    }
+    size_t got = fread(text + used, 1, capacity - used - 1, file);
+    used += got;
+    more = got > 0;
+  }
+  bool good = ferror(file) == 0 && text != NULL;
+  if (file != stdin) fclose(file);
+  if (!good) {
+    complain("%s: cannot be read", path);
+    free(text);
+    return NULL;
+  }
+  text[used] = '\0';
+  *length = used;
+  return text;
+}
+
+char *read_argument(const char *argument, size_t *length) {
+  if (argument[0] == '@') return read_file(argument + 1, length);
+  char *text = malloc(strlen(argument) + 1);
+  if (text != NULL) strcpy(text, argument);
+  else complain("%s", strerror(errno));
+  *length = strlen(argument);
+  return text;
+}
+
+static void log_to_stderr(void *ctx, kiln_log_level level, const char *message) {
+  (void)ctx;
+  if (level <= KILN_LOG_WARNING) fprintf(stderr, "kiln: %s\n", message);
+}
+
+int engine_open(const Command *command, kiln_engine **engine) {
+  kiln_engine_options options = {.size = sizeof options};
+  if (!command->options.quiet) options.log.write = log_to_stderr;
+  if (command->options.threads == 0) return complain("--threads is 0, expected at least 1");
+  if (command->options.threads > 0) options.threads = (int32_t)command->options.threads;
+  kiln_status status = kiln_engine_create(&options, engine);
+  return status == KILN_OK ? EXIT_GOOD : complain_status("engine", status, NULL);
+}
+
+const kiln_threads *chosen_threads(const Command *command, kiln_engine *engine) {
+  return command->options.threads == 1 ? kiln_threads_serial() : kiln_engine_threads(engine);
+}
+
+bool stage_find(const char *name, kiln_stage *stage) {
+  static const char *const names[] = {
+      [KILN_STAGE_GRAPH] = "graph", [KILN_STAGE_TILE] = "tile",     [KILN_STAGE_LLVM] = "llvm",
+      [KILN_STAGE_ASM] = "asm",     [KILN_STAGE_OBJECT] = "object", [KILN_STAGE_DOT] = "dot",
+  };
+  for (size_t i = 0; i < ARRAY_LENGTH(names) && name != NULL; ++i) {
+    if (strcmp(names[i], name) != 0) continue;
+    *stage = (kiln_stage)i;
+    return true;
+  }
+  return false;
+}
+
+bool find_binding(const Command *command, const char *name, int64_t *value) {
+  size_t length = strlen(name);
+  for (int i = 1; i < command->argument_count; ++i) {
+    const char *argument = command->arguments[i];
+    if (strncmp(argument, name, length) != 0 || argument[length] != '=') continue;
+    *value = strtoll(argument + length + 1, NULL, 10);
+    return true;
+  }
+  return false;
+}
+
+int check_bindings(const Command *command, size_t count, const char *(*name_of)(const void *ctx, size_t index),
+                   const void *ctx) {
+  for (int i = 1; i < command->argument_count; ++i) {
+    const char *argument = command->arguments[i], *equals = strchr(argument, '=');
+    size_t length = equals != NULL ? (size_t)(equals - argument) : 0, known = 0;
+    char *end = NULL;
+    errno = 0;
+    long long value = equals != NULL ? strtoll(equals + 1, &end, 10) : -1;
+    if (equals == NULL || end == equals + 1 || *end != '\0' || errno != 0 || value < 0)
+      return complain("found '%s', expected name=number", argument);
+    while (known < count && (strlen(name_of(ctx, known)) != length || memcmp(name_of(ctx, known), argument, length) != 0)) ++known;
+    if (known == count) return complain("'%.*s' is not a symbol here", (int)length, argument);
+  }
+  return EXIT_GOOD;
+}
+
+static const char *graph_symbol(const void *graph, size_t index) { return kiln_graph_symbol_name(graph, index); }
+
+static int bind_symbols(const Command *command, bool needed, Session *session) {
+  size_t count = kiln_graph_symbol_count(session->graph);
+  if (count > MAX_ARGUMENTS) return complain("the graph has more than %d symbols", MAX_ARGUMENTS);
+  int status = check_bindings(command, count, graph_symbol, session->graph);
+  session->bound = true;
+  for (size_t i = 0; i < count && status == EXIT_GOOD; ++i) {
+    const char *name = kiln_graph_symbol_name(session->graph, i);
+    if (find_binding(command, name, &session->symbols[i])) continue;
+    session->bound = false;
+    if (needed) status = complain("symbol '%s' has no value; add %s=128, say", name, name);
+  }
+  return status;
+}
+
+static int read_graph(const Command *command, Session *session) {
+  if (command->argument_count == 0) return complain("kiln %s needs a GRAPH; see kiln %s --help", command->verb, command->verb);
+  size_t length;
+  char *text = read_argument(command->arguments[0], &length);
+  if (text == NULL) return EXIT_USAGE;
+  kiln_status status = kiln_graph_parse(text, length, NULL, &session->graph);
+  if (status == KILN_OK) status = kiln_graph_check(session->graph);
+  if (status != KILN_OK && session->graph != NULL) {
+    Text faults;
+    text_init(&faults, NULL);
+    const char *argument = command->arguments[0];
+    diagnostics_print(&session->graph->faults, argument[0] == '@' ? argument + 1 : "graph", text, length, &faults);
+    fputs(text_get(&faults), stderr);
+    text_release(&faults);
+  } else if (status != KILN_OK) {
+    complain_status("graph", status, NULL);
+  }
+  free(text);
+  return status == KILN_OK ? EXIT_GOOD : EXIT_USAGE;
+}
+
+static int read_compile_options(const Command *command, Session *session) {
+  const Options *o = &command->options;
+  session->compile = (kiln_compile_options){
+      .size = sizeof session->compile,
+      .target = o->target,
+      .template_ = o->template_name,
+      .schedule = o->schedule,
+      .no_cache = o->no_cache,
+      .message = &session->message,
+  };
+  if (o->pack != NULL && strcmp(o->pack, "never") == 0) session->compile.packing = KILN_PACK_NEVER;
+  else if (o->pack != NULL && strcmp(o->pack, "const") != 0) return complain("--pack is '%s', expected const or never", o->pack);
+  return EXIT_GOOD;
+}
+
+int session_open(const Command *command, bool need_symbols, Session *session) {
+  *session = (Session){0};
+  int status = read_compile_options(command, session);
+  if (status == EXIT_GOOD) status = read_graph(command, session);
+  if (status == EXIT_GOOD) status = bind_symbols(command, need_symbols, session);
+  if (status == EXIT_GOOD) status = engine_open(command, &session->engine);
+  if (status != EXIT_GOOD) session_close(session);
+  return status;
+}
+
+void session_close(Session *session) {
+  kiln_graph_destroy(session->graph);
+  kiln_engine_destroy(session->engine);
+  kiln_buffer_free(&session->message);
+}
+
+void print_dims(const Session *session, Text *out) {
+  for (size_t i = 0; i < kiln_graph_symbol_count(session->graph); ++i)
+    text_printf(out, "%s%s=%lld", i > 0 ? " " : "", kiln_graph_symbol_name(session->graph, i),
+                (long long)session->symbols[i]);
+}
