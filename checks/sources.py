@@ -1,16 +1,17 @@
 """sources.py: what the checks share: the files of the tree, C text without comments, and the form of a complaint."""
 import os
 import re
-import subprocess
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 
 def list_files(*suffixes):
-    """Files of the working tree that git tracks or would track, relative to its root."""
-    listed = subprocess.run(["git", "ls-files", "--cached", "--others", "--exclude-standard"], cwd=ROOT, check=True,
-                            capture_output=True, text=True).stdout.split("\n")
-    return sorted({f for f in listed if f.endswith(suffixes) and os.path.isfile(os.path.join(ROOT, f))})
+    """Files of the working tree, relative to its root, without build/ and hidden folders."""
+    found = []
+    for folder, below, names in os.walk(ROOT):
+        below[:] = [name for name in below if not name.startswith(".") and name != "build"]
+        found += [os.path.relpath(os.path.join(folder, name), ROOT) for name in names if name.endswith(suffixes)]
+    return sorted(found)
 
 
 def read(path):
