@@ -1,7 +1,7 @@
 # Tests, all registered with ctest and labelled by folder.
 #
-#   unit numeric cache emulate  every test_<thing>.c is one Criterion executable; the other .c files of the folder are
-#                               linked into each of its tests
+#   unit numeric cache emulate  every test_<thing>.c is one Criterion executable, linked with the other .c files of
+#                               tests/ whose headers it includes
 #   threads                     every .c is a plain program (Criterion cannot run under ThreadSanitizer): exit status 0
 #                               passes, 77 skips
 #   golden                      lit and FileCheck
@@ -23,6 +23,33 @@ function(kiln_add_test folder name)
                        ENVIRONMENT "${kiln_test_environment}"
                        ENVIRONMENT_MODIFICATION "KILN_CACHE_PATH=unset:;KILN_TRACE=unset:"
                        FAIL_REGULAR_EXPRESSION "ERROR: [A-Za-z]*Sanitizer")
+endfunction()
+
+# The test `source` and what it includes of tests/, with the .c files beside those headers.
+function(kiln_test_files out source)
+  cmake_path(GET source PARENT_PATH folder)
+  set(files "")
+  set(waiting ${source})
+  while(waiting)
+    list(POP_FRONT waiting file)
+    list(APPEND files ${file})
+    file(STRINGS ${file} includes REGEX "^ *# *include *\"")
+    foreach(include IN LISTS includes)
+      string(REGEX REPLACE "^[^\"]*\"([^\"]*)\\.h\".*" "\\1" stem "${include}")
+      if(stem MATCHES "^tests/")
+        set(stem ${PROJECT_SOURCE_DIR}/${stem})
+      else()
+        cmake_path(GET stem FILENAME stem)
+        set(stem ${folder}/${stem})
+      endif()
+      foreach(found ${stem}.h ${stem}.c)
+        if(EXISTS ${found} AND NOT found IN_LIST files AND NOT found IN_LIST waiting)
+          list(APPEND waiting ${found})
+        endif()
+      endforeach()
+    endforeach()
+  endwhile()
+  set(${out} ${files} PARENT_SCOPE)
 endfunction()
 
 # The rooms that the files ARGN include, as library names.
@@ -48,7 +75,7 @@ function(kiln_rooms_of out)
   set(${out} ${libraries} PARENT_SCOPE)
 endfunction()
 
-# A test executable from one source and its companions.
+# A test executable from its files.
 function(kiln_test_program folder name)
   kiln_rooms_of(libraries ${ARGN})
   add_executable(${name} ${ARGN})
@@ -67,14 +94,13 @@ pkg_check_modules(criterion IMPORTED_TARGET criterion)
 if(TARGET PkgConfig::criterion AND NOT KILN_SANITIZE STREQUAL "thread")
   foreach(folder unit numeric cache emulate)
     file(GLOB sources CONFIGURE_DEPENDS tests/${folder}/test_*.c)
-    file(GLOB companions CONFIGURE_DEPENDS tests/${folder}/*.[ch])
-    list(FILTER companions EXCLUDE REGEX "/test_[^/]*\\.c$")
     foreach(source IN LISTS sources)
       cmake_path(GET source STEM name)
       if(TARGET ${name})
         set(name ${folder}_${name})
       endif()
-      kiln_test_program(${folder} ${name} ${source} ${companions})
+      kiln_test_files(files ${source})
+      kiln_test_program(${folder} ${name} ${files})
       target_link_libraries(${name} PRIVATE PkgConfig::criterion)
       kiln_add_test(${folder} ${name} ${name} --jobs=1 --xml=${kiln_results}/${folder}-${name}.xml)
     endforeach()
