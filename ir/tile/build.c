@@ -89,6 +89,10 @@ Value *build_scratch(Builder *b, const BufType *type) {
   return build_typed(b, OP_buf_scratch, kernel_buf_type(b->kernel, type), NULL, NULL);
 }
 
+Value *build_buf_transpose(Builder *b, Value *buffer, const BufType *type) {
+  return build_typed(b, OP_buf_transpose, kernel_buf_type(b->kernel, type), buffer, NULL);
+}
+
 Value *build_workspace(Builder *b, Value *byte_offset, const BufType *type) {
   return build_typed(b, OP_buf_workspace, kernel_buf_type(b->kernel, type), byte_offset, NULL);
 }

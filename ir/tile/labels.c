@@ -64,7 +64,7 @@ static char *wanted_name(Labeler *l, const Value *value) {
   if (is_anonymous(value)) return NULL;
   char *name = arena_copy(&l->labels->arena, value->name, strlen(value->name));
   for (char *c = name; *c; c++) {
-    if (!name_is_part(*c)) *c = '_';
+    if (!tile_name_is_part(*c)) *c = '_';
   }
   return name;
 }
@@ -92,13 +92,13 @@ static void give_name(Labeler *l, const Value *value) {
     return;
   }
   const char *name = wanted;
-  bool is_taken = names_has(&l->names, name, strlen(name));
-  Name *base = names_get(&l->names, wanted, strlen(wanted));
+  bool is_taken = tile_names_has(&l->names, name, strlen(name));
+  Name *base = tile_names_get(&l->names, wanted, strlen(wanted));
   while (base && is_taken) {
     name = numbered(l, wanted, base->next_suffix++);
-    is_taken = names_has(&l->names, name, strlen(name));
+    is_taken = tile_names_has(&l->names, name, strlen(name));
   }
-  names_get(&l->names, name, strlen(name));
+  tile_names_get(&l->names, name, strlen(name));
   *label = name;
 }
 
@@ -117,19 +117,19 @@ static void name_block(Labeler *l, const Block *block, int nesting) {
 
 /* ---- entry ------------------------------------------------------------------------------------------------------- */
 
-bool labels_init(Labels *labels, const Kernel *kernel) {
+bool tile_labels_init(Labels *labels, const Kernel *kernel) {
   arena_init(&labels->arena, &kernel->module->arena.allocator);
   labels->names = ARENA_ARRAY(&labels->arena, const char *, kernel->value_count);
   Labeler l = {.labels = labels};
-  names_init(&l.names, &labels->arena);
+  tile_names_init(&l.names, &labels->arena);
   l.depths = ARENA_ARRAY(&labels->arena, uint8_t, kernel->value_count);
   if (arena_has_failed(&labels->arena)) return false;
   place_block(&l, kernel->body, 1);
-  names_get(&l.names, "task", 4);
+  tile_names_get(&l.names, "task", 4);
   labels->names[kernel_task(kernel)->id] = "task";
   for (size_t i = 0; i < kernel->buffers.count; i++) give_name(&l, kernel->buffers.items[i]);
   name_block(&l, kernel->body, 1);
   return !arena_has_failed(&labels->arena);
 }
 
-void labels_release(Labels *labels) { arena_release(&labels->arena); }
+void tile_labels_release(Labels *labels) { arena_release(&labels->arena); }

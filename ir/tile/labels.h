@@ -9,8 +9,8 @@ typedef struct Labels {
   const char **names; /* by value id, without %; NULL: written in place */
 } Labels;
 
-/* False when out of memory; labels_release either way. */
-bool labels_init(Labels *labels, const Kernel *kernel);
-void labels_release(Labels *labels);
+/* False when out of memory; tile_labels_release either way. */
+bool tile_labels_init(Labels *labels, const Kernel *kernel);
+void tile_labels_release(Labels *labels);
 
 #endif

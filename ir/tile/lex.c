@@ -8,7 +8,7 @@
 
 #include "ir/tile/names.h"
 
-void lexer_init(Lexer *lexer, const char *text, size_t length) {
+void tile_lexer_init(Lexer *lexer, const char *text, size_t length) {
   *lexer = (Lexer){.at = text, .end = text + length, .line_start = text, .line = 1, .is_at_line_start = true};
 }
 
@@ -38,7 +38,7 @@ static void skip_blank(Lexer *lexer) {
 
 static size_t count_name(const Lexer *lexer, size_t from) {
   size_t length = from;
-  while (name_is_part(peek(lexer, length))) length++;
+  while (tile_name_is_part(peek(lexer, length))) length++;
   return length;
 }
 
@@ -64,11 +64,11 @@ static TokenKind scan(const Lexer *lexer, size_t *length) {
   char c = *lexer->at;
   char next = peek(lexer, 1);
   *length = 1;
-  if (name_is_start(c)) {
+  if (tile_name_is_start(c)) {
     *length = count_name(lexer, 1);
     return TOKEN_WORD;
   }
-  if ((c == '%' || c == '@') && name_is_part(next)) {
+  if ((c == '%' || c == '@') && tile_name_is_part(next)) {
     *length = count_name(lexer, 1);
     return c == '%' ? TOKEN_VALUE : TOKEN_KERNEL;
   }
@@ -83,7 +83,7 @@ static TokenKind scan(const Lexer *lexer, size_t *length) {
   return c && strchr("+-*/%<>=()[]{},:?", c) ? TOKEN_SIGN : TOKEN_BAD;
 }
 
-Token lexer_next(Lexer *lexer) {
+Token tile_lexer_next(Lexer *lexer) {
   skip_blank(lexer);
   Token token = {.kind = TOKEN_END, .text = lexer->at, .is_first = lexer->is_at_line_start};
   token.pos = (SourcePos){lexer->line, (uint32_t)(lexer->at - lexer->line_start) + 1};
@@ -96,12 +96,12 @@ Token lexer_next(Lexer *lexer) {
 
 /* ---- what a token says ------------------------------------------------------------------------------------------- */
 
-bool token_is(Token token, const char *text) {
+bool tile_token_is(Token token, const char *text) {
   return (token.kind == TOKEN_WORD || token.kind == TOKEN_SIGN) && strlen(text) == token.length &&
          memcmp(token.text, text, token.length) == 0;
 }
 
-bool token_integer(Token token, bool is_negative, int64_t *number) {
+bool tile_token_integer(Token token, bool is_negative, int64_t *number) {
   if (token.kind != TOKEN_NUMBER) return false;
   uint64_t limit = (uint64_t)INT64_MAX + (is_negative ? 1 : 0);
   uint64_t value = 0;
@@ -116,9 +116,9 @@ bool token_integer(Token token, bool is_negative, int64_t *number) {
 }
 
 /* Digits without a point and a decimal exponent, which strtod reads alike in every locale. */
-bool token_real(Token token, double *number) {
+bool tile_token_real(Token token, double *number) {
   enum { MAX_LENGTH = 512 };
-  if (token_is(token, "inf") || token_is(token, "nan")) {
+  if (tile_token_is(token, "inf") || tile_token_is(token, "nan")) {
     *number = token.text[0] == 'i' ? (double)INFINITY : (double)NAN;
     return true;
   }

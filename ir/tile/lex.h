@@ -28,13 +28,13 @@ typedef struct Lexer {
   bool is_at_line_start;
 } Lexer;
 
-void lexer_init(Lexer *lexer, const char *text, size_t length);
-Token lexer_next(Lexer *lexer);
+void tile_lexer_init(Lexer *lexer, const char *text, size_t length);
+Token tile_lexer_next(Lexer *lexer);
 
-bool token_is(Token token, const char *text); /* a word or sign spelled so */
+bool tile_token_is(Token token, const char *text); /* a word or sign spelled so */
 /* A natural number below 2^63, in digits only; one over it where `is_negative`, for INT64_MIN. */
-bool token_integer(Token token, bool is_negative, int64_t *number);
+bool tile_token_integer(Token token, bool is_negative, int64_t *number);
 /* Any number, also the words `inf` and `nan`; rounded to nearest. */
-bool token_real(Token token, double *number);
+bool tile_token_real(Token token, double *number);
 
 #endif

@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-void names_init(Names *names, Arena *arena) { *names = (Names){.arena = arena}; }
+void tile_names_init(Names *names, Arena *arena) { *names = (Names){.arena = arena}; }
 
 static size_t hash_name(const char *text, size_t length) { /* FNV-1a */
   uint64_t hash = 14695981039346656037u;
@@ -31,7 +31,7 @@ static bool grow(Names *names) {
   return true;
 }
 
-Name *names_get(Names *names, const char *text, size_t length) {
+Name *tile_names_get(Names *names, const char *text, size_t length) {
   if (2 * names->count >= names->capacity && !grow(names)) return NULL;
   Name **slot = find_slot(names->slots, names->capacity, text, length);
   if (*slot) return *slot;
@@ -42,20 +42,20 @@ Name *names_get(Names *names, const char *text, size_t length) {
   return *slot = name;
 }
 
-bool names_has(const Names *names, const char *text, size_t length) {
+bool tile_names_has(const Names *names, const char *text, size_t length) {
   return names->count > 0 && *find_slot(names->slots, names->capacity, text, length) != NULL;
 }
 
 static bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
-bool name_is_start(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_'; }
+bool tile_name_is_start(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_'; }
 
-bool name_is_part(char c) { return name_is_start(c) || is_digit(c) || c == '.'; }
+bool tile_name_is_part(char c) { return tile_name_is_start(c) || is_digit(c) || c == '.'; }
 
-bool name_is_valid(const char *name) {
-  if (!name_is_start(name[0])) return false;
+bool tile_name_is_valid(const char *name) {
+  if (!tile_name_is_start(name[0])) return false;
   for (const char *c = name; *c; c++) {
-    if (!name_is_part(*c)) return false;
+    if (!tile_name_is_part(*c)) return false;
   }
   return true;
 }

@@ -19,14 +19,14 @@ typedef struct Names {
   size_t capacity, count;
 } Names;
 
-void names_init(Names *names, Arena *arena);
+void tile_names_init(Names *names, Arena *arena);
 /* The entry of a name, made where there is none; NULL when out of memory. */
-Name *names_get(Names *names, const char *text, size_t length);
-bool names_has(const Names *names, const char *text, size_t length);
+Name *tile_names_get(Names *names, const char *text, size_t length);
+bool tile_names_has(const Names *names, const char *text, size_t length);
 
 /* Identifiers: a letter or `_`, then letters, digits, `_` and `.`; a value's name may also begin with a digit. */
-bool name_is_start(char c);
-bool name_is_part(char c);
-bool name_is_valid(const char *name);
+bool tile_name_is_start(char c);
+bool tile_name_is_part(char c);
+bool tile_name_is_valid(const char *name);
 
 #endif

@@ -5,57 +5,58 @@
 
 /* ---- tokens ------------------------------------------------------------------------------------------------------ */
 
-void parse_advance(Parser *p) {
+void tile_parse_advance(Parser *p) {
   p->last = p->token.pos;
-  p->token = lexer_next(&p->lexer);
+  p->token = tile_lexer_next(&p->lexer);
 }
 
-bool parse_accept(Parser *p, const char *text) {
-  if (!token_is(p->token, text)) return false;
-  parse_advance(p);
+bool tile_parse_accept(Parser *p, const char *text) {
+  if (!tile_token_is(p->token, text)) return false;
+  tile_parse_advance(p);
   return true;
 }
 
-void parse_fail(Parser *p, SourcePos pos, const char *format, ...) {
+void tile_parse_fail(Parser *p, SourcePos pos, const char *format, ...) {
   va_list args;
   va_start(args, format);
   diagnostics_vreport(p->faults, pos, format, args);
   va_end(args);
 }
 
-void parse_fail_expected(Parser *p, const char *expected) {
+void tile_parse_fail_expected(Parser *p, const char *expected) {
   enum { SHOWN = 60 };
   Token token = p->token;
   int length = token.length > SHOWN ? SHOWN : (int)token.length;
-  if (token.kind == TOKEN_END) parse_fail(p, token.pos, "expected %s, found the end of the text", expected);
+  if (token.kind == TOKEN_END) tile_parse_fail(p, token.pos, "expected %s, found the end of the text", expected);
   else if (token.kind == TOKEN_BAD && (unsigned char)(*token.text - ' ') > '~' - ' ')
-    parse_fail(p, token.pos, "expected %s, found the byte 0x%02x", expected, (unsigned char)*token.text);
-  else parse_fail(p, token.pos, "expected %s, found '%.*s'", expected, length, token.text);
+    tile_parse_fail(p, token.pos, "expected %s, found the byte 0x%02x", expected, (unsigned char)*token.text);
+  else tile_parse_fail(p, token.pos, "expected %s, found '%.*s'", expected, length, token.text);
 }
 
-bool parse_expect(Parser *p, const char *text) {
-  if (parse_accept(p, text)) return true;
+bool tile_parse_expect(Parser *p, const char *text) {
+  if (tile_parse_accept(p, text)) return true;
   char quoted[32] = "'";
   strncat(quoted, text, sizeof quoted - 3);
   strcat(quoted, "'");
-  parse_fail_expected(p, quoted);
+  tile_parse_fail_expected(p, quoted);
   return false;
 }
 
-bool parse_has_ended(const Parser *p) {
+bool tile_parse_has_ended(const Parser *p) {
   return p->token.kind == TOKEN_END || arena_has_failed(&p->arena) || arena_has_failed(&p->kernel->module->arena);
 }
 
 /* ---- names ------------------------------------------------------------------------------------------------------- */
 
-static Name *name_of(Parser *p, Token token) { return names_get(&p->names, token.text + 1, token.length - 1); }
+static Name *name_of(Parser *p, Token token) { return tile_names_get(&p->names, token.text + 1, token.length - 1); }
 
-void parse_define(Parser *p, Token token, Value *value) {
+void tile_parse_define(Parser *p, Token token, Value *value) {
   Name *name = name_of(p, token);
   if (!name) return;
   if (name->is_defined) {
     if (value)
-      parse_fail(p, token.pos, "'%.*s' is already defined on line %u", (int)token.length, token.text, name->pos.line);
+      tile_parse_fail(p, token.pos, "'%.*s' is already defined on line %u", (int)token.length, token.text,
+                      name->pos.line);
     return;
   }
   name->is_defined = true;
@@ -64,39 +65,39 @@ void parse_define(Parser *p, Token token, Value *value) {
   VECTOR_PUSH(&p->arena, p->scope, name);
 }
 
-Value *parse_value(Parser *p) {
+Value *tile_parse_value(Parser *p) {
   Token token = p->token;
   Name *name = name_of(p, token);
-  parse_advance(p);
+  tile_parse_advance(p);
   if (!name) return NULL;
   if (!name->is_defined) {
     if (name->pos.line > 0)
-      parse_fail(p, token.pos, "'%.*s' is not visible here: its block, of line %u, has ended", (int)token.length,
-                 token.text, name->pos.line);
-    else parse_fail(p, token.pos, "'%.*s' is not defined", (int)token.length, token.text);
-    parse_define(p, token, NULL);
+      tile_parse_fail(p, token.pos, "'%.*s' is not visible here: its block, of line %u, has ended", (int)token.length,
+                      token.text, name->pos.line);
+    else tile_parse_fail(p, token.pos, "'%.*s' is not defined", (int)token.length, token.text);
+    tile_parse_define(p, token, NULL);
   }
   return name->value;
 }
 
 /* ---- kernel headers ---------------------------------------------------------------------------------------------- */
 
-static bool is_kernel_start(const Parser *p) { return p->token.is_first && token_is(p->token, "kernel"); }
+static bool is_kernel_start(const Parser *p) { return p->token.is_first && tile_token_is(p->token, "kernel"); }
 
 /* Buffer types name symbols that are declared after them, so these are collected first, without reports. */
 static void collect_symbols(Parser *p) {
   Lexer lexer = p->lexer;
   Token token = p->token;
-  while (p->token.kind != TOKEN_END && !parse_accept(p, ")")) parse_advance(p);
+  while (p->token.kind != TOKEN_END && !tile_parse_accept(p, ")")) tile_parse_advance(p);
   for (;;) {
-    bool is_param = token_is(p->token, "params");
-    if (!is_param && !token_is(p->token, "symbols")) break;
+    bool is_param = tile_token_is(p->token, "params");
+    if (!is_param && !tile_token_is(p->token, "symbols")) break;
     do {
-      parse_advance(p);
+      tile_parse_advance(p);
       if (p->token.kind != TOKEN_WORD || p->kernel->symbols.count == TILE_MAX_SYMBOLS) break;
       kernel_symbol(p->kernel, arena_copy(&p->arena, p->token.text, p->token.length), is_param);
-      parse_advance(p);
-    } while (token_is(p->token, ","));
+      tile_parse_advance(p);
+    } while (tile_token_is(p->token, ","));
   }
   p->lexer = lexer;
   p->token = token;
@@ -108,21 +109,21 @@ static bool parse_symbols(Parser *p, size_t *next) {
     Token token = p->token;
     OpCode code;
     if (token.kind != TOKEN_WORD) {
-      parse_fail_expected(p, "the name of a symbol");
+      tile_parse_fail_expected(p, "the name of a symbol");
       return false;
     }
     if (op_find(token.text, token.length, &code))
-      parse_fail(p, token.pos, "'%.*s' is an operation, so no symbol can be called that", (int)token.length,
-                 token.text);
+      tile_parse_fail(p, token.pos, "'%.*s' is an operation, so no symbol can be called that", (int)token.length,
+                      token.text);
     int found = kernel_find_symbol(p->kernel, token.text, token.length);
     if (found < 0) {
-      parse_fail(p, token.pos, "a kernel has at most %d symbols", TILE_MAX_SYMBOLS);
+      tile_parse_fail(p, token.pos, "a kernel has at most %d symbols", TILE_MAX_SYMBOLS);
       return false;
     }
     if ((size_t)found == *next) (*next)++;
-    else parse_fail(p, token.pos, "the symbol '%.*s' is declared twice", (int)token.length, token.text);
-    parse_advance(p);
-  } while (parse_accept(p, ","));
+    else tile_parse_fail(p, token.pos, "the symbol '%.*s' is declared twice", (int)token.length, token.text);
+    tile_parse_advance(p);
+  } while (tile_parse_accept(p, ","));
   return true;
 }
 
@@ -130,60 +131,60 @@ static bool parse_buffer(Parser *p) {
   Token name = p->token;
   TileType type;
   if (name.kind != TOKEN_VALUE) {
-    parse_fail_expected(p, "a buffer, such as '%a: buf<f32, [m, k]>'");
+    tile_parse_fail_expected(p, "a buffer, such as '%a: buf<f32, [m, k]>'");
     return false;
   }
-  parse_advance(p);
-  if (!parse_expect(p, ":")) return false;
+  tile_parse_advance(p);
+  if (!tile_parse_expect(p, ":")) return false;
   SourcePos pos = p->token.pos;
-  if (!parse_type(p, &type)) return false;
+  if (!tile_parse_type(p, &type)) return false;
   if (type.kind != KIND_BUF) {
-    parse_fail(p, pos, "'%.*s' must be a buffer: expected the type 'buf<…>'", (int)name.length, name.text);
+    tile_parse_fail(p, pos, "'%.*s' must be a buffer: expected the type 'buf<…>'", (int)name.length, name.text);
     return false;
   }
   const char *text = arena_copy(&p->arena, name.text + 1, name.length - 1);
-  parse_define(p, name, kernel_buffer(p->kernel, text, type.buf));
+  tile_parse_define(p, name, kernel_buffer(p->kernel, text, type.buf));
   return true;
 }
 
 static bool parse_buffers(Parser *p) {
-  if (!parse_expect(p, "(")) return false;
-  if (parse_accept(p, ")")) return true;
+  if (!tile_parse_expect(p, "(")) return false;
+  if (tile_parse_accept(p, ")")) return true;
   do {
     if (!parse_buffer(p)) return false;
-  } while (parse_accept(p, ","));
-  return parse_expect(p, ")");
+  } while (tile_parse_accept(p, ","));
+  return tile_parse_expect(p, ")");
 }
 
-/* An expression of symbols and numbers; a %value in it is refused by parse_expression. */
+/* An expression of symbols and numbers; a %value in it is refused by tile_parse_expression. */
 static bool parse_host(Parser *p, const char *clause, Value **value) {
-  if (!parse_accept(p, clause)) return true;
+  if (!tile_parse_accept(p, clause)) return true;
   p->b.block = p->kernel->header;
-  *value = parse_expression(p, PRECEDENCE_ANY);
+  *value = tile_parse_expression(p, PRECEDENCE_ANY);
   return *value != NULL;
 }
 
 static bool parse_header(Parser *p) {
   size_t next = 0;
   collect_symbols(p);
-  return parse_buffers(p) && (!parse_accept(p, "symbols") || parse_symbols(p, &next)) &&
-         (!parse_accept(p, "params") || parse_symbols(p, &next)) && parse_host(p, "workspace", &p->kernel->workspace) &&
-         parse_host(p, "tasks", &p->kernel->tasks);
+  return parse_buffers(p) && (!tile_parse_accept(p, "symbols") || parse_symbols(p, &next)) &&
+         (!tile_parse_accept(p, "params") || parse_symbols(p, &next)) &&
+         parse_host(p, "workspace", &p->kernel->workspace) && parse_host(p, "tasks", &p->kernel->tasks);
 }
 
 /* ---- kernels ----------------------------------------------------------------------------------------------------- */
 
 static void skip_to_kernel(Parser *p) {
-  do parse_advance(p);
+  do tile_parse_advance(p);
   while (p->token.kind != TOKEN_END && !is_kernel_start(p));
 }
 
 static void parse_kernel(Parser *p, Module *module) {
   SourcePos pos = p->token.pos;
-  parse_advance(p);
+  tile_parse_advance(p);
   Token name = p->token;
   if (name.kind != TOKEN_KERNEL) {
-    parse_fail_expected(p, "the kernel's name, such as '@scale'");
+    tile_parse_fail_expected(p, "the kernel's name, such as '@scale'");
     skip_to_kernel(p);
     return;
   }
@@ -192,30 +193,30 @@ static void parse_kernel(Parser *p, Module *module) {
   p->b = builder_of(p->kernel, p->kernel->header);
   p->scope.count = 0;
   p->block_depth = p->expression_depth = 0;
-  names_init(&p->names, &p->arena);
-  parse_advance(p);
-  if (!parse_header(p) || !parse_expect(p, "{")) {
+  tile_names_init(&p->names, &p->arena);
+  tile_parse_advance(p);
+  if (!parse_header(p) || !tile_parse_expect(p, "{")) {
     module->kernels.count--;
     if (!is_kernel_start(p)) skip_to_kernel(p);
     return;
   }
   Token task = {.kind = TOKEN_VALUE, .text = "%task", .length = 5, .pos = pos};
-  parse_define(p, task, kernel_task(p->kernel));
-  parse_block(p, p->kernel->body);
+  tile_parse_define(p, task, kernel_task(p->kernel));
+  tile_parse_block(p, p->kernel->body);
 }
 
 Module *tile_parse(const char *text, size_t length, const Allocator *allocator, Diagnostics *faults) {
   Module *module = module_create(allocator);
   if (!module) return NULL;
   Parser p = {.faults = faults};
-  lexer_init(&p.lexer, text, length);
+  tile_lexer_init(&p.lexer, text, length);
   arena_init(&p.arena, allocator);
-  parse_advance(&p);
+  tile_parse_advance(&p);
   while (p.token.kind != TOKEN_END && !arena_has_failed(&p.arena) && !arena_has_failed(&module->arena)) {
-    if (token_is(p.token, "kernel")) {
+    if (tile_token_is(p.token, "kernel")) {
       parse_kernel(&p, module);
     } else {
-      parse_fail_expected(&p, "'kernel'");
+      tile_parse_fail_expected(&p, "'kernel'");
       skip_to_kernel(&p);
     }
   }

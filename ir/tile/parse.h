@@ -27,25 +27,25 @@ typedef struct Parser {
 
 /* ---- tokens (parse.c) -------------------------------------------------------------------------------------------- */
 
-void parse_advance(Parser *p);
-bool parse_accept(Parser *p, const char *text); /* skips the token if it is this */
-bool parse_expect(Parser *p, const char *text); /* or reports it missing */
-void parse_fail(Parser *p, SourcePos pos, const char *format, ...) PRINTF_LIKE(3, 4);
-void parse_fail_expected(Parser *p, const char *expected); /* expected …, found the next token */
-bool parse_has_ended(const Parser *p);                     /* no more text, or no more memory */
+void tile_parse_advance(Parser *p);
+bool tile_parse_accept(Parser *p, const char *text); /* skips the token if it is this */
+bool tile_parse_expect(Parser *p, const char *text); /* or reports it missing */
+void tile_parse_fail(Parser *p, SourcePos pos, const char *format, ...) PRINTF_LIKE(3, 4);
+void tile_parse_fail_expected(Parser *p, const char *expected); /* expected …, found the next token */
+bool tile_parse_has_ended(const Parser *p);                     /* no more text, or no more memory */
 
 /* ---- names (parse.c) --------------------------------------------------------------------------------------------- */
 
 /* Makes a %token mean `value`, in the block that is being parsed; NULL: unknown. */
-void parse_define(Parser *p, Token token, Value *value);
+void tile_parse_define(Parser *p, Token token, Value *value);
 /* What the next token, a %value, means; NULL: unknown, and reported. Skips it. */
-Value *parse_value(Parser *p);
+Value *tile_parse_value(Parser *p);
 
 /* ---- the language ------------------------------------------------------------------------------------------------ */
 
-bool parse_type(Parser *p, TileType *type);             /* parse_type.c */
-bool parse_integer(Parser *p, int64_t *number);         /* parse_expression.c; may be negative */
-Value *parse_expression(Parser *p, Precedence loosest); /* parse_expression.c */
-void parse_block(Parser *p, Block *block);              /* parse_statement.c; after its `{`, to after its `}` */
+bool tile_parse_type(Parser *p, TileType *type);             /* parse_type.c */
+bool tile_parse_integer(Parser *p, int64_t *number);         /* parse_expression.c; may be negative */
+Value *tile_parse_expression(Parser *p, Precedence loosest); /* parse_expression.c */
+void tile_parse_block(Parser *p, Block *block);              /* parse_statement.c; after its `{`, to after its `}` */
 
 #endif

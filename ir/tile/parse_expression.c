@@ -20,20 +20,20 @@ static Value *make_literal(Parser *p, OpCode code, int64_t number, SourcePos pos
   return value;
 }
 
-bool parse_integer(Parser *p, int64_t *number) {
-  bool is_negative = parse_accept(p, "-");
-  if (!token_integer(p->token, is_negative, number)) {
-    parse_fail_expected(p, "a whole number of 64 bits");
+bool tile_parse_integer(Parser *p, int64_t *number) {
+  bool is_negative = tile_parse_accept(p, "-");
+  if (!tile_token_integer(p->token, is_negative, number)) {
+    tile_parse_fail_expected(p, "a whole number of 64 bits");
     return false;
   }
-  parse_advance(p);
+  tile_parse_advance(p);
   return true;
 }
 
 static bool find_spelling(OpSyntax syntax, Token token, OpCode *code) {
   for (int i = 0; i < OP_COUNT; i++) {
     const OpInfo *info = op_info((OpCode)i);
-    if (info->syntax == syntax && token_is(token, info->spelling)) {
+    if (info->syntax == syntax && tile_token_is(token, info->spelling)) {
       *code = (OpCode)i;
       return true;
     }
@@ -48,22 +48,22 @@ static Value *parse_call(Parser *p, Token name) {
   Value *operands[MAX_OPERANDS];
   int count = 0;
   if (!find_spelling(SYNTAX_CALL, name, &code)) {
-    parse_fail(p, name.pos, "there is no function '%.*s'", (int)name.length, name.text);
+    tile_parse_fail(p, name.pos, "there is no function '%.*s'", (int)name.length, name.text);
     return NULL;
   }
   int expected = op_info(code)->operands;
   do {
-    parse_advance(p);
+    tile_parse_advance(p);
     if (count == expected) {
-      parse_fail(p, name.pos, "'%.*s' takes %d operand%s, found more", (int)name.length, name.text, expected,
-                 expected == 1 ? "" : "s");
+      tile_parse_fail(p, name.pos, "'%.*s' takes %d operand%s, found more", (int)name.length, name.text, expected,
+                      expected == 1 ? "" : "s");
       return NULL;
     }
-    if (!(operands[count++] = parse_expression(p, PRECEDENCE_ANY))) return NULL;
-  } while (token_is(p->token, ","));
-  if (!parse_expect(p, ")")) return NULL;
+    if (!(operands[count++] = tile_parse_expression(p, PRECEDENCE_ANY))) return NULL;
+  } while (tile_token_is(p->token, ","));
+  if (!tile_parse_expect(p, ")")) return NULL;
   if (count < expected) {
-    parse_fail(p, name.pos, "'%.*s' takes %d operands, found %d", (int)name.length, name.text, expected, count);
+    tile_parse_fail(p, name.pos, "'%.*s' takes %d operands, found %d", (int)name.length, name.text, expected, count);
     return NULL;
   }
   return make_op(p, code, operands, count, name.pos);
@@ -71,30 +71,30 @@ static Value *parse_call(Parser *p, Token name) {
 
 static Value *parse_word(Parser *p) {
   Token name = p->token;
-  parse_advance(p);
-  if (token_is(p->token, "(")) return parse_call(p, name);
+  tile_parse_advance(p);
+  if (tile_token_is(p->token, "(")) return parse_call(p, name);
   int symbol = kernel_find_symbol(p->kernel, name.text, name.length);
   if (symbol >= 0) return make_literal(p, OP_index_symbol, symbol, name.pos);
-  parse_fail(p, name.pos, "there is no symbol '%.*s'", (int)name.length, name.text);
+  tile_parse_fail(p, name.pos, "there is no symbol '%.*s'", (int)name.length, name.text);
   return NULL;
 }
 
 static Value *parse_primary(Parser *p) {
   SourcePos pos = p->token.pos;
   int64_t number;
-  if (p->token.kind == TOKEN_NUMBER || token_is(p->token, "-"))
-    return parse_integer(p, &number) ? make_literal(p, OP_index_const, number, pos) : NULL;
+  if (p->token.kind == TOKEN_NUMBER || tile_token_is(p->token, "-"))
+    return tile_parse_integer(p, &number) ? make_literal(p, OP_index_const, number, pos) : NULL;
   if (p->token.kind == TOKEN_WORD) return parse_word(p);
   if (p->token.kind == TOKEN_VALUE) {
-    if (p->b.block != p->kernel->header) return parse_value(p);
-    parse_fail_expected(p, "symbols and numbers in a host expression");
+    if (p->b.block != p->kernel->header) return tile_parse_value(p);
+    tile_parse_fail_expected(p, "symbols and numbers in a host expression");
     return NULL;
   }
-  if (parse_accept(p, "(")) {
-    Value *inner = parse_expression(p, PRECEDENCE_ANY);
-    return inner && parse_expect(p, ")") ? inner : NULL;
+  if (tile_parse_accept(p, "(")) {
+    Value *inner = tile_parse_expression(p, PRECEDENCE_ANY);
+    return inner && tile_parse_expect(p, ")") ? inner : NULL;
   }
-  parse_fail_expected(p, "a value");
+  tile_parse_fail_expected(p, "a value");
   return NULL;
 }
 
@@ -105,8 +105,8 @@ static Value *parse_operators(Parser *p, Precedence loosest) {
     SourcePos pos = p->token.pos;
     Precedence own = precedence_of(code);
     if (own < loosest) break;
-    parse_advance(p);
-    Value *right = parse_expression(p, (Precedence)(own + 1));
+    tile_parse_advance(p);
+    Value *right = tile_parse_expression(p, (Precedence)(own + 1));
     if (!right) return NULL;
     left = make_op(p, code, (Value *[]){left, right}, 2, pos);
     if (own == PRECEDENCE_COMPARISON) break; /* comparisons do not associate */
@@ -114,9 +114,9 @@ static Value *parse_operators(Parser *p, Precedence loosest) {
   return left;
 }
 
-Value *parse_expression(Parser *p, Precedence loosest) {
+Value *tile_parse_expression(Parser *p, Precedence loosest) {
   if (p->expression_depth >= PARSE_DEPTH) {
-    parse_fail(p, p->token.pos, "the expression is nested more than %d deep", PARSE_DEPTH);
+    tile_parse_fail(p, p->token.pos, "the expression is nested more than %d deep", PARSE_DEPTH);
     return NULL;
   }
   p->expression_depth++;

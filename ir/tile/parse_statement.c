@@ -15,7 +15,7 @@ typedef struct Statement {
 typedef VECTOR(Value *) Values;
 
 static bool is_line_end(const Parser *p) {
-  return p->token.is_first || p->token.kind == TOKEN_END || token_is(p->token, "}");
+  return p->token.is_first || p->token.kind == TOKEN_END || tile_token_is(p->token, "}");
 }
 
 static const char *op_name(const Statement *s) { return op_info(s->code)->name; }
@@ -24,10 +24,10 @@ static const char *op_name(const Statement *s) { return op_info(s->code)->name; 
 
 static bool parse_operand(Parser *p, Values *values) {
   if (values->count == MAX_OPERANDS) {
-    parse_fail(p, p->token.pos, "a statement has at most %d operands", MAX_OPERANDS);
+    tile_parse_fail(p, p->token.pos, "a statement has at most %d operands", MAX_OPERANDS);
     return false;
   }
-  Value *value = parse_expression(p, PRECEDENCE_ANY);
+  Value *value = tile_parse_expression(p, PRECEDENCE_ANY);
   if (!value) return false;
   VECTOR_PUSH(&p->arena, *values, value);
   return true;
@@ -36,16 +36,17 @@ static bool parse_operand(Parser *p, Values *values) {
 static bool parse_operands(Parser *p, Values *values) {
   do {
     if (!parse_operand(p, values)) return false;
-  } while (parse_accept(p, ","));
+  } while (tile_parse_accept(p, ","));
   return true;
 }
 
 static bool check_name_count(Parser *p, const Statement *s, size_t results) {
   if (s->names.count == results) return true;
-  if (results == 0) parse_fail(p, s->names.items[0].pos, "'%s' gives no value, so nothing can be named", op_name(s));
+  if (results == 0)
+    tile_parse_fail(p, s->names.items[0].pos, "'%s' gives no value, so nothing can be named", op_name(s));
   else
-    parse_fail(p, s->pos, "'%s' gives %zu value%s: expected as many names before '=', found %zu", op_name(s), results,
-               results == 1 ? "" : "s", s->names.count);
+    tile_parse_fail(p, s->pos, "'%s' gives %zu value%s: expected as many names before '=', found %zu", op_name(s),
+                    results, results == 1 ? "" : "s", s->names.count);
   return false;
 }
 
@@ -61,7 +62,7 @@ static void name_value(Parser *p, Token token, Value *value) {
   size_t digits = 1;
   while (digits < token.length && token.text[digits] >= '0' && token.text[digits] <= '9') digits++;
   if (digits < token.length) value->name = arena_copy(&p->kernel->module->arena, token.text + 1, token.length - 1);
-  parse_define(p, token, value);
+  tile_parse_define(p, token, value);
 }
 
 static void name_results(Parser *p, const Statement *s, Op *op) {
@@ -71,44 +72,44 @@ static void name_results(Parser *p, const Statement *s, Op *op) {
 /* ---- plain operations and accesses ------------------------------------------------------------------------------- */
 
 static bool parse_slice(Parser *p, Op *op) {
-  return parse_expect(p, "[") && parse_integer(p, &op->number) && parse_expect(p, ",") &&
-         parse_integer(p, &op->column) && parse_expect(p, "]");
+  return tile_parse_expect(p, "[") && tile_parse_integer(p, &op->number) && tile_parse_expect(p, ",") &&
+         tile_parse_integer(p, &op->column) && tile_parse_expect(p, "]");
 }
 
 static bool parse_real(Parser *p, Op *op) {
-  bool is_negative = parse_accept(p, "-");
+  bool is_negative = tile_parse_accept(p, "-");
   double number;
-  if (!token_real(p->token, &number)) {
-    parse_fail_expected(p, "a number");
+  if (!tile_token_real(p->token, &number)) {
+    tile_parse_fail_expected(p, "a number");
     return false;
   }
   op->real = is_negative ? -number : number;
-  parse_advance(p);
+  tile_parse_advance(p);
   return true;
 }
 
 static bool parse_attributes(Parser *p, Op *op) {
   if (op->code == OP_tile_slice) return parse_slice(p, op);
   if (op->code == OP_tile_const) return parse_real(p, op);
-  if (op->code == OP_prefetch) return parse_expect(p, "level") && parse_integer(p, &op->number);
+  if (op->code == OP_prefetch) return tile_parse_expect(p, "level") && tile_parse_integer(p, &op->number);
   return true;
 }
 
 /* `[%value, ]%buffer[index, …] [rows r] [cols c]` */
 static bool parse_place(Parser *p, const Statement *s, Values *operands, bool *has_rows, bool *has_cols) {
-  if (op_stores(s->code) && (!parse_operand(p, operands) || !parse_expect(p, ","))) return false;
+  if (op_stores(s->code) && (!parse_operand(p, operands) || !tile_parse_expect(p, ","))) return false;
   if (p->token.kind != TOKEN_VALUE) {
-    parse_fail_expected(p, "a buffer");
+    tile_parse_fail_expected(p, "a buffer");
     return false;
   }
-  Value *buffer = parse_value(p);
-  if (!buffer || !parse_expect(p, "[")) return false;
+  Value *buffer = tile_parse_value(p);
+  if (!buffer || !tile_parse_expect(p, "[")) return false;
   VECTOR_PUSH(&p->arena, *operands, buffer);
-  if (!token_is(p->token, "]") && !parse_operands(p, operands)) return false;
-  if (!parse_expect(p, "]")) return false;
-  *has_rows = parse_accept(p, "rows");
+  if (!tile_token_is(p->token, "]") && !parse_operands(p, operands)) return false;
+  if (!tile_parse_expect(p, "]")) return false;
+  *has_rows = tile_parse_accept(p, "rows");
   if (*has_rows && !parse_operand(p, operands)) return false;
-  *has_cols = parse_accept(p, "cols");
+  *has_cols = tile_parse_accept(p, "cols");
   return !*has_cols || parse_operand(p, operands);
 }
 
@@ -122,8 +123,8 @@ static bool parse_plain(Parser *p, Statement *s) {
   } else if (info->operands != 0 && !parse_operands(p, &operands)) {
     return false;
   } else if ((int)operands.count != info->operands) {
-    parse_fail(p, s->pos, "'%s' takes %d operand%s, found %zu", info->name, info->operands,
-               info->operands == 1 ? "" : "s", operands.count);
+    tile_parse_fail(p, s->pos, "'%s' takes %d operand%s, found %zu", info->name, info->operands,
+                    info->operands == 1 ? "" : "s", operands.count);
     return false;
   }
   Op *op = make_op(p, s, &operands, 0);
@@ -131,7 +132,7 @@ static bool parse_plain(Parser *p, Statement *s) {
   op->has_cols = has_cols;
   if (!parse_attributes(p, op)) return false;
   if (info->result == RESULT_TYPED) {
-    if (!parse_expect(p, ":") || !parse_type(p, &op->results[0].type)) return false;
+    if (!tile_parse_expect(p, ":") || !tile_parse_type(p, &op->results[0].type)) return false;
   } else if (info->result != RESULT_NONE) {
     op->results[0].type = op_result_type(s->code, op->operands, op->operand_count);
   }
@@ -142,15 +143,15 @@ static bool parse_plain(Parser *p, Statement *s) {
 /* `%x = expression`. A new operation gets the name; a number, symbol or other value is only called so. */
 static bool parse_definition(Parser *p, Statement *s) {
   if (s->names.count != 1) {
-    parse_fail_expected(p, s->names.count ? "'for' or 'if'" : "a statement");
+    tile_parse_fail_expected(p, s->names.count ? "'for' or 'if'" : "a statement");
     return false;
   }
   const Op *before = p->b.block->last;
-  Value *value = parse_expression(p, PRECEDENCE_ANY);
+  Value *value = tile_parse_expression(p, PRECEDENCE_ANY);
   if (!value) return false;
   bool is_new = value->op && value->op == p->b.block->last && value->op != before;
   if (is_new && op_info(value->op->code)->syntax != SYNTAX_LITERAL) name_value(p, s->names.items[0], value);
-  else parse_define(p, s->names.items[0], value);
+  else tile_parse_define(p, s->names.items[0], value);
   return true;
 }
 
@@ -175,11 +176,11 @@ static void add_yield(Parser *p, Block *block) {
 static bool parse_argument_name(Parser *p, Token *name) {
   *name = p->token;
   if (name->kind != TOKEN_VALUE) {
-    parse_fail_expected(p, "the name of a value");
+    tile_parse_fail_expected(p, "the name of a value");
     return false;
   }
-  parse_advance(p);
-  return parse_expect(p, "=");
+  tile_parse_advance(p);
+  return tile_parse_expect(p, "=");
 }
 
 typedef VECTOR(Token) Tokens;
@@ -188,14 +189,14 @@ static bool parse_for_header(Parser *p, Values *operands, Tokens *arguments) {
   Token name;
   if (!parse_argument_name(p, &name)) return false;
   VECTOR_PUSH(&p->arena, *arguments, name);
-  if (!parse_operand(p, operands) || !parse_expect(p, "to") || !parse_operand(p, operands) ||
-      !parse_expect(p, "step") || !parse_operand(p, operands))
+  if (!parse_operand(p, operands) || !tile_parse_expect(p, "to") || !parse_operand(p, operands) ||
+      !tile_parse_expect(p, "step") || !parse_operand(p, operands))
     return false;
-  if (!parse_accept(p, "carry")) return true;
+  if (!tile_parse_accept(p, "carry")) return true;
   do {
     if (!parse_argument_name(p, &name) || !parse_operand(p, operands)) return false;
     VECTOR_PUSH(&p->arena, *arguments, name);
-  } while (parse_accept(p, ","));
+  } while (tile_parse_accept(p, ","));
   return true;
 }
 
@@ -203,7 +204,7 @@ static bool parse_for(Parser *p, Statement *s) {
   Values operands = {0};
   Tokens arguments = {0};
   if (!parse_for_header(p, &operands, &arguments) || !check_name_count(p, s, operands.count - 3) ||
-      !parse_expect(p, "{"))
+      !tile_parse_expect(p, "{"))
     return false;
   Op *op = make_op(p, s, &operands, 1);
   Block *body = op->blocks[0] = block_create(p->kernel, op, (int)arguments.count);
@@ -213,7 +214,7 @@ static bool parse_for(Parser *p, Statement *s) {
     body->arguments[i]->type = i > 0 ? operands.items[i + 2]->type : type_index();
     name_value(p, arguments.items[i], body->arguments[i]);
   }
-  parse_block(p, body);
+  tile_parse_block(p, body);
   for (; p->scope.count > outer; p->scope.count--) p->scope.items[p->scope.count - 1]->is_defined = false;
   if (op->result_count == 0) add_yield(p, body);
   name_results(p, s, op);
@@ -225,8 +226,8 @@ static bool take_yielded_types(Parser *p, const Statement *s, Op *op) {
   const Op *yield = op->blocks[0]->last;
   int count = yield && yield->code == OP_yield ? yield->operand_count : 0;
   if (count != op->result_count) {
-    parse_fail(p, s->pos, "'if' gives %d value%s, so its blocks must end in a yield of as many, found %d",
-               op->result_count, op->result_count == 1 ? "" : "s", count);
+    tile_parse_fail(p, s->pos, "'if' gives %d value%s, so its blocks must end in a yield of as many, found %d",
+                    op->result_count, op->result_count == 1 ? "" : "s", count);
     return false;
   }
   for (int i = 0; i < count; i++) op->results[i].type = yield->operands[i]->type;
@@ -235,20 +236,20 @@ static bool take_yielded_types(Parser *p, const Statement *s, Op *op) {
 
 static bool parse_if(Parser *p, Statement *s) {
   Values operands = {0};
-  if (!parse_operand(p, &operands) || !parse_expect(p, "{")) return false;
+  if (!parse_operand(p, &operands) || !tile_parse_expect(p, "{")) return false;
   Op *op = make_op(p, s, &operands, 2);
   op->blocks[0] = block_create(p->kernel, op, 0);
-  parse_block(p, op->blocks[0]);
-  if (parse_accept(p, "else") && parse_expect(p, "{")) {
+  tile_parse_block(p, op->blocks[0]);
+  if (tile_parse_accept(p, "else") && tile_parse_expect(p, "{")) {
     op->blocks[1] = block_create(p->kernel, op, 0);
-    parse_block(p, op->blocks[1]);
+    tile_parse_block(p, op->blocks[1]);
   }
   for (int i = 0; i < 2 && op->result_count == 0; i++) {
     if (op->blocks[i]) add_yield(p, op->blocks[i]);
   }
   if (op->result_count > 0 && !take_yielded_types(p, s, op)) {
     op_remove(op);
-    for (size_t i = 0; i < s->names.count; i++) parse_define(p, s->names.items[i], NULL);
+    for (size_t i = 0; i < s->names.count; i++) tile_parse_define(p, s->names.items[i], NULL);
     return true;
   }
   name_results(p, s, op);
@@ -261,20 +262,20 @@ static bool parse_names(Parser *p, Statement *s) {
   if (p->token.kind != TOKEN_VALUE) return true;
   do {
     if (p->token.kind != TOKEN_VALUE) {
-      parse_fail_expected(p, "the name of a value");
+      tile_parse_fail_expected(p, "the name of a value");
       return false;
     }
     VECTOR_PUSH(&p->arena, s->names, p->token);
-    parse_advance(p);
-  } while (parse_accept(p, ","));
-  return parse_expect(p, "=");
+    tile_parse_advance(p);
+  } while (tile_parse_accept(p, ","));
+  return tile_parse_expect(p, "=");
 }
 
 /* A word that begins no expression was meant to be an operation. */
 static bool is_unknown_op(const Parser *p) {
   Lexer ahead = p->lexer;
   return p->token.kind == TOKEN_WORD && kernel_find_symbol(p->kernel, p->token.text, p->token.length) < 0 &&
-         !token_is(lexer_next(&ahead), "(");
+         !tile_token_is(tile_lexer_next(&ahead), "(");
 }
 
 static bool parse_statement(Parser *p) {
@@ -284,13 +285,13 @@ static bool parse_statement(Parser *p) {
   s.pos = token.pos;
   bool is_op = token.kind == TOKEN_WORD && op_find(token.text, token.length, &s.code);
   if (!is_op && is_unknown_op(p)) {
-    parse_fail(p, token.pos, "there is no operation '%.*s'", (int)token.length, token.text);
+    tile_parse_fail(p, token.pos, "there is no operation '%.*s'", (int)token.length, token.text);
     return false;
   }
   OpSyntax syntax = is_op ? op_info(s.code)->syntax : SYNTAX_INFIX;
   if (!is_op || syntax == SYNTAX_INFIX || syntax == SYNTAX_CALL || syntax == SYNTAX_LITERAL)
     return parse_definition(p, &s);
-  parse_advance(p);
+  tile_parse_advance(p);
   if (s.code == OP_for) return parse_for(p, &s);
   if (s.code == OP_if) return parse_if(p, &s);
   return s.code == OP_yield ? parse_yield(p, &s) : parse_plain(p, &s);
@@ -299,13 +300,13 @@ static bool parse_statement(Parser *p) {
 /* ---- after a fault ----------------------------------------------------------------------------------------------- */
 
 static void skip_line(Parser *p) {
-  while (!is_line_end(p)) parse_advance(p);
+  while (!is_line_end(p)) tile_parse_advance(p);
 }
 
 /* Parses a block for its faults only. */
 static void parse_dropped_block(Parser *p) {
   Block *block = p->b.block;
-  parse_block(p, block_create(p->kernel, NULL, 0));
+  tile_parse_block(p, block_create(p->kernel, NULL, 0));
   p->b.block = block;
 }
 
@@ -316,13 +317,14 @@ static void recover(Parser *p, Lexer lexer, Token start) {
   bool is_result = start.kind == TOKEN_VALUE;
   p->lexer = lexer;
   p->token = start;
-  while (p->token.kind != TOKEN_END && !token_is(p->token, "}")) {
+  while (p->token.kind != TOKEN_END && !tile_token_is(p->token, "}")) {
     Token token = p->token;
     if (token.text != start.text && token.is_first && token.text >= fault) return;
-    parse_advance(p);
-    is_result = is_result && !token_is(token, "=");
-    if (token_is(token, "{")) parse_dropped_block(p);
-    else if (token.kind == TOKEN_VALUE && (is_result || token_is(p->token, "="))) parse_define(p, token, NULL);
+    tile_parse_advance(p);
+    is_result = is_result && !tile_token_is(token, "=");
+    if (tile_token_is(token, "{")) parse_dropped_block(p);
+    else if (token.kind == TOKEN_VALUE && (is_result || tile_token_is(p->token, "=")))
+      tile_parse_define(p, token, NULL);
   }
 }
 
@@ -335,22 +337,22 @@ static void parse_line(Parser *p) {
     recover(p, lexer, start);
   }
   if (!is_line_end(p)) {
-    parse_fail_expected(p, "the end of the line");
+    tile_parse_fail_expected(p, "the end of the line");
     skip_line(p);
   }
 }
 
 /* After a `{` too many: to after its `}`. */
 static void skip_block(Parser *p) {
-  for (size_t depth = 1; depth > 0 && p->token.kind != TOKEN_END; parse_advance(p)) {
-    depth += token_is(p->token, "{") ? 1 : 0;
-    depth -= token_is(p->token, "}") ? 1 : 0;
+  for (size_t depth = 1; depth > 0 && p->token.kind != TOKEN_END; tile_parse_advance(p)) {
+    depth += tile_token_is(p->token, "{") ? 1 : 0;
+    depth -= tile_token_is(p->token, "}") ? 1 : 0;
   }
 }
 
-void parse_block(Parser *p, Block *block) {
+void tile_parse_block(Parser *p, Block *block) {
   if (p->block_depth == TILE_MAX_NESTING) {
-    parse_fail(p, p->token.pos, "blocks are nested more than %d deep", TILE_MAX_NESTING);
+    tile_parse_fail(p, p->token.pos, "blocks are nested more than %d deep", TILE_MAX_NESTING);
     skip_block(p);
     return;
   }
@@ -359,12 +361,13 @@ void parse_block(Parser *p, Block *block) {
   size_t visible = p->scope.count;
   p->b.block = block;
   p->block_depth++;
-  while (!parse_has_ended(p) && !token_is(p->token, "}")) parse_line(p);
+  while (!tile_parse_has_ended(p) && !tile_token_is(p->token, "}")) parse_line(p);
   p->block_depth--;
   p->b.block = outer;
   for (; p->scope.count > visible; p->scope.count--) p->scope.items[p->scope.count - 1]->is_defined = false;
-  if (!parse_accept(p, "}") && !p->end_is_reported) {
-    parse_fail(p, p->token.pos, "expected '}' to end the block of line %u, found the end of the text", opened.line);
+  if (!tile_parse_accept(p, "}") && !p->end_is_reported) {
+    tile_parse_fail(p, p->token.pos, "expected '}' to end the block of line %u, found the end of the text",
+                    opened.line);
     p->end_is_reported = true;
   }
 }

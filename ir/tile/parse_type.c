@@ -3,17 +3,17 @@
 
 static bool parse_element(Parser *p, kiln_type *type) {
   if (p->token.kind == TOKEN_WORD && type_find(p->token.text, p->token.length, type)) {
-    parse_advance(p);
+    tile_parse_advance(p);
     return true;
   }
-  parse_fail_expected(p, "an element type, such as 'f32'");
+  tile_parse_fail_expected(p, "an element type, such as 'f32'");
   return false;
 }
 
 /* A number of at most INT32_MAX. */
 static bool small_number(Token token, int *number) {
   int64_t value;
-  if (!token_integer(token, false, &value) || value > INT32_MAX) return false;
+  if (!tile_token_integer(token, false, &value) || value > INT32_MAX) return false;
   *number = (int)value;
   return true;
 }
@@ -21,120 +21,122 @@ static bool small_number(Token token, int *number) {
 /* `8x48`: the lexer gives the number `8` and the word `x48`. */
 static bool parse_shape(Parser *p, int *rows, int *cols) {
   if (small_number(p->token, rows)) {
-    parse_advance(p);
+    tile_parse_advance(p);
     Token token = p->token;
     if (token.kind == TOKEN_WORD && token.text[0] == 'x') {
       Token number = {.kind = TOKEN_NUMBER, .text = token.text + 1, .length = token.length - 1};
       if (number.length > 0 && small_number(number, cols)) {
-        parse_advance(p);
+        tile_parse_advance(p);
         return true;
       }
     }
   }
-  parse_fail_expected(p, "a shape, such as '8x48'");
+  tile_parse_fail_expected(p, "a shape, such as '8x48'");
   return false;
 }
 
 static bool parse_extent(Parser *p, Extent *extent) {
   Token token = p->token;
-  if (token_is(token, "?")) {
+  if (tile_token_is(token, "?")) {
     *extent = (Extent){0, EXTENT_UNKNOWN};
   } else if (token.kind == TOKEN_WORD) {
     *extent = extent_symbol(kernel_find_symbol(p->kernel, token.text, token.length));
     if (extent->symbol < 0) {
-      parse_fail(p, token.pos, "there is no symbol '%.*s'", (int)token.length, token.text);
+      tile_parse_fail(p, token.pos, "there is no symbol '%.*s'", (int)token.length, token.text);
       return false;
     }
   } else {
     *extent = extent_number(0);
-    if (!token_integer(token, false, &extent->number)) {
-      parse_fail_expected(p, "a number, a symbol or '?'");
+    if (!tile_token_integer(token, false, &extent->number)) {
+      tile_parse_fail_expected(p, "a number, a symbol or '?'");
       return false;
     }
   }
-  parse_advance(p);
+  tile_parse_advance(p);
   return true;
 }
 
 /* `[m, k]`; its `[` is the next token. */
 static bool parse_extents(Parser *p, Extent extents[TILE_MAX_RANK], int *count) {
   *count = 0;
-  if (!parse_expect(p, "[")) return false;
-  if (parse_accept(p, "]")) return true;
+  if (!tile_parse_expect(p, "[")) return false;
+  if (tile_parse_accept(p, "]")) return true;
   do {
     if (*count == TILE_MAX_RANK) {
-      parse_fail(p, p->token.pos, "a buffer has at most %d axes", TILE_MAX_RANK);
+      tile_parse_fail(p, p->token.pos, "a buffer has at most %d axes", TILE_MAX_RANK);
       return false;
     }
     if (!parse_extent(p, &extents[*count])) return false;
     (*count)++;
-  } while (parse_accept(p, ","));
-  return parse_expect(p, "]");
+  } while (tile_parse_accept(p, ","));
+  return tile_parse_expect(p, "]");
 }
 
 static bool parse_layout(Parser *p, BufType *type) {
   SourcePos pos = p->token.pos;
-  bool is_col_panel = token_is(p->token, "col_panel");
-  if (is_col_panel || token_is(p->token, "row_panel")) {
+  bool is_col_panel = tile_token_is(p->token, "col_panel");
+  if (is_col_panel || tile_token_is(p->token, "row_panel")) {
     type->layout = is_col_panel ? LAYOUT_COL_PANEL : LAYOUT_ROW_PANEL;
-    parse_advance(p);
+    tile_parse_advance(p);
     return parse_shape(p, &type->panel, &type->group);
   }
-  if (!token_is(p->token, "[")) {
-    parse_fail_expected(p, "a layout: strides, 'col_panel' or 'row_panel'");
+  if (!tile_token_is(p->token, "[")) {
+    tile_parse_fail_expected(p, "a layout: strides, 'col_panel' or 'row_panel'");
     return false;
   }
   int count;
   type->layout = LAYOUT_STRIDED;
   if (!parse_extents(p, type->strides, &count)) return false;
   if (count == type->rank) return true;
-  parse_fail(p, pos, "expected a stride for each of %d axes, found %d", type->rank, count);
+  tile_parse_fail(p, pos, "expected a stride for each of %d axes, found %d", type->rank, count);
   return false;
 }
 
 static bool parse_buf(Parser *p, TileType *type) {
   BufType buf = {0};
-  if (!parse_element(p, &buf.type) || !parse_expect(p, ",") || !parse_extents(p, buf.dims, &buf.rank)) return false;
-  if (parse_accept(p, ",") && !parse_layout(p, &buf)) return false;
+  if (!parse_element(p, &buf.type) || !tile_parse_expect(p, ",") || !parse_extents(p, buf.dims, &buf.rank))
+    return false;
+  if (tile_parse_accept(p, ",") && !parse_layout(p, &buf)) return false;
   *type = kernel_buf_type(p->kernel, &buf);
   return true;
 }
 
 static bool parse_role(Parser *p, FragRole *role) {
-  if (parse_accept(p, "a")) *role = ROLE_A;
-  else if (parse_accept(p, "b")) *role = ROLE_B;
-  else if (parse_accept(p, "acc")) *role = ROLE_ACC;
+  if (tile_parse_accept(p, "a")) *role = ROLE_A;
+  else if (tile_parse_accept(p, "b")) *role = ROLE_B;
+  else if (tile_parse_accept(p, "acc")) *role = ROLE_ACC;
   else {
-    parse_fail_expected(p, "'a', 'b' or 'acc'");
+    tile_parse_fail_expected(p, "'a', 'b' or 'acc'");
     return false;
   }
   return true;
 }
 
 static bool parse_shaped(Parser *p, TileType *type) {
-  return parse_shape(p, &type->rows, &type->cols) && parse_expect(p, ",") && parse_element(p, &type->type);
+  return parse_shape(p, &type->rows, &type->cols) && tile_parse_expect(p, ",") && parse_element(p, &type->type);
 }
 
-bool parse_type(Parser *p, TileType *type) {
+bool tile_parse_type(Parser *p, TileType *type) {
   *type = type_index();
-  if (parse_accept(p, "index")) return true;
+  if (tile_parse_accept(p, "index")) return true;
   bool is_fine;
-  if (parse_accept(p, "tile")) {
+  if (tile_parse_accept(p, "tile")) {
     type->kind = KIND_TILE;
-    is_fine = parse_expect(p, "<") && parse_shaped(p, type);
-  } else if (parse_accept(p, "frag")) {
+    is_fine = tile_parse_expect(p, "<") && parse_shaped(p, type);
+  } else if (tile_parse_accept(p, "frag")) {
     type->kind = KIND_FRAG;
-    is_fine = parse_expect(p, "<") && parse_role(p, &type->role) && parse_expect(p, ",") && parse_shaped(p, type);
-  } else if (parse_accept(p, "buf")) {
-    is_fine = parse_expect(p, "<") && parse_buf(p, type);
+    is_fine =
+        tile_parse_expect(p, "<") && parse_role(p, &type->role) && tile_parse_expect(p, ",") && parse_shaped(p, type);
+  } else if (tile_parse_accept(p, "buf")) {
+    is_fine = tile_parse_expect(p, "<") && parse_buf(p, type);
   } else {
     *type = type_scalar(KILN_F32);
     if (p->token.kind == TOKEN_WORD && type_find(p->token.text, p->token.length, &type->type)) {
-      parse_advance(p);
+      tile_parse_advance(p);
       return true;
     }
-    parse_fail_expected(p, "a type: 'index', 'tile<…>', 'frag<…>', 'buf<…>' or an element type");
+    tile_parse_fail_expected(p, "a type: 'index', 'tile<…>', 'frag<…>', 'buf<…>' or an element type");
     return false;
   }
-  return is_fine && parse_expect(p, ">");
+  return is_fine && tile_parse_expect(p, ">");
 }

@@ -201,9 +201,9 @@ static void print_host(Printer *p, const char *clause, const Value *value) {
 static void print_kernel(const Kernel *kernel, Text *out) {
   Labels labels;
   Printer p = {.kernel = kernel, .labels = &labels, .out = out};
-  if (!labels_init(&labels, kernel)) {
+  if (!tile_labels_init(&labels, kernel)) {
     out->failed = true;
-    labels_release(&labels);
+    tile_labels_release(&labels);
     return;
   }
   text_printf(out, "kernel @%s(", kernel->name);
@@ -219,7 +219,7 @@ static void print_kernel(const Kernel *kernel, Text *out) {
   print_host(&p, "tasks", kernel->tasks);
   print_block(&p, kernel->body, 0);
   text_add_char(out, '\n');
-  labels_release(&labels);
+  tile_labels_release(&labels);
 }
 
 void tile_print(const Module *module, Text *out) {

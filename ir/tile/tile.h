@@ -265,6 +265,7 @@ void build_store(Builder *b, OpCode code, Value *value, Place to);     /* tile_s
 void build_prefetch(Builder *b, Place at, int level);
 Value *build_atomic_add(Builder *b, Value *value, Place at);
 Value *build_view(Builder *b, Place from, const BufType *type); /* the type is copied */
+Value *build_buf_transpose(Builder *b, Value *buffer, const BufType *type);
 Value *build_scratch(Builder *b, const BufType *type);
 Value *build_workspace(Builder *b, Value *byte_offset, const BufType *type);
 

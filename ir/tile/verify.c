@@ -118,22 +118,20 @@ static bool check_operands(Verifier *v, const Op *op) {
 
 /* Says why op_infer refused. */
 static void explain_misfit(Verifier *v, const Op *op) {
-  const OpInfo *info = op_info(op->code);
   Text text;
   text_init(&text, &v->arena.allocator);
   for (int i = 0; i < op->operand_count; i++) {
     text_add(&text, i == 0 ? "" : i + 1 == op->operand_count ? " and " : ", ");
     tile_print_type(v->kernel, op->operands[i]->type, &text);
   }
-  const char *rule = info->result == RESULT_ACC    ? "a fragment first"
-                     : op->code == OP_index_select ? "a bool and two indexes"
-                     : op->code == OP_index_tile   ? "an i32"
-                     : info->stage == STAGE_INDEX  ? "indexes"
+  const char *rule = op->code == OP_index_select               ? "a bool and two indexes"
+                     : op->code == OP_index_tile               ? "an i32"
+                     : op_info(op->code)->stage == STAGE_INDEX ? "indexes"
                      : op->code == OP_tile_select
                          ? "a bool tile, then tiles of one element type, of shapes that broadcast"
                      : op->operand_count > 1 ? "tiles of one element type, of shapes that broadcast"
                                              : "a tile";
-  verify_fault(v, op, "'%s' takes %s, found %s", info->name, rule, text_get(&text));
+  verify_fault(v, op, "'%s' takes %s, found %s", verify_name(op), rule, text_get(&text));
   text_release(&text);
 }
 
@@ -149,6 +147,7 @@ static bool check_result(Verifier *v, const Op *op) {
     return verify_same(v, op, type_index(), op->results[0].type, "the result");
   TileType type;
   if (!op_infer(op->code, op->operands, op->operand_count, &type)) {
+    if (result == RESULT_ACC) return true; /* verify_mma says what its operands must be */
     explain_misfit(v, op);
     return false;
   }
@@ -193,7 +192,7 @@ static void check_symbols(Verifier *v) {
   for (size_t i = 0; i < v->kernel->symbols.count && i < TILE_MAX_SYMBOLS; i++) {
     Symbol symbol = v->kernel->symbols.items[i];
     OpCode code;
-    if (!name_is_valid(symbol.name) || op_find(symbol.name, strlen(symbol.name), &code))
+    if (!tile_name_is_valid(symbol.name) || op_find(symbol.name, strlen(symbol.name), &code))
       verify_fault(v, NULL, "'%s' cannot name a symbol", symbol.name);
     if (kernel_find_symbol(v->kernel, symbol.name, strlen(symbol.name)) != (int)i)
       verify_fault(v, NULL, "the symbol '%s' is declared twice", symbol.name);
@@ -246,7 +245,7 @@ static void check_header(Verifier *v) {
 }
 
 static void check_kernel(Verifier *v) {
-  if (!name_is_valid(v->kernel->name)) verify_fault(v, NULL, "'@%s' cannot name a kernel", v->kernel->name);
+  if (!tile_name_is_valid(v->kernel->name)) verify_fault(v, NULL, "'@%s' cannot name a kernel", v->kernel->name);
   check_symbols(v);
   check_buffers(v);
   check_header(v);
@@ -258,10 +257,10 @@ static void check_kernel(Verifier *v) {
 /* Kernels are symbols of one object. */
 static void check_kernel_names(Verifier *v, const Module *module) {
   Names names;
-  names_init(&names, &v->arena);
+  tile_names_init(&names, &v->arena);
   for (size_t i = 0; i < module->kernels.count; i++) {
     v->kernel = module->kernels.items[i];
-    Name *name = names_get(&names, v->kernel->name, strlen(v->kernel->name));
+    Name *name = tile_names_get(&names, v->kernel->name, strlen(v->kernel->name));
     if (name && name->is_defined) verify_fault(v, NULL, "the kernel '@%s' is defined twice", v->kernel->name);
     if (name) name->is_defined = true;
   }

@@ -30,7 +30,11 @@ typedef struct Verifier {
 /* Reports at an operation, or where it came from no text, in the kernel's name; op NULL: at the kernel. */
 void verify_fault(Verifier *v, const Op *op, const char *format, ...) PRINTF_LIKE(3, 4);
 const char *verify_type_text(Verifier *v, TileType type); /* for a message */
-static inline const char *verify_name(const Op *op) { return op_info(op->code)->name; }
+/* What the operation is called in the text. */
+static inline const char *verify_name(const Op *op) {
+  const OpInfo *info = op_info(op->code);
+  return *info->spelling ? info->spelling : info->name;
+}
 
 /* Each reports at `op` and gives false where the type breaks a rule of its own. */
 bool verify_type(Verifier *v, const Op *op, TileType type);

@@ -102,7 +102,7 @@ void verify_index_symbol(Verifier *v, const Op *op) {
 static void check_divisor(Verifier *v, const Op *op) {
   const Op *divisor = op->operands[1]->op;
   if (divisor && divisor->code == OP_index_const && divisor->number <= 0)
-    verify_fault(v, op, "the divisor of '%s' must be positive, found %lld", op_info(op->code)->spelling,
+    verify_fault(v, op, "the divisor of '%s' must be positive, found %lld", verify_name(op),
                  (long long)divisor->number);
 }
 

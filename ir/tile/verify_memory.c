@@ -166,6 +166,29 @@ void verify_buf_view(Verifier *v, const Op *op) {
                  rule);
 }
 
+/* Where axis `axis` of the transpose comes from. */
+static int swapped(int axis, int rank) { return axis < rank - 2 ? axis : 2 * rank - 3 - axis; }
+
+static const char *transpose_rule(const BufType *from, const BufType *to) {
+  if (to->type != from->type) return "the element type must be the same";
+  if (from->rank < 2 || to->rank != from->rank) return "both need the same axes, at least two";
+  if (buf_is_panel(from) || buf_is_panel(to)) return "panels have no transpose";
+  for (int i = 0; i < to->rank; i++) {
+    Product a = stride_of(to, i), b = stride_of(from, swapped(i, to->rank));
+    if (!extent_equal(to->dims[i], from->dims[swapped(i, to->rank)])) return "the last two sizes must be swapped";
+    if (!is_same_product(&a, &b)) return "the last two strides must be swapped";
+  }
+  return NULL;
+}
+
+void verify_buf_transpose(Verifier *v, const Op *op) {
+  TileType type = op->results[0].type, from = op->operands[0]->type;
+  if (!verify_kind(v, op, KIND_BUF, type, "the result") || !verify_kind(v, op, KIND_BUF, from, "the operand")) return;
+  const char *rule = transpose_rule(from.buf, type.buf);
+  if (rule)
+    verify_fault(v, op, "%s is no transpose of %s: %s", verify_type_text(v, type), verify_type_text(v, from), rule);
+}
+
 static bool is_static(const BufType *buf) {
   for (int i = 0; i < buf->rank; i++) {
     if (buf->dims[i].symbol != EXTENT_NUMBER ||
