@@ -1,8 +1,9 @@
 /* cache.c: finding and storing objects in the layers on disk.
  *
- * Nothing is kept open between calls, so a directory that is removed, replaced or remounted meanwhile is seen as it is. What
- * lies there is used only after jit_entry_judge has called it good. "Used" is a file's time of modification: access times are
- * switched off or made coarse on most systems. It is renewed on a hit, but at most once a minute, for it writes to the disk. */
+ * Nothing is kept open between calls, so a directory that is removed, replaced or remounted meanwhile is seen as it is.
+ * What lies there is used only after jit_entry_judge has called it good. "Used" is a file's time of modification:
+ * access times are switched off or made coarse on most systems. It is renewed on a hit, but at most once a minute, for
+ * it writes to the disk. */
 #include "jit/cache.h"
 
 #include <errno.h>
@@ -30,7 +31,7 @@ void jit_key_name(const JitKey *key, char name[JIT_KEY_NAME_BYTES]) {
   name[2 * JIT_HASH_BYTES] = 0;
 }
 
-/* ---- creation ------------------------------------------------------------------------------------------------------- */
+/* ---- creation --------------------------------------------------------------------------------------------------- */
 
 bool jit_cache_directory(const char *kiln_cache_dir, const char *xdg_cache_home, const char *home, Text *out) {
   if (kiln_cache_dir && *kiln_cache_dir) text_add(out, kiln_cache_dir);
@@ -93,7 +94,7 @@ void jit_cache_log(const JitCache *cache, const CacheLayer *layer, const char *n
             jit_os_message(result, text));
 }
 
-/* ---- finding -------------------------------------------------------------------------------------------------------- */
+/* ---- finding ---------------------------------------------------------------------------------------------------- */
 
 typedef struct Search {
   const char *key_text;
@@ -152,7 +153,8 @@ static bool find_in(const JitCache *cache, const CacheLayer *layer, const Search
   return found;
 }
 
-bool jit_cache_find(JitCache *cache, const char *key_text, size_t key_length, const FeatureSet *present, JitBuffer *out) {
+bool jit_cache_find(JitCache *cache, const char *key_text, size_t key_length, const FeatureSet *present,
+                    JitBuffer *out) {
   Search search = {.key_text = key_text, .key_length = key_length, .present = present};
   JitKey key = jit_key_make(key_text, key_length);
   jit_entry_name(&key, search.name);
@@ -162,9 +164,10 @@ bool jit_cache_find(JitCache *cache, const char *key_text, size_t key_length, co
   return false;
 }
 
-/* ---- storing -------------------------------------------------------------------------------------------------------- */
+/* ---- storing ---------------------------------------------------------------------------------------------------- */
 
-/* The directory is counted at the first write and by addition from then on; other writers are seen when it seems full. */
+/* The directory is counted at the first write and by addition from then on; other writers are seen when it seems full.
+ */
 static void keep_within_capacity(JitCache *cache, int directory, uint64_t added) {
   JitCacheTotals totals;
   pthread_mutex_lock(&cache->lock);

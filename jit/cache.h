@@ -1,9 +1,10 @@
 /* cache.h: the object cache: memory, the user's directory, read-only directories.
  *
- * The memory layer holds loaded kernels, which are the caller's values, and lets concurrent threads compile a key once. The
- * disk layer holds objects, one file `<64 hex digits>.o` per key, each a kernel object that says its full key. What is read
- * there is trusted with execution, so it must be intact, of this key, and writable by nobody else (see os.h). Every fault of
- * the disk is a miss and one log event, never an error. Any number of threads and processes may share a directory. */
+ * The memory layer holds loaded kernels, which are the caller's values, and lets concurrent threads compile a key once.
+ * The disk layer holds objects, one file `<64 hex digits>.o` per key, each a kernel object that says its full key. What
+ * is read there is trusted with execution, so it must be intact, of this key, and writable by nobody else (see os.h).
+ * Every fault of the disk is a miss and one log event, never an error. Any number of threads and processes may share a
+ * directory. */
 #ifndef KILN_JIT_CACHE_H
 #define KILN_JIT_CACHE_H
 
@@ -17,7 +18,7 @@ JitKey jit_key_make(const char *text, size_t length); /* BLAKE3 of the full key 
 #define JIT_KEY_NAME_BYTES (2 * JIT_HASH_BYTES + 1)
 void jit_key_name(const JitKey *key, char name[JIT_KEY_NAME_BYTES]); /* lower-case hex */
 
-/* ---- memory layer --------------------------------------------------------------------------------------------------- */
+/* ---- memory layer ----------------------------------------------------------------------------------------------- */
 
 typedef struct JitMemory JitMemory;
 
@@ -41,13 +42,13 @@ typedef enum JitClaim {
 
 /* Waits while another thread makes this key's value. A thread must not claim a key that it owns. */
 JitClaim jit_memory_claim(JitMemory *memory, const JitKey *key, void **value, kiln_status *status);
-/* Ends a claim: with a value (the layer retains it; the caller keeps its own reference), or with NULL and the status that
- * waiting threads shall see. After a failure the next claim tries again. */
+/* Ends a claim: with a value (the layer retains it; the caller keeps its own reference), or with NULL and the status
+ * that waiting threads shall see. After a failure the next claim tries again. */
 void jit_memory_settle(JitMemory *memory, const JitKey *key, void *value, size_t cost, kiln_status status);
 void jit_memory_clear(JitMemory *memory); /* drops all settled values */
 size_t jit_memory_count(JitMemory *memory);
 
-/* ---- disk layers ---------------------------------------------------------------------------------------------------- */
+/* ---- disk layers ------------------------------------------------------------------------------------------------ */
 
 #define JIT_CACHE_DEFAULT_BYTES ((uint64_t)1 << 30)
 
@@ -66,19 +67,21 @@ typedef struct JitCacheOptions {
 kiln_status jit_cache_create(const JitCacheOptions *options, JitCache **out);
 void jit_cache_destroy(JitCache *cache);
 
-/* The user's directory from the values of three environment variables, any of which may be NULL: KILN_CACHE_DIR itself, else
- * kiln below XDG_CACHE_HOME (where that is absolute, as its specification asks), else .cache/kiln below HOME; else false. */
+/* The user's directory from the values of three environment variables, any of which may be NULL: KILN_CACHE_DIR itself,
+ * else kiln below XDG_CACHE_HOME (where that is absolute, as its specification asks), else .cache/kiln below HOME; else
+ * false. */
 bool jit_cache_directory(const char *kiln_cache_dir, const char *xdg_cache_home, const char *home, Text *out);
 
-/* Finds the object of a key text: intact, a kernel, of exactly this text. `present`: the features of the CPU that will run
- * it, whose lack is a miss as well; NULL: it will not run here. Damaged, foreign and stale entries are removed where they
- * are the user's. Marks the entry used, at most once a minute. The caller releases `out`. */
-bool jit_cache_find(JitCache *cache, const char *key_text, size_t key_length, const FeatureSet *present, JitBuffer *out);
+/* Finds the object of a key text: intact, a kernel, of exactly this text. `present`: the features of the CPU that will
+ * run it, whose lack is a miss as well; NULL: it will not run here. Damaged, foreign and stale entries are removed
+ * where they are the user's. Marks the entry used, at most once a minute. The caller releases `out`. */
+bool jit_cache_find(JitCache *cache, const char *key_text, size_t key_length, const FeatureSet *present,
+                    JitBuffer *out);
 /* Keeps an object under its key in the user's directory, and evicts the least recently used entries when the directory
  * outgrows its capacity. */
 void jit_cache_store(JitCache *cache, const char *key_text, size_t key_length, const JitBuffer *object);
 
-/* ---- what `kiln cache` shows and does ------------------------------------------------------------------------------- */
+/* ---- what `kiln cache` shows and does --------------------------------------------------------------------------- */
 
 typedef enum JitEntryState {
   JIT_ENTRY_GOOD,
@@ -113,8 +116,9 @@ typedef struct JitCacheTotals {
   uint64_t kept_bytes, removed_bytes;
 } JitCacheTotals;
 
-/* In the user's directory: removes entries that are bad (not the unreadable) and what writers left behind an hour ago, then the least
- * recently used until at most `capacity_bytes` remain (UINT64_MAX: no limit). KILN_IO where the directory cannot be used. */
+/* In the user's directory: removes entries that are bad (not the unreadable) and what writers left behind an hour ago,
+ * then the least recently used until at most `capacity_bytes` remain (UINT64_MAX: no limit). KILN_IO where the
+ * directory cannot be used. */
 kiln_status jit_cache_prune(JitCache *cache, uint64_t capacity_bytes, JitCacheTotals *totals);
 /* Removes every entry of the user's directory; files that are not the cache's stay. */
 kiln_status jit_cache_clear(JitCache *cache, JitCacheTotals *totals);

@@ -30,13 +30,13 @@ struct JitCache {
 void jit_entry_name(const JitKey *key, char name[ENTRY_NAME_BYTES]);
 bool jit_entry_is_name(const char *name);
 
-/* Judges an object as the entry `name`. `metadata` is filled, with strings in the arena, as far as it can be read (`key` is
- * NULL otherwise). The reason goes to `why`. */
+/* Judges an object as the entry `name`. `metadata` is filled, with strings in the arena, as far as it can be read
+ * (`key` is NULL otherwise). The reason goes to `why`. */
 JitEntryState jit_entry_judge(const JitCache *cache, const char *name, const JitBuffer *object, Arena *arena,
                               JitMetadata *metadata, size_t *code_bytes, Text *why);
 
-/* Of the user's open directory: removes the least recently used entries until `capacity_bytes` remain, and temporary files
- * that were left behind. */
+/* Of the user's open directory: removes the least recently used entries until `capacity_bytes` remain, and temporary
+ * files that were left behind. */
 int jit_cache_evict(JitCache *cache, int directory, uint64_t capacity_bytes, JitCacheTotals *totals);
 
 /* One warning: `cache: 'layer/name': message of result`. */

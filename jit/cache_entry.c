@@ -15,12 +15,12 @@ bool jit_entry_is_name(const char *name) {
 
 const char *jit_entry_state_name(JitEntryState state) {
   switch (state) {
-    case JIT_ENTRY_GOOD: return "good";
-    case JIT_ENTRY_STALE: return "stale";
-    case JIT_ENTRY_FOREIGN: return "foreign";
-    case JIT_ENTRY_DAMAGED: return "damaged";
-    case JIT_ENTRY_UNTRUSTED: return "untrusted";
-    case JIT_ENTRY_UNREADABLE: return "unreadable";
+  case JIT_ENTRY_GOOD: return "good";
+  case JIT_ENTRY_STALE: return "stale";
+  case JIT_ENTRY_FOREIGN: return "foreign";
+  case JIT_ENTRY_DAMAGED: return "damaged";
+  case JIT_ENTRY_UNTRUSTED: return "untrusted";
+  case JIT_ENTRY_UNREADABLE: return "unreadable";
   }
   return "unknown";
 }
@@ -32,8 +32,7 @@ static bool is_stale(const JitCache *cache, const JitMetadata *metadata, Text *w
     text_printf(why, "made by LLVM %s, expected %s", metadata->llvm, cache->llvm);
   else if (strcmp(metadata->build, cache->build) != 0)
     text_printf(why, "made by build %s, expected %s", metadata->build, cache->build);
-  else
-    return false;
+  else return false;
   return true;
 }
 

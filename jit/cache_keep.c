@@ -1,7 +1,7 @@
 /* cache_keep.c: house-keeping of the disk layers: visiting, evicting, pruning, clearing.
  *
- * A directory is listed first and worked on afterwards. Other processes may add and remove meanwhile; what has gone by then
- * is passed over. */
+ * A directory is listed first and worked on afterwards. Other processes may add and remove meanwhile; what has gone by
+ * then is passed over. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -43,7 +43,7 @@ static int list_directory(const JitCache *cache, int directory, int64_t abandone
   return arena_has_failed(&listing->arena) ? ENOMEM : result;
 }
 
-/* ---- visiting ------------------------------------------------------------------------------------------------------- */
+/* ---- visiting --------------------------------------------------------------------------------------------------- */
 
 typedef struct Walk {
   JitCache *cache;
@@ -114,7 +114,7 @@ kiln_status jit_cache_visit(JitCache *cache, const char *prefix, JitCacheVisit *
   return status;
 }
 
-/* ---- evicting ------------------------------------------------------------------------------------------------------- */
+/* ---- evicting --------------------------------------------------------------------------------------------------- */
 
 static int compare_use(const void *left, const void *right) {
   const Found *a = left, *b = right;
@@ -130,8 +130,7 @@ static void count_removed(JitCacheTotals *totals, uint64_t bytes) {
 }
 
 static int evict_listed(JitCache *cache, int directory, Listing *listing, uint64_t capacity, JitCacheTotals *totals) {
-  for (size_t i = 0; i < listing->temporaries.count; ++i)
-    jit_os_remove_file(directory, listing->temporaries.items[i]);
+  for (size_t i = 0; i < listing->temporaries.count; ++i) jit_os_remove_file(directory, listing->temporaries.items[i]);
   for (size_t i = 0; i < listing->entries.count; ++i) totals->kept_bytes += listing->entries.items[i].file.bytes;
   totals->kept = listing->entries.count;
   if (totals->kept_bytes <= capacity) return 0;
@@ -154,7 +153,7 @@ int jit_cache_evict(JitCache *cache, int directory, uint64_t capacity_bytes, Jit
   return result;
 }
 
-/* ---- pruning and clearing ------------------------------------------------------------------------------------------- */
+/* ---- pruning and clearing --------------------------------------------------------------------------------------- */
 
 typedef struct Removal {
   int directory;

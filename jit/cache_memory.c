@@ -1,8 +1,9 @@
 /* cache_memory.c: keys to the caller's values, bounded, and one maker per key.
  *
- * A hash table of nodes that are chained by the first bytes of the key (which is a hash already), and a list of the settled
- * ones from the least to the most recently used. A node that a thread waits on stays alive until the last has woken, even if
- * the value is dropped meanwhile. One lock and one condition for all: claims are a microsecond, waits are compiles. */
+ * A hash table of nodes that are chained by the first bytes of the key (which is a hash already), and a list of the
+ * settled ones from the least to the most recently used. A node that a thread waits on stays alive until the last has
+ * woken, even if the value is dropped meanwhile. One lock and one condition for all: claims are a microsecond, waits
+ * are compiles. */
 #include <pthread.h>
 #include <string.h>
 
@@ -61,7 +62,7 @@ kiln_status jit_memory_create(const JitMemoryOptions *options, JitMemory **out) 
   return KILN_OK;
 }
 
-/* ---- table ---------------------------------------------------------------------------------------------------------- */
+/* ---- table ------------------------------------------------------------------------------------------------------ */
 
 static Node **bucket_of(const JitMemory *memory, const JitKey *key) {
   uint64_t hash;
@@ -113,7 +114,7 @@ static void unlink_node(JitMemory *memory, Node *node) {
   --memory->node_count;
 }
 
-/* ---- order of use --------------------------------------------------------------------------------------------------- */
+/* ---- order of use ----------------------------------------------------------------------------------------------- */
 
 static void leave_order(JitMemory *memory, Node *node) {
   if (node->older) node->older->younger = node->younger;
@@ -130,7 +131,8 @@ static void enter_order(JitMemory *memory, Node *node) {
   memory->youngest = node;
 }
 
-/* Takes ready nodes from the old end, past those that are waited on: all, or until the cost fits. They come back chained. */
+/* Takes ready nodes from the old end, past those that are waited on: all, or until the cost fits. They come back
+ * chained. */
 static Node *drop(JitMemory *memory, bool all) {
   Node *dropped = NULL;
   for (Node *node = memory->oldest, *next; node; node = next) {
@@ -156,7 +158,7 @@ static void free_dropped(JitMemory *memory, Node *dropped) {
   }
 }
 
-/* ---- claims --------------------------------------------------------------------------------------------------------- */
+/* ---- claims ----------------------------------------------------------------------------------------------------- */
 
 static JitClaim take(JitMemory *memory, Node *node, void **value, kiln_status *status) {
   if (node->state == NODE_FAILED) {
@@ -221,7 +223,7 @@ void jit_memory_settle(JitMemory *memory, const JitKey *key, void *value, size_t
   free_dropped(memory, dropped);
 }
 
-/* ---- all of it ------------------------------------------------------------------------------------------------------ */
+/* ---- all of it -------------------------------------------------------------------------------------------------- */
 
 void jit_memory_clear(JitMemory *memory) {
   pthread_mutex_lock(&memory->lock);

@@ -4,11 +4,11 @@
  *   errors (LLVMErrorRef) and messages that a function hands out: converted here;
  *   diagnostics of a context: collected by a watch. Left alone, LLVM prints them and ends the process;
  *   the verifier's report: asked for before any pass runs, so passes and code generation see valid modules only;
- *   fatal errors, which never return: nothing sound can be done after one. A handler that jumped out would leave C++ frames
- *   undone and locks held, and handlers are per process, where the embedder's own use of LLVM counts too. So none is
- *   installed, and they are prevented instead: the target is a known row, the module is valid, its attributes are ours, and
- *   the lowering asks for an intrinsic only where its row in intrinsics.def names features that the target has ("cannot
- *   select" is what LLVM says otherwise). What remains is LLVM running out of memory, and bugs of LLVM. */
+ *   fatal errors, which never return: nothing sound can be done after one. A handler that jumped out would leave C++
+ * frames undone and locks held, and handlers are per process, where the embedder's own use of LLVM counts too. So none
+ * is installed, and they are prevented instead: the target is a known row, the module is valid, its attributes are
+ * ours, and the lowering asks for an intrinsic only where its row in intrinsics.def names features that the target has
+ * ("cannot select" is what LLVM says otherwise). What remains is LLVM running out of memory, and bugs of LLVM. */
 #include <llvm-c/Analysis.h>
 #include <string.h>
 

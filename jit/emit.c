@@ -1,8 +1,8 @@
 /* emit.c: one module through verifier, passes and code generator, and the object's metadata into its section.
  *
- * The metadata travels as a private constant with the `exclude` mark: a section that is part of the object file, that static
- * linkers drop and that no loader maps. Its checksum is filled in after emission. Each call makes its own target machine
- * (0.1 ms of 5 and more), so there is nothing to share or lock. */
+ * The metadata travels as a private constant with the `exclude` mark: a section that is part of the object file, that
+ * static linkers drop and that no loader maps. Its checksum is filled in after emission. Each call makes its own target
+ * machine (0.1 ms of 5 and more), so there is nothing to share or lock. */
 #include "jit/emit.h"
 
 #include <string.h>
@@ -28,7 +28,8 @@ static size_t list_entries(LLVMModuleRef module, const char **names) {
   return count;
 }
 
-static void write_metadata(LLVMModuleRef module, const Target *target, const JitEmit *options, Arena *arena, Text *out) {
+static void write_metadata(LLVMModuleRef module, const Target *target, const JitEmit *options, Arena *arena,
+                           Text *out) {
   Text llvm;
   text_init(&llvm, &arena->allocator);
   jit_llvm_version(&llvm);

@@ -30,9 +30,9 @@ typedef struct JitEmit {
 } JitEmit;
 
 /* Verifies, optimises and compiles the module, which is changed and stays the caller's. Every defined function gets the
- * target's attributes. May run on many threads at once, each with a context of its own. Errors, with sentences in `faults`:
- * KILN_INTERNAL (an invalid module; an object that is no kernel, say for an undefined symbol), KILN_UNSUPPORTED (this LLVM
- * lacks the target), KILN_OUT_OF_MEMORY. Text stages have no NUL at the end.
+ * target's attributes. May run on many threads at once, each with a context of its own. Errors, with sentences in
+ * `faults`: KILN_INTERNAL (an invalid module; an object that is no kernel, say for an undefined symbol),
+ * KILN_UNSUPPORTED (this LLVM lacks the target), KILN_OUT_OF_MEMORY. Text stages have no NUL at the end.
  *
  * What LLVM cannot compile at all ends the process: see diagnose.c for what is caught and what is not. */
 kiln_status jit_emit(LLVMModuleRef module, const Target *target, const JitEmit *options, const Allocator *allocator,

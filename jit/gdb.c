@@ -1,9 +1,10 @@
 /* gdb.c: gdb's JIT interface ("JIT Compilation Interface" in its manual).
  *
- * gdb watches a list of ELF images and is told of each change by a breakpoint on an empty function. LLVM's plugin for its
- * linker puts images on the list and never takes them off, though their memory goes with the code, so this is done here. The
- * list and the function are those of libLLVM: gdb expects one per program, and other users of LLVM in the process share them.
- * LLVM's own lock around the list is not within reach; ours keeps Kiln's threads apart, and the interface is on request only.
+ * gdb watches a list of ELF images and is told of each change by a breakpoint on an empty function. LLVM's plugin for
+ * its linker puts images on the list and never takes them off, though their memory goes with the code, so this is done
+ * here. The list and the function are those of libLLVM: gdb expects one per program, and other users of LLVM in the
+ * process share them. LLVM's own lock around the list is not within reach; ours keeps Kiln's threads apart, and the
+ * interface is on request only.
  *
  * Both are mutable statics by the nature of the interface. */
 #include <pthread.h>
@@ -33,7 +34,7 @@ struct JitGdbImage {
   uint8_t bytes[];
 };
 
-static pthread_mutex_t list_lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_mutex_t gdb_list_lock = PTHREAD_MUTEX_INITIALIZER;
 
 static void tell(GdbEntry *entry, uint32_t action) {
   __jit_debug_descriptor.relevant = entry;
@@ -60,24 +61,24 @@ JitGdbImage *jit_gdb_add(const JitObject *object, const char *name, const void *
   image->allocator = *allocator;
   memcpy(image->bytes, object->bytes, object->size);
   place_section(object, name, address, image->bytes);
-  pthread_mutex_lock(&list_lock);
+  pthread_mutex_lock(&gdb_list_lock);
   GdbEntry *first = __jit_debug_descriptor.first;
   image->entry = (GdbEntry){.next = first, .image = image->bytes, .bytes = object->size};
   if (first) first->previous = &image->entry;
   __jit_debug_descriptor.first = &image->entry;
   tell(&image->entry, ACTION_REGISTER);
-  pthread_mutex_unlock(&list_lock);
+  pthread_mutex_unlock(&gdb_list_lock);
   return image;
 }
 
 void jit_gdb_remove(JitGdbImage *image) {
   if (!image) return;
   GdbEntry *entry = &image->entry;
-  pthread_mutex_lock(&list_lock);
+  pthread_mutex_lock(&gdb_list_lock);
   if (entry->next) entry->next->previous = entry->previous;
   if (entry->previous) entry->previous->next = entry->next;
   else __jit_debug_descriptor.first = entry->next;
   tell(entry, ACTION_UNREGISTER);
-  pthread_mutex_unlock(&list_lock);
+  pthread_mutex_unlock(&gdb_list_lock);
   image->allocator.release(image->allocator.ctx, image);
 }

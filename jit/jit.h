@@ -1,14 +1,14 @@
 /* jit.h: from object bytes to running code; what this machine is.
  *
- * A session owns LLVM's linker in this process; each loaded object has a dylib and a resource tracker of its own there, so
- * names never clash and unloading frees its pages at once. Pages are writable while the linker fills them and executable
- * afterwards, never both. Sessions and code may be used from any thread. */
+ * A session owns LLVM's linker in this process; each loaded object has a dylib and a resource tracker of its own there,
+ * so names never clash and unloading frees its pages at once. Pages are writable while the linker fills them and
+ * executable afterwards, never both. Sessions and code may be used from any thread. */
 #ifndef KILN_JIT_JIT_H
 #define KILN_JIT_JIT_H
 
 #include "jit/object.h"
 
-/* ---- this machine and this build ------------------------------------------------------------------------------------ */
+/* ---- this machine and this build -------------------------------------------------------------------------------- */
 
 /* False where Kiln has no family for the machine this is compiled for. */
 bool jit_host_family(TargetFamily *family);
@@ -19,7 +19,7 @@ void jit_llvm_version(Text *out);
 /* Digest of the sources that shape generated code. */
 const char *jit_build_id(void);
 
-/* ---- session -------------------------------------------------------------------------------------------------------- */
+/* ---- session ---------------------------------------------------------------------------------------------------- */
 
 typedef struct JitSession JitSession;
 typedef struct JitCode JitCode;
@@ -39,10 +39,10 @@ kiln_status jit_session_create(const JitSessionOptions *options, JitSession **ou
 /* Code that is still loaded stays valid and keeps what it needs of the session. */
 void jit_session_destroy(JitSession *session);
 
-/* Links a kernel object; `name` appears in messages. The bytes are copied where needed. KILN_INVALID_OBJECT for bytes that
- * are no kernel of Kiln's or of another family, KILN_MISSING_FEATURE, KILN_INTERNAL where LLVM refuses. Not checked: the
- * checksum (the cache does that). */
-kiln_status jit_load(JitSession *session, const uint8_t *object, size_t size, const char *name, JitCode **out,
+/* Links a kernel object; `name` appears in messages. The bytes are copied where needed. KILN_INVALID_OBJECT for bytes
+ * that are no kernel of Kiln's or of another family, KILN_MISSING_FEATURE, KILN_INTERNAL where LLVM refuses. Not
+ * checked: the checksum (the cache does that). */
+kiln_status jit_load(JitSession *session, const uint8_t *bytes, size_t size, const char *name, JitCode **out,
                      Diagnostics *faults);
 /* Address of a global function of the object; NULL: no such function. */
 void *jit_symbol(const JitCode *code, const char *name);

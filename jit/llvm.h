@@ -9,13 +9,14 @@
 #include "ir/support/support.h"
 #include "ir/target/target.h"
 
-/* ---- machine.c ------------------------------------------------------------------------------------------------------ */
+/* ---- machine.c -------------------------------------------------------------------------------------------------- */
 
 /* Registers LLVM's code generator of a family, once per process: 0.2 ms. */
 void jit_machine_init(TargetFamily family);
 
-/* A machine for the row: base CPU and explicit features, position independent, small code model. Belongs to one thread at a
- * time; making one takes 0.1 ms. KILN_UNSUPPORTED, with a sentence, where this LLVM was built without the target. */
+/* A machine for the row: base CPU and explicit features, position independent, small code model. Belongs to one thread
+ * at a time; making one takes 0.1 ms. KILN_UNSUPPORTED, with a sentence, where this LLVM was built without the target.
+ */
 kiln_status jit_machine_create(const Target *target, LLVMTargetMachineRef *out, Diagnostics *faults);
 /* The same for this machine with no feature at all: enough to link with. */
 kiln_status jit_machine_create_host(LLVMTargetMachineRef *out, Diagnostics *faults);
@@ -23,11 +24,11 @@ kiln_status jit_machine_create_host(LLVMTargetMachineRef *out, Diagnostics *faul
 /* Triple, data layout, and on each defined function the attributes that say the target. */
 void jit_machine_apply(LLVMTargetMachineRef machine, const Target *target, bool frame_pointers, LLVMModuleRef module);
 
-/* ---- optimize.c ----------------------------------------------------------------------------------------------------- */
+/* ---- optimize.c ------------------------------------------------------------------------------------------------- */
 
 kiln_status jit_optimize(LLVMModuleRef module, LLVMTargetMachineRef machine, Diagnostics *faults);
 
-/* ---- diagnose.c ----------------------------------------------------------------------------------------------------- */
+/* ---- diagnose.c ------------------------------------------------------------------------------------------------- */
 
 /* Success gives KILN_OK. Otherwise consumes the error and reports `doing: message`. */
 kiln_status jit_diagnose(LLVMErrorRef error, const char *doing, Diagnostics *faults);

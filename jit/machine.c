@@ -1,10 +1,10 @@
 /* machine.c: LLVM's view of a target row.
  *
- * A row's code depends on the row only: the CPU is the family's base, and each feature is named, so what LLVM adds to its
- * definition of a CPU from one version to the next changes nothing here. `tune` chooses the scheduling model alone.
+ * A row's code depends on the row only: the CPU is the family's base, and each feature is named, so what LLVM adds to
+ * its definition of a CPU from one version to the next changes nothing here. `tune` chooses the scheduling model alone.
  *
- * LLVM keeps its targets in a process-wide registry without a lock. The `pthread_once_t` below guard our writes to it; they
- * are this library's only mutable statics. */
+ * LLVM keeps its targets in a process-wide registry without a lock. The `pthread_once_t` below guard our writes to it;
+ * they are this library's only mutable statics. */
 #include <llvm-c/Target.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -85,8 +85,9 @@ kiln_status jit_machine_create(const Target *target, LLVMTargetMachineRef *out, 
   Text features;
   text_init(&features, NULL);
   add_features(target->family, target->features, &features);
-  kiln_status status = features.failed ? KILN_OUT_OF_MEMORY
-                                       : create(target->family, text_get(&features), LLVMCodeGenLevelDefault, out, faults);
+  kiln_status status = features.failed
+                           ? KILN_OUT_OF_MEMORY
+                           : create(target->family, text_get(&features), LLVMCodeGenLevelDefault, out, faults);
   text_release(&features);
   return status;
 }
@@ -97,7 +98,7 @@ kiln_status jit_machine_create_host(LLVMTargetMachineRef *out, Diagnostics *faul
   return create(family, families[family].features, LLVMCodeGenLevelNone, out, faults);
 }
 
-/* ---- attributes ----------------------------------------------------------------------------------------------------- */
+/* ---- attributes ------------------------------------------------------------------------------------------------- */
 
 static const LLVMAttributeIndex function_index = (LLVMAttributeIndex)LLVMAttributeFunctionIndex;
 
@@ -121,7 +122,8 @@ static void apply(LLVMValueRef function, const Target *target, const char *featu
   set_attribute(function, "target-cpu", family_base_cpu(target->family));
   set_attribute(function, "tune-cpu", target->tune);
   set_attribute(function, "target-features", features);
-  /* LLVM would halve 512-bit vectors where the tuning CPU is said to prefer 256 bits; the template has decided already. */
+  /* LLVM would halve 512-bit vectors where the tuning CPU is said to prefer 256 bits; the template has decided already.
+   */
   set_attribute(function, "prefer-vector-width", bits);
   set_attribute(function, "min-legal-vector-width", bits);
   set_attribute(function, "no-builtins", "");
@@ -140,7 +142,7 @@ void jit_machine_apply(LLVMTargetMachineRef machine, const Target *target, bool 
   LLVMDisposeTargetData(layout);
 }
 
-/* ---- this machine --------------------------------------------------------------------------------------------------- */
+/* ---- this machine ----------------------------------------------------------------------------------------------- */
 
 bool jit_host_family(TargetFamily *family) {
 #if defined(__x86_64__)

@@ -1,15 +1,17 @@
 /* metadata.c: the section `.kiln`: what an object says about itself, and the checksum over its file.
  *
- * Layout: 8 bytes magic, 4 format version, 4 length of the text, 32 checksum, then the text, so `readelf -p .kiln` shows it.
- * The text is lines `name=value`; in values a newline is written `\n` and a backslash `\\`. The checksum is the BLAKE3 of the
- * file with the checksum's own bytes zero. */
+ * Layout: 8 bytes magic, 4 format version, 4 length of the text, 32 checksum, then the text, so `readelf -p .kiln`
+ * shows it. The text is lines `name=value`; in values a newline is written `\n` and a backslash `\\`. The checksum is
+ * the BLAKE3 of the file with the checksum's own bytes zero. */
 #include "jit/object.h"
 
 #include <llvm-c/blake3.h>
 #include <string.h>
 
 enum { MAGIC_AT = 0, FORMAT_AT = 8, LENGTH_AT = 12, CHECKSUM_AT = 16, TEXT_AT = CHECKSUM_AT + JIT_HASH_BYTES };
-enum { LIST_LIMIT = 256 }; /* entries, and fields: so that hostile bytes cannot make vectors outgrow an arena's promise */
+enum {
+  LIST_LIMIT = 256
+}; /* entries, and fields: so that hostile bytes cannot make vectors outgrow an arena's promise */
 static const char magic[8] = {'K', 'I', 'L', 'N', 'M', 'E', 'T', 'A'};
 
 void jit_hash(const void *bytes, size_t size, uint8_t hash[JIT_HASH_BYTES]) {
@@ -19,7 +21,7 @@ void jit_hash(const void *bytes, size_t size, uint8_t hash[JIT_HASH_BYTES]) {
   llvm_blake3_hasher_finalize(&hasher, hash, JIT_HASH_BYTES);
 }
 
-/* ---- writing ------------------------------------------------------------------------------------------------------ */
+/* ---- writing ---------------------------------------------------------------------------------------------------- */
 
 static void add_line(Text *out, const char *name, const char *value, size_t length) {
   text_add(out, name);
@@ -50,8 +52,7 @@ static void add_text(const JitMetadata *metadata, Text *out) {
   add_word(out, "llvm", metadata->llvm);
   add_word(out, "build", metadata->build);
   for (size_t i = 0; i < metadata->entry_count; ++i) add_word(out, "entry", metadata->entries[i]);
-  for (size_t i = 0; i < metadata->field_count; ++i)
-    add_word(out, metadata->fields[i].name, metadata->fields[i].value);
+  for (size_t i = 0; i < metadata->field_count; ++i) add_word(out, metadata->fields[i].name, metadata->fields[i].value);
   add_line(out, "key", metadata->key, metadata->key_length);
 }
 
@@ -69,7 +70,7 @@ void jit_metadata_write(const JitMetadata *metadata, Text *out) {
   text_release(&text);
 }
 
-/* ---- checksum ----------------------------------------------------------------------------------------------------- */
+/* ---- checksum --------------------------------------------------------------------------------------------------- */
 
 static void hash_file(const JitObject *object, uint8_t hash[JIT_HASH_BYTES]) {
   static const uint8_t no_checksum[JIT_HASH_BYTES];
@@ -96,7 +97,7 @@ void jit_object_seal(const JitObject *object, uint8_t *bytes) {
   memcpy(bytes + object->metadata + CHECKSUM_AT, hash, sizeof hash);
 }
 
-/* ---- reading ------------------------------------------------------------------------------------------------------ */
+/* ---- reading ---------------------------------------------------------------------------------------------------- */
 
 typedef struct Reader {
   Arena *arena;
@@ -156,12 +157,15 @@ static bool take_line(Reader *reader, const char *name, char *value, size_t leng
   if (reader->seen >> line & 1) return false;
   reader->seen |= 1u << line;
   switch (line) {
-    case 0: return read_number(value, length, &out->args_version);
-    case 1: out->target = value; return true;
-    case 2: return features_parse(value, length, &out->features);
-    case 3: out->llvm = value; return true;
-    case 4: out->build = value; return true;
-    default: out->key = value; out->key_length = length; return true;
+  case 0: return read_number(value, length, &out->args_version);
+  case 1: out->target = value; return true;
+  case 2: return features_parse(value, length, &out->features);
+  case 3: out->llvm = value; return true;
+  case 4: out->build = value; return true;
+  default:
+    out->key = value;
+    out->key_length = length;
+    return true;
   }
 }
 

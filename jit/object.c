@@ -1,9 +1,9 @@
 /* object.c: reader of relocatable ELF64 files.
  *
- * Assumes nothing of the bytes: every number is read unaligned, and every offset, size, index and name that anyone follows
- * later is checked here once, so the getters cannot fail. Refuses what a code generator never writes into a kernel (extended
- * section numbers, groups, compression, common symbols), which keeps a linker's rarer paths out of reach of a damaged file.
- * Does not apply relocations and does not know their types. */
+ * Assumes nothing of the bytes: every number is read unaligned, and every offset, size, index and name that anyone
+ * follows later is checked here once, so the getters cannot fail. Refuses what a code generator never writes into a
+ * kernel (extended section numbers, groups, compression, common symbols), which keeps a linker's rarer paths out of
+ * reach of a damaged file. Does not apply relocations and does not know their types. */
 #include "jit/object.h"
 
 #include <string.h>
@@ -109,14 +109,15 @@ static kiln_status parse_file_header(JitObject *object, Text *why) {
   if (memcmp(bytes, identity, sizeof identity) != 0) return refuse(why, "not a little-endian ELF64 file");
   if (read16(bytes + 16) != 1) return refuse(why, "ELF type %u, expected 1 (relocatable)", read16(bytes + 16));
   switch (read16(bytes + 18)) {
-    case MACHINE_X86_64: object->family = FAMILY_X86_64; break;
-    case MACHINE_AARCH64: object->family = FAMILY_AARCH64; break;
-    case MACHINE_RISCV: object->family = FAMILY_RISCV64; break;
-    default: return refuse(why, "ELF machine %u is none of kiln's", read16(bytes + 18));
+  case MACHINE_X86_64: object->family = FAMILY_X86_64; break;
+  case MACHINE_AARCH64: object->family = FAMILY_AARCH64; break;
+  case MACHINE_RISCV: object->family = FAMILY_RISCV64; break;
+  default: return refuse(why, "ELF machine %u is none of kiln's", read16(bytes + 18));
   }
   uint64_t table = read64(bytes + 40);
   object->section_count = read16(bytes + 60);
-  if (read16(bytes + 58) != SECTION_HEADER_BYTES || object->section_count < 2 || object->section_count >= INDEX_RESERVED ||
+  if (read16(bytes + 58) != SECTION_HEADER_BYTES || object->section_count < 2 ||
+      object->section_count >= INDEX_RESERVED ||
       !is_inside(table, object->section_count * SECTION_HEADER_BYTES, object->size))
     return refuse(why, "section table of %zu entries does not fit the file", object->section_count);
   object->sections = (size_t)table;
@@ -147,8 +148,8 @@ static kiln_status check_section(const JitObject *object, size_t index, Text *wh
     return refuse(why, "section '%s' lies outside the file", section.name);
   if ((alignment & (alignment - 1)) != 0 || alignment > ALIGNMENT_LIMIT)
     return refuse(why, "section '%s' has alignment %llu", section.name, (unsigned long long)alignment);
-  if (section.type == SECTION_GROUP || section.type == SECTION_WIDE_INDEX || section.type == SECTION_SHORT_RELOCATIONS ||
-      (section.flags & FLAG_COMPRESSED))
+  if (section.type == SECTION_GROUP || section.type == SECTION_WIDE_INDEX ||
+      section.type == SECTION_SHORT_RELOCATIONS || (section.flags & FLAG_COMPRESSED))
     return refuse(why, "section '%s' is of a kind no kernel has", section.name);
   return KILN_OK;
 }

@@ -1,8 +1,9 @@
 /* object.h: kernel objects as bytes: an ELF reader and the metadata an object carries about itself.
  *
- * A kernel object is a relocatable ELF64 file, little-endian, of one of the families of target.h, with a section `.kiln` that
- * is not loaded: a fixed header (magic, format version, checksum over the whole file) and lines of text `name=value`. Readers
- * are total: any bytes give an object or a refusal with a sentence. Nothing here needs LLVM's code generator. */
+ * A kernel object is a relocatable ELF64 file, little-endian, of one of the families of target.h, with a section
+ * `.kiln` that is not loaded: a fixed header (magic, format version, checksum over the whole file) and lines of text
+ * `name=value`. Readers are total: any bytes give an object or a refusal with a sentence. Nothing here needs LLVM's
+ * code generator. */
 #ifndef KILN_JIT_OBJECT_H
 #define KILN_JIT_OBJECT_H
 
@@ -44,12 +45,12 @@ typedef struct JitObject {
   const uint8_t *bytes;
   size_t size;
   TargetFamily family;
-  size_t section_count, sections;  /* `sections` and the like are byte offsets into the file */
+  size_t section_count, sections; /* `sections` and the like are byte offsets into the file */
   size_t section_names, section_names_size;
   size_t symbol_count, symbols;
   size_t symbol_names, symbol_names_size;
-  size_t code_bytes;               /* in executable sections */
-  size_t metadata, metadata_size;  /* the `.kiln` section; size 0: none */
+  size_t code_bytes;              /* in executable sections */
+  size_t metadata, metadata_size; /* the `.kiln` section; size 0: none */
 } JitObject;
 
 /* Checks the structure of the whole file: every offset, index and name that the functions below or a linker follow.
@@ -58,10 +59,11 @@ kiln_status jit_object_parse(const uint8_t *bytes, size_t size, JitObject *out, 
 JitSection jit_object_section(const JitObject *object, size_t index); /* index < section_count */
 JitSymbol jit_object_symbol(const JitObject *object, size_t index);   /* index < symbol_count; 0 is the null symbol */
 
-/* What makes an object a kernel: nothing undefined, nothing writable, no thread-local data, nothing that runs on load. */
+/* What makes an object a kernel: nothing undefined, nothing writable, no thread-local data, nothing that runs on load.
+ */
 kiln_status jit_object_check_kernel(const JitObject *object, Text *why);
 
-/* ---- metadata ----------------------------------------------------------------------------------------------------- */
+/* ---- metadata --------------------------------------------------------------------------------------------------- */
 
 typedef struct JitField {
   const char *name;  /* letters, digits, `_` and `-`; none of the names below */
@@ -81,8 +83,8 @@ typedef struct JitMetadata {
   size_t field_count;
 } JitMetadata;
 
-/* Strings live in the arena. KILN_INVALID_OBJECT with a reason where the section is absent, of another format version, or
- * malformed. Does not verify the checksum. */
+/* Strings live in the arena. KILN_INVALID_OBJECT with a reason where the section is absent, of another format version,
+ * or malformed. Does not verify the checksum. */
 kiln_status jit_metadata_read(const JitObject *object, Arena *arena, JitMetadata *out, Text *why);
 
 /* Whether the checksum in the metadata is that of the file. */

@@ -5,11 +5,11 @@
  * Needs   nothing of the lowering beyond validity
  * Keeps   every floating-point operation and its order; calls nothing that was not called before
  *
- * The tile IR has already decided vectors, unrolling and what stays in registers, so there is little to find. On a GEMM kernel
- * of 2000 instructions (8x48 tile, four row counts, gelu) `default<O1>` and `<O2>` took 58 ms and the code generator needed
- * longer afterwards (53 against 45 ms); these took 2.3 ms. instcombine took 3 more and saved nothing, licm the same: loop
- * strength reduction and machine LICM run in the code generator anyway. No pass here may introduce memcpy or memset, so
- * no loop-idiom and no memcpyopt. */
+ * The tile IR has already decided vectors, unrolling and what stays in registers, so there is little to find. On a GEMM
+ * kernel of 2000 instructions (8x48 tile, four row counts, gelu) `default<O1>` and `<O2>` took 58 ms and the code
+ * generator needed longer afterwards (53 against 45 ms); these took 2.3 ms. instcombine took 3 more and saved nothing,
+ * licm the same: loop strength reduction and machine LICM run in the code generator anyway. No pass here may introduce
+ * memcpy or memset, so no loop-idiom and no memcpyopt. */
 #include <llvm-c/Transforms/PassBuilder.h>
 
 #include "jit/llvm.h"

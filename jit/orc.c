@@ -1,9 +1,10 @@
 /* orc.c: sessions and loaded code on LLVM's ORC.
  *
- * An LLJIT with JITLink underneath links; it never compiles, so its own target machine has no features. Each loaded object
- * gets a bare dylib: no search order, so an undefined symbol could not be found even if one came through, and equal names in
- * two objects never meet. Dylibs cannot be removed one by one through the C API (an empty one keeps 1 KiB), so unloading
- * empties the dylib through its tracker and keeps it for the next object: there are as many as there ever was code loaded at once.
+ * An LLJIT with JITLink underneath links; it never compiles, so its own target machine has no features. Each loaded
+ * object gets a bare dylib: no search order, so an undefined symbol could not be found even if one came through, and
+ * equal names in two objects never meet. Dylibs cannot be removed one by one through the C API (an empty one keeps 1
+ * KiB), so unloading empties the dylib through its tracker and keeps it for the next object: there are as many as there
+ * ever was code loaded at once.
  *
  * ORC runs work on whichever thread comes by: with two look-ups at once, one thread may link the other's object. So the
  * result of a look-up is waited for, though LLVM starts no thread here. */
@@ -61,11 +62,9 @@ static void *allocate(const Allocator *allocator, size_t bytes) {
   return allocator->alloc(allocator->ctx, bytes, _Alignof(max_align_t));
 }
 
-static void release(const Allocator *allocator, void *memory) {
-  allocator->release(allocator->ctx, memory);
-}
+static void release(const Allocator *allocator, void *memory) { allocator->release(allocator->ctx, memory); }
 
-/* ---- session -------------------------------------------------------------------------------------------------------- */
+/* ---- session ---------------------------------------------------------------------------------------------------- */
 
 static LLVMOrcObjectLayerRef create_linker(void *ctx, LLVMOrcExecutionSessionRef orc, const char *triple) {
   LLVMErrorRef *error = ctx;
@@ -152,7 +151,7 @@ void jit_session_destroy(JitSession *session) {
   if (session) drop_reference(session);
 }
 
-/* ---- dylibs --------------------------------------------------------------------------------------------------------- */
+/* ---- dylibs ----------------------------------------------------------------------------------------------------- */
 
 static Dylib *take_dylib(JitSession *session) {
   char name[32];
@@ -180,7 +179,7 @@ static void give_dylib(JitSession *session, Dylib *dylib) {
   drop_reference(session);
 }
 
-/* ---- look-up -------------------------------------------------------------------------------------------------------- */
+/* ---- look-up ---------------------------------------------------------------------------------------------------- */
 
 typedef struct LookUp {
   JitCode *code;
@@ -191,8 +190,8 @@ typedef struct LookUp {
   bool is_done;
 } LookUp;
 
-/* Runs under ORC's rules on any thread: takes the addresses, wakes the caller. Pool entries are unique, so names compare as
- * pointers. */
+/* Runs under ORC's rules on any thread: takes the addresses, wakes the caller. Pool entries are unique, so names
+ * compare as pointers. */
 static void finish_look_up(LLVMErrorRef error, LLVMOrcCSymbolMapPairs pairs, size_t count, void *ctx) {
   LookUp *look_up = ctx;
   JitCode *code = look_up->code;
@@ -241,11 +240,9 @@ static kiln_status look_up_entries(JitCode *code, const char *name, Diagnostics 
   return status;
 }
 
-/* ---- loading -------------------------------------------------------------------------------------------------------- */
+/* ---- loading ---------------------------------------------------------------------------------------------------- */
 
-static bool is_entry(const JitSymbol *symbol) {
-  return symbol->is_global && symbol->is_function;
-}
+static bool is_entry(const JitSymbol *symbol) { return symbol->is_global && symbol->is_function; }
 
 static size_t count_entries(const JitObject *object) {
   size_t count = 0;
@@ -289,8 +286,8 @@ static void tell_profilers(JitCode *code, const JitObject *object) {
 static kiln_status link_code(JitCode *code, const JitObject *object, const char *name, Diagnostics *faults) {
   LLVMMemoryBufferRef memory =
       LLVMCreateMemoryBufferWithMemoryRangeCopy((const char *)object->bytes, object->size, name);
-  kiln_status status = jit_diagnose(
-      LLVMOrcObjectLayerAddObjectFileWithRT(code->session->linker, code->tracker, memory), name, faults);
+  kiln_status status =
+      jit_diagnose(LLVMOrcObjectLayerAddObjectFileWithRT(code->session->linker, code->tracker, memory), name, faults);
   if (!status) status = look_up_entries(code, name, faults);
   if (!status) tell_profilers(code, object);
   return status;

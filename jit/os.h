@@ -1,8 +1,8 @@
 /* os.h: what this folder needs of the operating system: trusted directories, whole files, a clock.
  *
- * Functions return 0, an errno value, or a JIT_OS_ code below. Reading a directory or a file here means trusting it with
- * code, so each is opened without following a link at its last component and refused unless it belongs to this user or to
- * root and nobody else may write to it. Checks are made on the open handle, never on a name. */
+ * Functions return 0, an errno value, or a JIT_OS_ code below. Reading a directory or a file here means trusting it
+ * with code, so each is opened without following a link at its last component and refused unless it belongs to this
+ * user or to root and nobody else may write to it. Checks are made on the open handle, never on a name. */
 #ifndef KILN_JIT_OS_H
 #define KILN_JIT_OS_H
 
@@ -26,11 +26,12 @@ const char *jit_os_message(int result, char text[128]);
 int jit_os_open_directory(const char *path, bool create, int *directory);
 void jit_os_close_directory(int directory);
 
-/* The whole of a regular file of at most `limit` bytes, as it was at one moment: the copy does not change afterwards. */
+/* The whole of a regular file of at most `limit` bytes, as it was at one moment: the copy does not change afterwards.
+ */
 int jit_os_read_file(int directory, const char *name, size_t limit, const Allocator *allocator, JitBuffer *out,
                      JitOsFile *info);
-/* Readers see the old content, the new content or no file, never a part. Mode 0600. Not forced to the disk: after a loss of
- * power the content may be damaged, which readers detect by the checksum. */
+/* Readers see the old content, the new content or no file, never a part. Mode 0600. Not forced to the disk: after a
+ * loss of power the content may be damaged, which readers detect by the checksum. */
 int jit_os_write_file(int directory, const char *name, const void *bytes, size_t size);
 int jit_os_remove_file(int directory, const char *name); /* 0 where it is gone already */
 int jit_os_mark_used(int directory, const char *name);

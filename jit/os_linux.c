@@ -21,10 +21,10 @@ enum { PATH_LIMIT = 4096 };
 
 const char *jit_os_message(int result, char text[128]) {
   switch (result) {
-    case JIT_OS_UNTRUSTED: return "its owner or mode lets another user write to it";
-    case JIT_OS_NO_FILE: return "not a regular file";
-    case JIT_OS_TOO_LONG: return "too long";
-    default: return strerror_r(result, text, 128);
+  case JIT_OS_UNTRUSTED: return "its owner or mode lets another user write to it";
+  case JIT_OS_NO_FILE: return "not a regular file";
+  case JIT_OS_TOO_LONG: return "too long";
+  default: return strerror_r(result, text, 128);
   }
 }
 
@@ -33,7 +33,7 @@ static bool is_trusted(const struct stat *info) {
   return (info->st_uid == geteuid() || info->st_uid == 0) && (info->st_mode & (S_IWGRP | S_IWOTH)) == 0;
 }
 
-/* ---- directories ---------------------------------------------------------------------------------------------------- */
+/* ---- directories ------------------------------------------------------------------------------------------------ */
 
 static int make_directories(char *path) {
   for (char *slash = strchr(path + 1, '/');; slash = strchr(slash + 1, '/')) {
@@ -77,7 +77,8 @@ static JitOsFile file_info(const struct stat *info) {
 }
 
 int jit_os_list(int directory, JitOsVisit *visit, void *ctx) {
-  int copy = openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC); /* a stream has a position of its own to close */
+  int copy =
+      openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC); /* a stream has a position of its own to close */
   if (copy < 0) return errno;
   DIR *stream = fdopendir(copy);
   if (!stream) {
@@ -97,7 +98,7 @@ int jit_os_list(int directory, JitOsVisit *visit, void *ctx) {
   return 0;
 }
 
-/* ---- whole files ---------------------------------------------------------------------------------------------------- */
+/* ---- whole files ------------------------------------------------------------------------------------------------ */
 
 static int read_all(int file, uint8_t *bytes, size_t size) {
   for (size_t at = 0; at < size;) {
@@ -171,9 +172,7 @@ int jit_os_write_file(int directory, const char *name, const void *bytes, size_t
   return result;
 }
 
-bool jit_os_is_temporary(const char *name) {
-  return strncmp(name, TEMPORARY_PREFIX, sizeof TEMPORARY_PREFIX - 1) == 0;
-}
+bool jit_os_is_temporary(const char *name) { return strncmp(name, TEMPORARY_PREFIX, sizeof TEMPORARY_PREFIX - 1) == 0; }
 
 int jit_os_remove_file(int directory, const char *name) {
   return unlinkat(directory, name, 0) == 0 || errno == ENOENT ? 0 : errno;
@@ -184,7 +183,7 @@ int jit_os_mark_used(int directory, const char *name) {
   return utimensat(directory, name, times, AT_SYMLINK_NOFOLLOW) == 0 ? 0 : errno;
 }
 
-/* ---- clock and identity --------------------------------------------------------------------------------------------- */
+/* ---- clock and identity ----------------------------------------------------------------------------------------- */
 
 int64_t jit_os_now_ns(void) {
   struct timespec now;
@@ -201,7 +200,7 @@ int64_t jit_os_date_ns(void) {
 int64_t jit_os_process(void) { return (int64_t)getpid(); }
 int64_t jit_os_thread(void) { return (int64_t)syscall(SYS_gettid); }
 
-/* ---- profile files -------------------------------------------------------------------------------------------------- */
+/* ---- profile files ---------------------------------------------------------------------------------------------- */
 
 int jit_os_open_log(const char *path, int *file) {
   struct stat info;

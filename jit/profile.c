@@ -1,10 +1,11 @@
 /* profile.c: perf's map file and jitdump.
  *
- * LLVM's own writers hang on its older linker, which this library does not use, or are out of reach of its C API, so the two
- * formats are written here. The map is a line of text per function. The jitdump (tools/perf/Documentation/
- * jitdump-specification.txt of Linux) also holds the code, which `perf inject --jit` turns into files to annotate. perf finds
- * the dump because its first page is mapped executable. Neither format can take code back, and addresses are reused after
- * unloading: samples of unloaded kernels may carry the name of a later one in the map; in the dump, times tell them apart. */
+ * LLVM's own writers hang on its older linker, which this library does not use, or are out of reach of its C API, so
+ * the two formats are written here. The map is a line of text per function. The jitdump (tools/perf/Documentation/
+ * jitdump-specification.txt of Linux) also holds the code, which `perf inject --jit` turns into files to annotate. perf
+ * finds the dump because its first page is mapped executable. Neither format can take code back, and addresses are
+ * reused after unloading: samples of unloaded kernels may carry the name of a later one in the map; in the dump, times
+ * tell them apart. */
 #include "jit/profile.h"
 
 #include <pthread.h>

@@ -9,32 +9,32 @@
 #include "jit/emit.h"
 
 /* Adds `task` to each of eight floats: loads, a constant table in read-only data, a loop. */
-static const char kernel_text[] =
-    "@ramp = private unnamed_addr constant [8 x float] [float 1.0, float 2.0, float 3.0, float 4.0, float 5.0, float 6.0,"
-    " float 7.0, float 8.0]\n"
-    "define void @add(ptr %args, i64 %task) {\n"
-    "entry:\n"
-    "  %buffers = load ptr, ptr %args\n"
-    "  %x = load ptr, ptr %buffers\n"
-    "  %t = sitofp i64 %task to float\n"
-    "  br label %loop\n"
-    "loop:\n"
-    "  %i = phi i64 [ 0, %entry ], [ %next, %loop ]\n"
-    "  %p = getelementptr float, ptr %x, i64 %i\n"
-    "  %r = getelementptr float, ptr @ramp, i64 %i\n"
-    "  %a = load float, ptr %p\n"
-    "  %b = load float, ptr %r\n"
-    "  %c = fadd float %a, %b\n"
-    "  %d = fadd float %c, %t\n"
-    "  store float %d, ptr %p\n"
-    "  %next = add i64 %i, 1\n"
-    "  %more = icmp ult i64 %next, 8\n"
-    "  br i1 %more, label %loop, label %done\n"
-    "done:\n"
-    "  ret void\n"
-    "}\n"
-    "define i64 @add_tasks(ptr %args) { ret i64 1 }\n"
-    "define i64 @add_workspace(ptr %args) { ret i64 0 }\n";
+static const char kernel_text[] = "@ramp = private unnamed_addr constant [8 x float] [float 1.0, float 2.0, float 3.0, "
+                                  "float 4.0, float 5.0, float 6.0,"
+                                  " float 7.0, float 8.0]\n"
+                                  "define void @add(ptr %args, i64 %task) {\n"
+                                  "entry:\n"
+                                  "  %buffers = load ptr, ptr %args\n"
+                                  "  %x = load ptr, ptr %buffers\n"
+                                  "  %t = sitofp i64 %task to float\n"
+                                  "  br label %loop\n"
+                                  "loop:\n"
+                                  "  %i = phi i64 [ 0, %entry ], [ %next, %loop ]\n"
+                                  "  %p = getelementptr float, ptr %x, i64 %i\n"
+                                  "  %r = getelementptr float, ptr @ramp, i64 %i\n"
+                                  "  %a = load float, ptr %p\n"
+                                  "  %b = load float, ptr %r\n"
+                                  "  %c = fadd float %a, %b\n"
+                                  "  %d = fadd float %c, %t\n"
+                                  "  store float %d, ptr %p\n"
+                                  "  %next = add i64 %i, 1\n"
+                                  "  %more = icmp ult i64 %next, 8\n"
+                                  "  br i1 %more, label %loop, label %done\n"
+                                  "done:\n"
+                                  "  ret void\n"
+                                  "}\n"
+                                  "define i64 @add_tasks(ptr %args) { ret i64 1 }\n"
+                                  "define i64 @add_workspace(ptr %args) { ret i64 0 }\n";
 
 /* jit_emit on IR text, which must parse, in a context of its own. */
 static inline kiln_status emit_text(const char *text, const char *target, const JitEmit *options, JitBuffer *out,
@@ -47,8 +47,7 @@ static inline kiln_status emit_text(const char *text, const char *target, const 
   *out = (JitBuffer){0};
   if (LLVMParseIRInContext(context, memory, &module, &message))
     diagnostics_report(faults, (SourcePos){0}, "%s", message);
-  else
-    status = jit_emit(module, target_find(target), options, &allocator_default, out, faults);
+  else status = jit_emit(module, target_find(target), options, &allocator_default, out, faults);
   LLVMDisposeMessage(message);
   if (module) LLVMDisposeModule(module);
   LLVMContextDispose(context);

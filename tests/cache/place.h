@@ -20,7 +20,7 @@ typedef struct Place {
   char directory[96]; /* root/cache, not made yet */
   kiln_log log;
   atomic_int warnings;
-  char last[512]; /* the last warning */
+  char last[512];   /* the last warning */
   JitBuffer object; /* whose key is KEY */
 } Place;
 

@@ -68,8 +68,8 @@ Test(cache_keep, the_least_recently_used_go) {
 Test(cache_keep, size_stays_below_the_cap) {
   Place place;
   place_init(&place, make_object(KEY));
-  JitCache *cache = place_open(&place, (JitCacheOptions){.directory = place.directory,
-                                                         .capacity_bytes = 3 * place.object.size});
+  JitCache *cache =
+      place_open(&place, (JitCacheOptions){.directory = place.directory, .capacity_bytes = 3 * place.object.size});
   fill(&place, cache);
   int kept = 0;
   for (int i = 0; i < COUNT; ++i) kept += has(&place, i);
@@ -100,7 +100,7 @@ Test(cache_keep, use_is_marked_when_it_is_old) {
   place_release(&place);
 }
 
-/* ---- visiting and pruning ------------------------------------------------------------------------------------------- */
+/* ---- visiting and pruning --------------------------------------------------------------------------------------- */
 
 typedef struct Tally {
   size_t states[JIT_ENTRY_UNREADABLE + 1];

@@ -11,8 +11,8 @@ enum { PROCESSES = 3, ROUNDS = 300 };
 
 /* Stores, finds and clears in turn; every object found must be whole. Exit status 0 where that held. */
 static int work(Place *place, unsigned seed) {
-  JitCache *cache = place_open(
-      place, (JitCacheOptions){.directory = place->directory, .capacity_bytes = 2 * place->object.size});
+  JitCache *cache =
+      place_open(place, (JitCacheOptions){.directory = place->directory, .capacity_bytes = 2 * place->object.size});
   JitCacheTotals totals;
   JitBuffer found;
   for (unsigned i = seed; i < seed + ROUNDS; ++i) {

@@ -49,7 +49,7 @@ Test(cache_trust, no_directory_is_no_cache) {
   place_release(&place);
 }
 
-/* ---- damage --------------------------------------------------------------------------------------------------------- */
+/* ---- damage ----------------------------------------------------------------------------------------------------- */
 
 /* Puts these bytes in the entry's place: they must be a miss, one event, and be removed. */
 static void expect_removed(Place *place, JitCache *cache, const void *bytes, size_t size, const char *state) {
@@ -161,7 +161,7 @@ Test(cache_trust, stale_entries) {
   place_release(&place);
 }
 
-/* ---- other CPUs ----------------------------------------------------------------------------------------------------- */
+/* ---- other CPUs ------------------------------------------------------------------------------------------------- */
 
 Test(cache_trust, other_cpus_entries_are_a_miss_and_stay) {
   Place place;
@@ -184,7 +184,7 @@ Test(cache_trust, other_cpus_entries_are_a_miss_and_stay) {
   place_release(&place);
 }
 
-/* ---- who may write --------------------------------------------------------------------------------------------------- */
+/* ---- who may write ---------------------------------------------------------------------------------------------- */
 
 /* The entry is as it should be, but for who may change it: a miss and one event. */
 static void expect_untrusted(Place *place, JitCache *cache, const char *sentence) {
@@ -276,7 +276,7 @@ Test(cache_trust, pipes_do_not_block) {
   place_release(&place);
 }
 
-/* ---- directories that cannot be written ----------------------------------------------------------------------------- */
+/* ---- directories that cannot be written ------------------------------------------------------------------------- */
 
 Test(cache_trust, unwritable_directories_cost_an_event) {
   Place place;
@@ -307,7 +307,7 @@ Test(cache_trust, unwritable_directories_cost_an_event) {
   place_release(&place);
 }
 
-/* ---- read-only layers ----------------------------------------------------------------------------------------------- */
+/* ---- read-only layers ------------------------------------------------------------------------------------------- */
 
 Test(cache_trust, read_only_layers_are_read_in_order_and_never_written) {
   Place place;
@@ -344,7 +344,7 @@ Test(cache_trust, user_directory_comes_first_and_falls_through) {
   place_release(&place);
 }
 
-/* ---- where ---------------------------------------------------------------------------------------------------------- */
+/* ---- where ------------------------------------------------------------------------------------------------------ */
 
 Test(cache_trust, directory_follows_the_environment) {
   static const struct {

@@ -19,8 +19,8 @@ if ! diff "$scratch/declared" "$scratch/exported" > "$scratch/diff"; then
   exit 1
 fi
 
-# Named here: the once-flags of LLVM's own initialisation (jit/machine.c), and gcc's.
-may='done\.[0-9]*|completed\.[0-9]*|__dso_handle|__TMC_END__'
+# Named here: the once-flags of LLVM's own initialisation (jit/machine.c), the lock of gdb's list (jit/gdb.c), and gcc's.
+may='gdb_list_lock|done\.[0-9]*|completed\.[0-9]*|__dso_handle|__TMC_END__'
 objdump -t "$library" | awk 'NF > 3 && $(NF-2) ~ /^\.t?(data|bss)$/ && $0 !~ / d  *\./ {print $NF}' |
   grep -vxE "$may" > "$scratch/statics" || true
 if [ -s "$scratch/statics" ]; then

@@ -8,13 +8,12 @@
 #include "jit/llvm.h"
 #include "tests/cache/kernels.h"
 
-static const char wide_text[] =
-    "define void @wide(ptr %p) {\n"
-    "  %x = load <16 x float>, ptr %p, align 4\n"
-    "  %y = fadd <16 x float> %x, %x\n"
-    "  store <16 x float> %y, ptr %p, align 4\n"
-    "  ret void\n"
-    "}\n";
+static const char wide_text[] = "define void @wide(ptr %p) {\n"
+                                "  %x = load <16 x float>, ptr %p, align 4\n"
+                                "  %y = fadd <16 x float> %x, %x\n"
+                                "  store <16 x float> %y, ptr %p, align 4\n"
+                                "  ret void\n"
+                                "}\n";
 
 /* The text of a stage, NUL-terminated; free with allocator_default. */
 static char *stage_text(const char *ir, const char *target, JitEmit options) {
@@ -156,8 +155,8 @@ static LLVMModuleRef module_with(LLVMContextRef context, const char *function) {
   LLVMModuleRef module = LLVMModuleCreateWithNameInContext("m", context);
   LLVMTypeRef type = LLVMFunctionType(LLVMVoidTypeInContext(context), NULL, 0, false);
   LLVMBuilderRef builder = LLVMCreateBuilderInContext(context);
-  LLVMPositionBuilderAtEnd(
-      builder, LLVMAppendBasicBlockInContext(context, LLVMAddFunction(module, function, type), "entry"));
+  LLVMPositionBuilderAtEnd(builder,
+                           LLVMAppendBasicBlockInContext(context, LLVMAddFunction(module, function, type), "entry"));
   LLVMBuildRetVoid(builder);
   LLVMDisposeBuilder(builder);
   return module;

@@ -73,7 +73,7 @@ Test(jit_load, code_outlives_its_session) {
   jit_buffer_release(&object);
 }
 
-/* ---- refusals ------------------------------------------------------------------------------------------------------- */
+/* ---- refusals --------------------------------------------------------------------------------------------------- */
 
 static void expect_refused(JitSession *session, const JitBuffer *object, kiln_status expected, const char *sentence) {
   JitCode *code;
@@ -135,7 +135,7 @@ Test(jit_load, flipped_objects_do_not_end_the_process) {
   jit_session_destroy(session);
 }
 
-/* ---- the process ---------------------------------------------------------------------------------------------------- */
+/* ---- the process ------------------------------------------------------------------------------------------------ */
 
 /* Sanitizers keep what is freed, to notice its use. */
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
@@ -194,8 +194,7 @@ Test(jit_load, a_thousand_loads_and_unloads_leave_nothing) {
   size_t before = resident_kib();
   Mappings mappings = read_mappings();
   for (int i = 0; i < 1000; ++i) jit_unload(load(session, &object));
-  if (!keeps_freed_memory)
-    cr_expect_lt(resident_kib(), before + 1024, "from %zu to %zu KiB", before, resident_kib());
+  if (!keeps_freed_memory) cr_expect_lt(resident_kib(), before + 1024, "from %zu to %zu KiB", before, resident_kib());
   cr_expect_leq(read_mappings().count, mappings.count + 2);
   jit_buffer_release(&object);
   jit_session_destroy(session);
@@ -235,7 +234,7 @@ Test(jit_load, no_thread_is_started) {
   jit_session_destroy(session);
 }
 
-/* ---- threads -------------------------------------------------------------------------------------------------------- */
+/* ---- threads ---------------------------------------------------------------------------------------------------- */
 
 typedef struct Shared {
   JitSession *session;

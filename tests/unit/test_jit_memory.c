@@ -98,7 +98,7 @@ Test(jit_memory, many_keys) {
   for (int i = 0; i < COUNT; ++i) cr_assert_eq(values[i].references, 0);
 }
 
-/* ---- threads -------------------------------------------------------------------------------------------------------- */
+/* ---- threads ---------------------------------------------------------------------------------------------------- */
 
 typedef struct Race {
   JitMemory *memory;
@@ -113,27 +113,26 @@ static void *race(void *arg) {
   void *value;
   kiln_status status;
   switch (jit_memory_claim(shared->memory, &shared->key, &value, &status)) {
-    case JIT_CLAIM_OWNED:
-      atomic_fetch_add(&shared->made, 1);
-      nanosleep(&(struct timespec){.tv_nsec = 50000000}, NULL); /* the others come to wait */
-      jit_memory_settle(shared->memory, &shared->key, shared->outcome ? NULL : &shared->value, 1, shared->outcome);
-      break;
-    case JIT_CLAIM_FOUND:
-      cr_assert_eq(value, &shared->value);
-      atomic_fetch_add(&shared->found, 1);
-      break;
-    case JIT_CLAIM_FAILED:
-      cr_assert_eq(status, shared->outcome);
-      atomic_fetch_add(&shared->failed, 1);
-      break;
+  case JIT_CLAIM_OWNED:
+    atomic_fetch_add(&shared->made, 1);
+    nanosleep(&(struct timespec){.tv_nsec = 50000000}, NULL); /* the others come to wait */
+    jit_memory_settle(shared->memory, &shared->key, shared->outcome ? NULL : &shared->value, 1, shared->outcome);
+    break;
+  case JIT_CLAIM_FOUND:
+    cr_assert_eq(value, &shared->value);
+    atomic_fetch_add(&shared->found, 1);
+    break;
+  case JIT_CLAIM_FAILED:
+    cr_assert_eq(status, shared->outcome);
+    atomic_fetch_add(&shared->failed, 1);
+    break;
   }
   return NULL;
 }
 
 static void run_race(Race *shared) {
   pthread_t threads[8];
-  for (size_t i = 0; i < ARRAY_LENGTH(threads); ++i)
-    cr_assert_eq(pthread_create(&threads[i], NULL, race, shared), 0);
+  for (size_t i = 0; i < ARRAY_LENGTH(threads); ++i) cr_assert_eq(pthread_create(&threads[i], NULL, race, shared), 0);
   for (size_t i = 0; i < ARRAY_LENGTH(threads); ++i) pthread_join(threads[i], NULL);
 }
 
@@ -165,8 +164,7 @@ static void *churn(void *arg) {
 Test(jit_memory, eviction_under_load) {
   pthread_t threads[4];
   Race shared = {.memory = make_memory(5)};
-  for (size_t i = 0; i < ARRAY_LENGTH(threads); ++i)
-    cr_assert_eq(pthread_create(&threads[i], NULL, churn, &shared), 0);
+  for (size_t i = 0; i < ARRAY_LENGTH(threads); ++i) cr_assert_eq(pthread_create(&threads[i], NULL, churn, &shared), 0);
   for (size_t i = 0; i < ARRAY_LENGTH(threads); ++i) pthread_join(threads[i], NULL);
   cr_expect_leq(jit_memory_count(shared.memory), 5);
   jit_memory_destroy(shared.memory);

@@ -157,10 +157,8 @@ Test(jit_object, refusals_say_why) {
     uint8_t value;
     const char *sentence;
   } rows[] = {
-      {0, 0, "not a little-endian ELF64 file"},
-      {16, 2, "ELF type 2, expected 1 (relocatable)"},
-      {18, 3, "ELF machine 3 is none of kiln's"},
-      {60, 1, "section table of 1 entries does not fit the file"},
+      {0, 0, "not a little-endian ELF64 file"},   {16, 2, "ELF type 2, expected 1 (relocatable)"},
+      {18, 3, "ELF machine 3 is none of kiln's"}, {60, 1, "section table of 1 entries does not fit the file"},
       {62, 99, "string table 99 does not exist"},
   };
   JitBuffer buffer = make_object("k");

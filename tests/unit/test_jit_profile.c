@@ -38,8 +38,8 @@ static Setting set_up(JitSessionOptions options) {
   if (options.perf_map_dir) options.perf_map_dir = setting.directory;
   if (options.jitdump_dir) options.jitdump_dir = setting.directory;
   cr_assert_eq(jit_session_create(&options, &setting.session, NULL), KILN_OK);
-  cr_assert_eq(
-      jit_load(setting.session, setting.object.data, setting.object.size, "test", &setting.code, NULL), KILN_OK);
+  cr_assert_eq(jit_load(setting.session, setting.object.data, setting.object.size, "test", &setting.code, NULL),
+               KILN_OK);
   return setting;
 }
 
