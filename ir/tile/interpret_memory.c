@@ -73,6 +73,18 @@ void interp_buf_view(Interp *interp, const Step *step) {
   if (llabs(offset) >= largest_offset || llabs(view->start) >= largest_offset) view->region.bytes = view->start = 0;
 }
 
+void interp_buf_transpose(Interp *interp, const Step *step) {
+  const View *from = &step->operands[0]->view;
+  View *view = &step->results[0]->view;
+  if (!interp_view(interp, step->op, step->results[0]->type.buf, from->region, view)) return;
+  int rank = from->type.rank;
+  for (int axis = 0; axis < rank; axis++) {
+    int64_t limit = from->limits[axis < rank - 2 ? axis : 2 * rank - 3 - axis];
+    if (limit != LIMIT_NONE) view->limits[axis] = limit;
+  }
+  view->start = from->start;
+}
+
 void interp_buf_scratch(Interp *interp, const Step *step) {
   const BufType *type = step->results[0]->type.buf;
   if (!interp_view(interp, step->op, type, step->scratch, &step->results[0]->view)) return;
@@ -141,13 +153,6 @@ static bool open_window(Interp *interp, const Step *step, int rows, int cols, Wi
   return true;
 }
 
-/* Nibbles go by pairs, which are bytes: an even element of a pair is the low one (tile_verify: shape_rule). */
-static bool is_split_pair(const BufType *type, int row, int col, int64_t at) {
-  bool along_rows =
-      (type->layout == LAYOUT_COL_PANEL && type->group > 1) || (type->layout == LAYOUT_ROW_PANEL && type->group == 1);
-  return type_bits(type->type) == 4 && ((along_rows ? row : col) - at) % 2 != 0;
-}
-
 /* The offset of an element of the window from the memory of its region; false after a fault. */
 static bool locate(Interp *interp, const Window *window, int row, int col, int64_t *at) {
   const View *view = window->view;
@@ -161,10 +166,7 @@ static bool locate(Interp *interp, const Window *window, int row, int col, int64
   if (!inside)
     interp_fault(interp, window->step->op, "element (%d, %d) lies outside of the memory of %%%s", row, col,
                  buffer_name(window));
-  else if (is_split_pair(&view->type, row, col, *at))
-    interp_fault(interp, window->step->op, "element (%d, %d) is at nibble %lld of %%%s, which splits a pair in a byte",
-                 row, col, (long long)*at, buffer_name(window));
-  return !interp_failed(interp);
+  return inside;
 }
 
 static double read_element(Interp *interp, const Window *window, int row, int col) {
@@ -215,7 +217,15 @@ static void load(Interp *interp, const Step *step) {
 
 void interp_tile_load(Interp *interp, const Step *step) { load(interp, step); }
 
-void interp_frag_load(Interp *interp, const Step *step) { load(interp, step); }
+/* Generated code reads the last row within the bound in place of those past it, so an operand `a` needs one (lower.h).
+ */
+void interp_frag_load(Interp *interp, const Step *step) {
+  const Op *op = step->op;
+  int64_t rows = op->has_rows ? step->operands[op->operand_count - 1 - (op->has_cols ? 1 : 0)]->index : 1;
+  if (step->results[0]->type.role == ROLE_A && rows < 1)
+    interp_fault(interp, op, "the bound 'rows' is %lld, expected 1 or more for an operand a", (long long)rows);
+  else load(interp, step);
+}
 
 static void store(Interp *interp, const Step *step) {
   const Slot *value = step->operands[0];

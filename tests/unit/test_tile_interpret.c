@@ -192,6 +192,8 @@ Test(tile_interpret, frag_load_gives_zero_along_k_and_nothing_certain_along_m_an
   tile_run_ill(bounded_product, &run, 8, "element (1, 0) of the stored value is unspecified");
   run.symbols = (int64_t[]){2, 2, 2, 1, 2, 2};
   tile_run_ill(bounded_product, &run, 8, "element (0, 1) of the stored value is unspecified");
+  run.symbols = (int64_t[]){0, 2, 2, 2, 2, 2};
+  tile_run_ill(bounded_product, &run, 4, "the bound 'rows' is 0, expected 1 or more for an operand a");
   run.symbols = (int64_t[]){1, 0, 2, 2, 2, 2};
   tile_run_ill(bounded_product, &run, 8, "element (1, 0) of the stored value is unspecified");
 }
@@ -339,13 +341,13 @@ Test(tile_interpret, nibbles_lie_two_in_a_byte) {
                 "  %x = tile_load %from[0] : tile<1x6, i4>\n"
                 "  %y = tile_convert %x : tile<1x6, f32>\n"
                 "  tile_store %y, %numbers[0]\n"
-                "  %z = tile_load %from[2] cols 3 : tile<1x4, i4>\n"
-                "  tile_store %z, %to[0] cols 3\n"
+                "  %z = tile_load %from[1] cols 3 : tile<1x4, i4>\n"
+                "  tile_store %z, %to[1] cols 4\n"
                 "}\n",
                 (void *[]){from, numbers, to}, NULL);
   static const float expected[6] = {1, 2, 3, -8, 7, -1};
   for (int i = 0; i < 6; i++) cr_expect_eq(numbers[i], expected[i]);
-  cr_expect(to[0] == 0x83 && to[1] == 0xa7 && to[2] == 0xaa, "%02x %02x %02x", to[0], to[1], to[2]);
+  cr_expect(to[0] == 0x2a && to[1] == 0x83 && to[2] == 0xa0, "%02x %02x %02x", to[0], to[1], to[2]);
 }
 
 Test(tile_interpret, any_rank) {
@@ -410,9 +412,6 @@ Test(tile_interpret, accesses_out_of_range_are_faults) {
        "%w = buf_workspace 0 : buf<f32, [?, 2]>\n  %v = buf_view %w[0 - n, 0] : buf<f32, [?, 2]>\n"
        "  %y = tile_load %v[3, 0] : f32",
        "lies outside of the memory of %v"},
-      {"buf<i4, [4, 4]>", "%y = tile_load %x[0, 1] : tile<1x2, i4>",
-       "is at nibble 1 of %x, which splits a pair in a byte"},
-      {"buf<i4, [n, odd]>", "%y = tile_load %x[0, 0] : tile<2x2, i4>", "(1, 0) is at nibble 3 of %x, which splits"},
       {"buf<f32, [8, 8], col_panel 4x2>",
        "%v = buf_view %x[0, 4] : buf<f32, [8, 8], col_panel 4x2>\n  %y = tile_load %v[0, 4] : f32",
        "touches 4 to 4 along axis 1"},
@@ -429,10 +428,10 @@ Test(tile_interpret, accesses_out_of_range_are_faults) {
   for (size_t i = 0; i < ARRAY_LENGTH(strays); i++) {
     char text[500];
     float memory[64] = {0}, workspace[4] = {0};
-    snprintf(text, sizeof text, "kernel @t(%%x: %s)\n    symbols n, less, odd {\n  %s\n}\n", strays[i].buffer,
+    snprintf(text, sizeof text, "kernel @t(%%x: %s)\n    symbols n, less {\n  %s\n}\n", strays[i].buffer,
              strays[i].statement);
     TileRun run = {
-        .buffers = (void *[]){memory}, .symbols = (int64_t[]){4, -1, 3}, .workspace = workspace, .workspace_bytes = 16};
+        .buffers = (void *[]){memory}, .symbols = (int64_t[]){4, -1}, .workspace = workspace, .workspace_bytes = 16};
     Outcome outcome = tile_run(text, &run, NULL);
     cr_expect_eq(outcome.status, KILN_INVALID_TILE, "%s%s", text, strays[i].words);
     cr_expect(strstr(outcome.fault, strays[i].words), "%s\nexpected: %s\nfound: %s", text, strays[i].words,
