@@ -73,8 +73,7 @@ static void add_buffers(GemmBuild *g) {
 Value *gemm_operand_buffer(Builder *b, Value *buffer, const GemmOperand *operand) {
   if (!operand->transposed || buffer->type.buf->layout == LAYOUT_COL_PANEL) return buffer;
   BufType view = gemm_view(operand->node, true);
-  Value *origin = build_number(b, 0);
-  return build_view(b, (Place){buffer, {origin, origin}, NULL, NULL}, &view);
+  return build_buf_transpose(b, buffer, &view);
 }
 
 /* Bytes of one packed panel of B in a task: kc (or k) rows of nr, in whole cache lines since nr is whole vectors. */
@@ -145,7 +144,6 @@ static void build_pack_kernel(const Plan *plan, const char *name, Module *module
   Value *cols = build_named(build_sub(&b, size_value(&b, match->n), column), "cols");
   source = gemm_operand_buffer(&b, source, &match->b);
   pack_rows(&b, plan, source, packed, column, column, cols, build_number(&b, 0), size_value(&b, match->k));
-  build_yield(&b, NULL, 0);
 }
 
 /* ---- the product in one register tile ----------------------------------------------------------------------------------- */
@@ -376,7 +374,6 @@ static void build_body(GemmBuild *g) {
     g->task_panel = build_named(build_workspace(b, build_mul(b, task, panel_bytes(g, b)), &panel), "packed");
   }
   blocks_of_k(g, bounds);
-  build_yield(b, NULL, 0);
 }
 
 void gemm_build(const Plan *plan, const char *name, Module *module) {

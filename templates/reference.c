@@ -150,7 +150,6 @@ static void reference_build(const Plan *plan, const char *name, Module *module) 
   for (size_t i = 0; i < graph->nodes.count; ++i)
     if (has_memory(graph_node(graph, (int)i))) reference_node(&g, (int)i);
   for (size_t i = 0; i < graph->outputs.count; ++i) copy_output(&g, i, outputs[i]);
-  build_yield(&g.b, NULL, 0);
 }
 
 static bool reference_match(Plan *plan, Arena *arena, Text *why_not) {

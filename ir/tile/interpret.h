@@ -17,7 +17,8 @@ typedef struct Body Body;
 typedef struct Region {
   char *memory;
   int64_t bytes;
-  bool *written; /* of scratch: one flag an element; NULL: everything is */
+  bool *written;   /* of scratch: one flag an element; NULL: everything is */
+  bool is_private; /* scratch or workspace: it may hold unspecified elements, as NaN */
 } Region;
 enum { LIMIT_NONE = -1 };
 

@@ -4,6 +4,7 @@
  * nothing uses may lie anywhere. The padding of panels may be read and written, as packing fills it. */
 #include "ir/tile/interpret.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -102,7 +103,7 @@ void interp_buf_workspace(Interp *interp, const Step *step) {
   }
   bool inside = offset >= 0 && offset <= interp->workspace_bytes;
   Region region = {.memory = interp->workspace};
-  if (inside && interp->workspace) region = (Region){region.memory + offset, interp->workspace_bytes - offset, NULL};
+  if (inside && interp->workspace) region = (Region){region.memory + offset, interp->workspace_bytes - offset, NULL, true};
   interp_view(interp, step->op, type, region, &step->results[0]->view);
 }
 
@@ -234,9 +235,9 @@ static void store(Interp *interp, const Step *step) {
   for (int i = 0; i < window.rows; i++) {
     for (int j = 0; j < window.cols; j++) {
       int at = slot_at(value, i, j);
-      if (value->unspecified[at])
+      if (value->unspecified[at] && !window.view->region.is_private)
         interp_fault(interp, step->op, "element (%d, %d) of the stored value is unspecified", i, j);
-      else write_element(interp, &window, i, j, value->elements[at]);
+      else write_element(interp, &window, i, j, value->unspecified[at] ? NAN : value->elements[at]);
       if (interp_failed(interp)) return;
     }
   }

@@ -86,6 +86,7 @@ static bool plan_scratch(Plan *plan, Step *step) {
   if (!interp_view(plan->interp, step->op, type, (Region){0}, &view)) return false;
   int64_t span = buf_span(&view.type, plan->interp->symbols);
   /* The flags are as many as the elements: a span that big fails there, before its bytes overflow. */
+  step->scratch.is_private = true;
   step->scratch.written = plan_alloc(plan, step->op, span, sizeof(bool));
   if (!step->scratch.written) return false;
   step->scratch.bytes = (int64_t)type_bytes(type->type, (size_t)span);

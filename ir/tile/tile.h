@@ -303,7 +303,7 @@ int64_t tile_workspace(const Kernel *kernel, const int64_t *symbols);
 
 /* Executes tasks first … last-1 of a kernel in the declared types, slowly and obviously, on real memory laid out as for
  * generated code. Every access is checked against the buffer's sizes and every fault of the program (out of bounds,
- * division by zero, a store of an unspecified element, which reads as NaN or an arbitrary integer) is reported with its
+ * division by zero, a store of an unspecified element to one of the kernel's buffers; in scratch and workspace it is NaN) is reported with its
  * position: KILN_INVALID_TILE. Matrix products add in f32 with one rounding a step (fma), k ascending. */
 typedef struct TileRun {
   void *const *buffers;

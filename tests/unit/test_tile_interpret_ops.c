@@ -364,6 +364,24 @@ Test(tile_interpret, tile_index_and_index_tile) {
   cr_expect_eq(numbers[2], -1345294336, "an index that does not fit keeps its low 32 bits: %d", numbers[2]);
 }
 
+Test(tile_interpret, buf_transpose) {
+  float x[6] = {1, 2, 3, 4, 5, 6}, y[6] = {0};
+  tile_run_well("kernel @t(%x: buf<f32, [2, 3]>, %y: buf<f32, [3, 2]>) {\n"
+                "  %t = buf_transpose %x : buf<f32, [3, 2], [1, 3]>\n"
+                "  %v = tile_load %t[0, 0] : tile<3x2, f32>\n"
+                "  tile_store %v, %y[0, 0]\n"
+                "}\n",
+                (void *[]){x, y}, NULL);
+  for (int i = 0; i < 6; i++) cr_expect_eq(y[i], (float)(i / 2 + 1 + i % 2 * 3));
+  TileRun run = {.buffers = (void *[]){x, y}};
+  tile_run_ill("kernel @t(%x: buf<f32, [2, 3]>, %y: buf<f32, [3, 2]>) {\n"
+               "  %t = buf_transpose %x : buf<f32, [3, 2], [1, 3]>\n"
+               "  %v = tile_load %t[2, 2] : f32\n"
+               "  tile_store %v, %y[0, 0]\n"
+               "}\n",
+               &run, 3, "");
+}
+
 /* ---- the table --------------------------------------------------------------------------------------------------------- */
 
 /* A new operation without a test here or beside is found by its name. */

@@ -1,0 +1,126 @@
+/* test_template_gemm.c: the gemm template's tile IR, executed by the interpreter, against the graph interpreter. */
+#include <criterion/criterion.h>
+
+#include "template_run.h"
+
+static void expect(TemplateRun run, const char *expected_template) {
+  Text why;
+  text_init(&why, NULL);
+  const char *used = "none";
+  template_run(&run, &used, NULL, &why);
+  cr_expect(why.length == 0, "%s (%s, m=%lld): %s", run.graph, run.schedule != NULL ? run.schedule : "", (long long)run.symbols[0],
+            text_get(&why));
+  cr_expect_str_eq(used, expected_template, "%s: %s", run.graph, used);
+  text_release(&why);
+}
+
+static void expect_gemm(TemplateRun run) { expect(run, "gemm"); }
+
+Test(template_gemm, fixed_sizes) {
+  expect_gemm((TemplateRun){.graph = "x: f32[13, 7]; w: const f32[7, 50]; y = x @ w; return y"});
+  expect_gemm((TemplateRun){.graph = "x: f32[24, 8]; w: const f32[8, 64]; y = x @ w; return y"});
+  expect_gemm((TemplateRun){.graph = "x: f32[1, 5]; w: const f32[5, 1]; y = x @ w; return y"});
+  expect_gemm((TemplateRun){.graph = "x: f32[13, 7]; w: f32[7, 50]; y = x @ w; return y"});
+}
+
+Test(template_gemm, symbolic_sizes_share_one_plan) {
+  const char *graph = "x: f32[m, k]; w: const f32[k, n]; b: f32[n]; y: f32 = relu(x @ w + b); return y";
+  const int64_t sizes[][3] = {{1, 1, 1}, {3, 5, 17}, {12, 4, 32}, {13, 0, 33}, {0, 3, 4}, {25, 9, 70}, {6, 3, 0}};
+  for (size_t i = 0; i < ARRAY_LENGTH(sizes); ++i)
+    expect_gemm((TemplateRun){.graph = graph, .symbols = {sizes[i][0], sizes[i][1], sizes[i][2]}, .threads = 3});
+}
+
+Test(template_gemm, blocks_of_k) {
+  const char *graph = "x: f32[m, k]; w: const f32[k, n]; y = gelu(x @ w); return y";
+  expect_gemm((TemplateRun){.graph = graph, .symbols = {14, 21, 40}, .schedule = "kc=8 mc=5 nc=20"});
+  expect_gemm((TemplateRun){.graph = graph, .symbols = {14, 21, 40}, .schedule = "kc=8 epilogue=registers"});
+  expect_gemm((TemplateRun){.graph = "x: f32[m, k]; w: f32[k, n]; y = gelu(x @ w); return y",
+                            .symbols = {14, 21, 40},
+                            .schedule = "kc=8 pack_b=task"});
+}
+
+Test(template_gemm, transposes_and_strides) {
+  expect_gemm((TemplateRun){.graph = "x: f32[k, m]; w: f32[n, k]; y = x.T @ w.T; return y", .symbols = {5, 14, 40}});
+  expect_gemm((TemplateRun){.graph = "x: f32[k, m]; w: const f32[n, k]; y = x.T @ w.T; return y", .symbols = {5, 14, 40}});
+  expect_gemm((TemplateRun){.graph = "x: f32[m, k] strides [ldx, 1]; w: f32[k, n] strides [1, ldw]; "
+                                     "y: f32[m, n] strides [ldy, 1] = x @ w; return y",
+                            .symbols = {9, 6, 8, 20, 7, 23}});
+  expect_gemm((TemplateRun){.graph = "x: f32[m, k]; w: f32[k, n]; y = (x @ w).T; return y", .symbols = {9, 6, 20}});
+  expect_gemm((TemplateRun){.graph = "x: f32[m, k]; y = x @ x.T; return y", .symbols = {9, 6}});
+  expect_gemm((TemplateRun){.graph = "x: f32[9, 9]; y = x @ x + x + x.T; return y"});
+  expect_gemm((TemplateRun){.graph = "x: f32[9, 9]; w: const f32[9, 9]; y = x @ w + w; return y"});
+}
+
+Test(template_gemm, epilogues) {
+  const char *const bodies[] = {
+      "y = x @ w + b; z = relu(y); return y, z",
+      "y = (x @ w) * s + r; z = c * y; return z",
+      "y: bf16 = silu(x @ w + b); return y",
+      "y: i8 = quant(relu(x @ w + b), s); return y",
+      "y = where(r < x @ w, r, b); return y",
+      "t: f16 = x @ w; y = t * t; z = r + t; return y, z",
+      "y = max(x @ w, 0.5) / (c + 10); return y",
+      "y = gelu(x @ w); z = exp(b) * y + leaky_relu(r, 0.25); return z",
+  };
+  const char *head = "x: f32[m, 6]; w: const f32[6, 20]; ";
+  const char *const declarations[] = {"b: f32[20]; ", "s: f32[]; ", "r: f32[m, 20]; ", "c: f32[m, 1]; "};
+  const char *const letters = "bsrc";
+  for (size_t i = 0; i < ARRAY_LENGTH(bodies); ++i) {
+    Text graph;
+    text_init(&graph, NULL);
+    text_add(&graph, head);
+    for (size_t d = 0; d < 4; ++d) {
+      bool used = false;
+      for (const char *at = bodies[i]; *at != '\0'; ++at) {
+        bool starts = at == bodies[i] || at[-1] == ' ' || at[-1] == '(';
+        used |= starts && *at == letters[d] && (at[1] == ' ' || at[1] == ')' || at[1] == ';' || at[1] == ',');
+      }
+      if (used) text_add(&graph, declarations[d]);
+    }
+    text_add(&graph, bodies[i]);
+    for (int64_t m = 1; m < 15; m += 6) {
+      expect_gemm((TemplateRun){.graph = text_get(&graph), .symbols = {m}, .schedule = "epilogue=rows"});
+      expect_gemm((TemplateRun){.graph = text_get(&graph), .symbols = {m}, .schedule = "epilogue=registers", .target = "haswell"});
+    }
+    text_release(&graph);
+  }
+}
+
+Test(template_gemm, even_rows) {
+  Text text, why;
+  text_init(&text, NULL);
+  text_init(&why, NULL);
+  template_run(&(TemplateRun){.graph = "x: f32[13, 8]; w: const f32[8, 48]; y = x @ w; return y", .schedule = "nr=48"}, NULL, &text, &why);
+  cr_expect(why.length == 0, "%s", text_get(&why));
+  cr_expect_not_null(strstr(text_get(&text), "frag<acc, 7x"), "13 rows are 7 + 6: %s", text_get(&text));
+  text_release(&text);
+  text_release(&why);
+}
+
+Test(template_gemm, refusals) {
+  expect((TemplateRun){.graph = "x: bf16[3, 4]; w: bf16[4, 5]; y = x @ w; return y"}, "reference");
+  expect((TemplateRun){.graph = "x: f32[3, 4]; w: f32[4, 5]; y = softmax(x @ w); return y"}, "reference");
+  expect((TemplateRun){.graph = "x: f32[2, 3, 4]; w: f32[4, 5]; y = x @ w; return y"}, "reference");
+}
+
+Test(template_gemm, wishes_that_do_not_fit) {
+  static const struct {
+    const char *schedule, *fault;
+  } cases[] = {
+      {"nr=20", "schedule: 'nr' is 20, expected a multiple of 16, the lanes of skylake-avx512"},
+      {"zz=3", "schedule: no field is called 'zz'"},
+      {"mr=0", "schedule: 'mr' is '0', expected a number from 1 to 64"},
+      {"mr=4 mr=4", "schedule: 'mr' is given twice"},
+      {"pack_b=ahead", "schedule: 'pack_b' is ahead, but 'w' is not const"},
+      {"pack_b=never", "schedule: 'pack_b' is 'never', expected one of none|ahead|task"},
+      {"kc=4", "schedule: 'kc' has no meaning for this graph in template gemm"},
+  };
+  for (size_t i = 0; i < ARRAY_LENGTH(cases); ++i) {
+    Text why;
+    text_init(&why, NULL);
+    template_run(&(TemplateRun){.graph = "x: f32[3, 4]; w: f32[4, 5]; y = x @ w; return y", .schedule = cases[i].schedule}, NULL,
+                 NULL, &why);
+    cr_expect_str_eq(text_get(&why), cases[i].fault);
+    text_release(&why);
+  }
+}
