@@ -106,6 +106,15 @@ static Node *add_node(kiln_graph *graph, SourcePos pos, kiln_op op, kiln_value *
   return node;
 }
 
+static const char *plural(int count) { return count == 1 ? "" : "s"; }
+
+static bool check_stride_count(kiln_graph *graph, SourcePos pos, const char *what, int rank, const TypeSpec *spec) {
+  if (!spec->has_strides || spec->stride_count == rank) return true;
+  graph_fault(graph, pos, "'%s' has %d %s and %d stride%s", what, rank, rank == 1 ? "axis" : "axes", spec->stride_count,
+              plural(spec->stride_count));
+  return false;
+}
+
 kiln_value graph_add_input(kiln_graph *graph, SourcePos pos, const char *name, size_t length, const TypeSpec *spec,
                            bool is_const) {
   kiln_value number;
@@ -127,9 +136,7 @@ kiln_value graph_add_input(kiln_graph *graph, SourcePos pos, const char *name, s
   memcpy(node->shape.dims, spec->dims, sizeof node->shape.dims);
   node->has_strides = spec->has_strides;
   memcpy(node->strides, spec->strides, sizeof node->strides);
-  if (spec->has_strides && spec->stride_count != spec->rank)
-    graph_fault(graph, pos, "'%s' has %d axes and %d strides", node->name, spec->rank, spec->stride_count);
-  else
+  if (check_stride_count(graph, pos, node->name, spec->rank, spec))
     node->poison = !graph_verify_node(graph, node, number);
   return number;
 }
@@ -142,8 +149,6 @@ kiln_value graph_add_number(kiln_graph *graph, SourcePos pos, double literal) {
   node->poison = !graph_verify_node(graph, node, number);
   return number;
 }
-
-static const char *plural(int count) { return count == 1 ? "" : "s"; }
 
 static bool check_operand_count(kiln_graph *graph, SourcePos pos, kiln_op op, size_t count) {
   if ((size_t)op >= KILN_OP_COUNT || graph_op_info(op)->max_operands == 0) {
@@ -237,12 +242,7 @@ static bool check_annotation(kiln_graph *graph, SourcePos pos, const Node *node,
                 graph_phrase_dims(graph, spec->dims, spec->rank).text);
     return false;
   }
-  if (spec->has_strides && spec->stride_count != node->shape.rank) {
-    graph_fault(graph, pos, "'%s' has %d axes and %d strides", graph_phrase(graph, value).text, node->shape.rank,
-                spec->stride_count);
-    return false;
-  }
-  return true;
+  return check_stride_count(graph, pos, graph_phrase(graph, value).text, node->shape.rank, spec);
 }
 
 static void annotate(Node *node, const TypeSpec *spec) {
@@ -254,7 +254,8 @@ static void annotate(Node *node, const TypeSpec *spec) {
 }
 
 /* A second name for a value. It is defined as poison, so that its uses are not faults too. */
-static void refuse_alias(kiln_graph *graph, SourcePos pos, const Node *node, const char *name, size_t length) {
+static void refuse_alias(kiln_graph *graph, SourcePos pos, Node *node, const char *name, size_t length) {
+  node->use_count++;
   if (!node->name) return; /* an input whose name was refused */
   if (!name) {
     graph_fault(graph, pos, "'%s' must get its type with its name", node->name);

@@ -119,6 +119,9 @@ static bool need_rank(const Verify *v, int index, int least) {
 
 static bool need_exact_rank(const Verify *v, int index, int rank) {
   if (operand(v, index)->shape.rank == rank) return true;
+  if (rank == 0)
+    return FAULT(v, "'%s' needs a scalar in '%s', found %s", phrase(v).text, phrase_operand(v, index).text,
+                 phrase_type(v, index).text);
   return FAULT(v, "'%s' needs exactly %d %s in '%s', found %s", phrase(v).text, rank, rank == 1 ? "axis" : "axes",
                phrase_operand(v, index).text, phrase_type(v, index).text);
 }
