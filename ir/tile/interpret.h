@@ -17,9 +17,10 @@ typedef struct Body Body;
 typedef struct Region {
   char *memory;
   int64_t bytes;
-  bool *written;   /* of scratch: one flag an element; NULL: everything is */
-  bool is_private; /* scratch or workspace: it may hold unspecified elements, as NaN */
+  uint8_t *states; /* of scratch: an ElementState each; NULL: not known */
+  bool is_private; /* scratch or workspace: it may hold unspecified elements */
 } Region;
+typedef enum ElementState { STATE_UNWRITTEN, STATE_SPECIFIED, STATE_UNSPECIFIED } ElementState;
 enum { LIMIT_NONE = -1 };
 
 /* A buffer at run time. Its type has numbers for symbols. */
@@ -86,7 +87,7 @@ static inline int slot_at(const Slot *slot, int row, int col) {
   return (slot->type.rows == 1 ? 0 : row) * slot->type.cols + (slot->type.cols == 1 ? 0 : col);
 }
 void slot_copy(Slot *to, const Slot *from); /* an index, tile or fragment */
-void slot_unspecify(Slot *slot, int at);
+void slot_unspecify(Slot *slot, int at);    /* with what such an element may well be: NaN, or a high integer */
 
 /* What an operation of this type gives for an exact result: floats rounded, integers wrapped. */
 double interp_finish(kiln_type type, double exact);

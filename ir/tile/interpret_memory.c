@@ -4,7 +4,6 @@
  * nothing uses may lie anywhere. The padding of panels may be read and written, as packing fills it. */
 #include "ir/tile/interpret.h"
 
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -89,7 +88,7 @@ void interp_buf_transpose(Interp *interp, const Step *step) {
 void interp_buf_scratch(Interp *interp, const Step *step) {
   const BufType *type = step->results[0]->type.buf;
   if (!interp_view(interp, step->op, type, step->scratch, &step->results[0]->view)) return;
-  memset(step->scratch.written, 0, (size_t)buf_span(type, interp->symbols));
+  memset(step->scratch.states, STATE_UNWRITTEN, (size_t)buf_span(type, interp->symbols));
 }
 
 void interp_buf_workspace(Interp *interp, const Step *step) {
@@ -103,7 +102,8 @@ void interp_buf_workspace(Interp *interp, const Step *step) {
   }
   bool inside = offset >= 0 && offset <= interp->workspace_bytes;
   Region region = {.memory = interp->workspace};
-  if (inside && interp->workspace) region = (Region){region.memory + offset, interp->workspace_bytes - offset, NULL, true};
+  if (inside && interp->workspace)
+    region = (Region){region.memory + offset, interp->workspace_bytes - offset, NULL, true};
   interp_view(interp, step->op, type, region, &step->results[0]->view);
 }
 
@@ -170,33 +170,36 @@ static bool locate(Interp *interp, const Window *window, int row, int col, int64
   return inside;
 }
 
-static double read_element(Interp *interp, const Window *window, int row, int col) {
-  const Region *region = &window->view->region;
-  int64_t at;
-  if (!locate(interp, window, row, col, &at)) return 0;
-  if (region->written && !region->written[at])
-    interp_fault(interp, window->step->op, "element (%d, %d) of the scratch buffer %%%s is read before it is written",
-                 row, col, buffer_name(window));
-  return type_load(window->view->type.type, region->memory, (size_t)at);
-}
-
-static void write_element(Interp *interp, const Window *window, int row, int col, double value) {
+static void read_element(Interp *interp, const Window *window, int row, int col, Slot *to, int to_at) {
   const Region *region = &window->view->region;
   int64_t at;
   if (!locate(interp, window, row, col, &at)) return;
-  type_store(window->view->type.type, region->memory, (size_t)at, value);
-  if (region->written) region->written[at] = true;
+  ElementState state = region->states ? (ElementState)region->states[at] : STATE_SPECIFIED;
+  if (state == STATE_UNWRITTEN)
+    interp_fault(interp, window->step->op, "element (%d, %d) of the scratch buffer %%%s is read before it is written",
+                 row, col, buffer_name(window));
+  to->elements[to_at] = type_load(window->view->type.type, region->memory, (size_t)at);
+  to->unspecified[to_at] = state == STATE_UNSPECIFIED;
+}
+
+/* What a kernel gives to others must be specified; what a task keeps to itself may be unspecified where it does not
+ * matter in the end. */
+static void write_element(Interp *interp, const Window *window, int row, int col, Slot *from, int from_at) {
+  const Region *region = &window->view->region;
+  int64_t at;
+  if (!locate(interp, window, row, col, &at)) return;
+  bool is_unspecified = from->unspecified[from_at];
+  if (is_unspecified && !region->is_private)
+    interp_fault(interp, window->step->op, "element (%d, %d) of the stored value is unspecified", row, col);
+  if (is_unspecified) slot_unspecify(from, from_at);
+  type_store(window->view->type.type, region->memory, (size_t)at, from->elements[from_at]);
+  if (region->states) region->states[at] = is_unspecified ? STATE_UNSPECIFIED : STATE_SPECIFIED;
 }
 
 /* Whether an element past the bounds is unspecified, rather than 0: see frag_load. */
 static bool is_unspecified_outside(TileType type, bool is_past_rows, bool is_past_cols) {
   if (type.kind != KIND_FRAG) return false;
-  switch (type.role) {
-  case ROLE_A: return is_past_rows;
-  case ROLE_B: return is_past_cols;
-  case ROLE_ACC: return true;
-  }
-  return true;
+  return type.role == ROLE_A ? is_past_rows : type.role == ROLE_B ? is_past_cols : true;
 }
 
 static void load(Interp *interp, const Step *step) {
@@ -207,10 +210,11 @@ static void load(Interp *interp, const Step *step) {
     for (int j = 0; j < result->type.cols; j++) {
       int at = slot_at(result, i, j);
       bool is_past_rows = i >= window.rows, is_past_cols = j >= window.cols;
-      result->unspecified[at] = false;
-      result->elements[at] = is_past_rows || is_past_cols ? 0 : read_element(interp, &window, i, j);
-      if ((is_past_rows || is_past_cols) && is_unspecified_outside(result->type, is_past_rows, is_past_cols))
-        slot_unspecify(result, at);
+      if (is_past_rows || is_past_cols) {
+        result->elements[at] = 0;
+        result->unspecified[at] = false;
+        if (is_unspecified_outside(result->type, is_past_rows, is_past_cols)) slot_unspecify(result, at);
+      } else read_element(interp, &window, i, j, result, at);
       if (interp_failed(interp)) return;
     }
   }
@@ -229,15 +233,12 @@ void interp_frag_load(Interp *interp, const Step *step) {
 }
 
 static void store(Interp *interp, const Step *step) {
-  const Slot *value = step->operands[0];
+  Slot *value = step->operands[0];
   Window window;
   if (!open_window(interp, step, value->type.rows, value->type.cols, &window)) return;
   for (int i = 0; i < window.rows; i++) {
     for (int j = 0; j < window.cols; j++) {
-      int at = slot_at(value, i, j);
-      if (value->unspecified[at] && !window.view->region.is_private)
-        interp_fault(interp, step->op, "element (%d, %d) of the stored value is unspecified", i, j);
-      else write_element(interp, &window, i, j, value->unspecified[at] ? NAN : value->elements[at]);
+      write_element(interp, &window, i, j, value, slot_at(value, i, j));
       if (interp_failed(interp)) return;
     }
   }
@@ -250,16 +251,14 @@ void interp_frag_store(Interp *interp, const Step *step) { store(interp, step); 
 void interp_prefetch(Interp *interp, const Step *step) { (void)interp, (void)step; }
 
 void interp_atomic_add(Interp *interp, const Step *step) {
-  const Slot *value = step->operands[0];
   Slot *old = step->results[0];
   Window window;
-  if (!open_window(interp, step, 1, 1, &window) || window.rows == 0 || window.cols == 0) return;
-  if (value->unspecified[0]) {
-    interp_fault(interp, step->op, "the added value is unspecified");
-    return;
-  }
-  old->unspecified[0] = false;
-  old->elements[0] = read_element(interp, &window, 0, 0);
-  if (!interp_failed(interp))
-    write_element(interp, &window, 0, 0, interp_add(old->type.type, old->elements[0], value->elements[0]));
+  if (!open_window(interp, step, 1, 1, &window)) return;
+  read_element(interp, &window, 0, 0, old, 0);
+  if (interp_failed(interp)) return;
+  Slot *value = step->operands[0];
+  double sum = interp_add(old->type.type, old->elements[0], value->elements[0]);
+  bool is_unspecified = old->unspecified[0] || value->unspecified[0];
+  write_element(interp, &window, 0, 0, &(Slot){.type = value->type, .elements = &sum, .unspecified = &is_unspecified},
+                0);
 }

@@ -85,10 +85,10 @@ static bool plan_scratch(Plan *plan, Step *step) {
   View view;
   if (!interp_view(plan->interp, step->op, type, (Region){0}, &view)) return false;
   int64_t span = buf_span(&view.type, plan->interp->symbols);
-  /* The flags are as many as the elements: a span that big fails there, before its bytes overflow. */
+  /* The states are as many as the elements: a span that big fails there, before its bytes overflow. */
   step->scratch.is_private = true;
-  step->scratch.written = plan_alloc(plan, step->op, span, sizeof(bool));
-  if (!step->scratch.written) return false;
+  step->scratch.states = plan_alloc(plan, step->op, span, sizeof *step->scratch.states);
+  if (!step->scratch.states) return false;
   step->scratch.bytes = (int64_t)type_bytes(type->type, (size_t)span);
   step->scratch.memory = plan_alloc(plan, step->op, step->scratch.bytes, 1);
   return step->scratch.memory != NULL;

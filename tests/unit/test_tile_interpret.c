@@ -350,6 +350,24 @@ Test(tile_interpret, nibbles_lie_two_in_a_byte) {
   cr_expect(to[0] == 0x2a && to[1] == 0x83 && to[2] == 0xa0, "%02x %02x %02x", to[0], to[1], to[2]);
 }
 
+Test(tile_interpret, buf_transpose_swaps_the_last_axes) {
+  float x[2 * 3 * 5], y[2 * 4 * 2] = {0};
+  for (int i = 0; i < 30; i++) x[i] = (float)i;
+  static const char text[] = "kernel @t(%x: buf<f32, [2, 3, 4], [15, 5, 1]>, %y: buf<f32, [2, 4, 2]>)\n"
+                             "    symbols r\n"
+                             "{\n"
+                             "  %t = buf_transpose %x : buf<f32, [2, 4, 3], [15, 1, 5]>\n"
+                             "  for %i = 0 to 2 step 1 {\n"
+                             "    %z = tile_load %t[%i, 0, r] : tile<4x2, f32>\n"
+                             "    tile_store %z, %y[%i, 0, 0]\n"
+                             "  }\n"
+                             "}\n";
+  tile_run_well(text, (void *[]){x, y}, (int64_t[]){1});
+  for (int i = 0; i < 16; i++) cr_expect_eq(y[i], (float)(i / 8 * 15 + (i % 2 + 1) * 5 + i / 2 % 4));
+  tile_run_ill(text, &(TileRun){.buffers = (void *[]){x, y}, .symbols = (int64_t[]){2}}, 6,
+               "touches 2 to 3 along axis 2 of %t, which has 3");
+}
+
 Test(tile_interpret, any_rank) {
   float scalar = 2, x[24], y[4] = {0};
   for (int i = 0; i < 24; i++) x[i] = (float)i;
@@ -485,6 +503,41 @@ Test(tile_interpret, scratch_begins_anew_each_time) {
   cr_expect_eq(to[0], 1);
   tile_run_ill(text, &(TileRun){.buffers = (void *[]){to}, .symbols = (int64_t[]){2}}, 10,
                "element (0, 0) of the scratch buffer %s is read before it is written");
+}
+
+/* The second row of what is stored is unspecified; then row %n of it goes to the caller. */
+static Outcome through_private_memory(const char *memory, int64_t row, float workspace[4], float out[2]) {
+  char text[600];
+  float x[4] = {1, 2, 3, 4};
+  snprintf(text, sizeof text,
+           "kernel @t(%%x: buf<f32, [2, 2]>, %%to: buf<f32, [2]>)\n"
+           "    symbols n\n"
+           "{\n"
+           "  %%f = frag_load %%x[0, 0] rows 1 : frag<acc, 2x2, f32>\n"
+           "  %%s = %s : buf<f32, [2, 2]>\n"
+           "  frag_store %%f, %%s[0, 0]\n"
+           "  %%y = tile_load %%s[n, 0] : tile<1x2, f32>\n"
+           "  tile_store %%y, %%to[0]\n"
+           "}\n",
+           memory);
+  return tile_run(text,
+                  &(TileRun){.buffers = (void *[]){x, out},
+                             .symbols = &row,
+                             .workspace = workspace,
+                             .workspace_bytes = 4 * sizeof *workspace},
+                  NULL);
+}
+
+Test(tile_interpret, private_memory_may_hold_unspecified_elements) {
+  float out[2] = {0}, workspace[4] = {0};
+  cr_expect_eq(through_private_memory("buf_scratch", 0, workspace, out).status, KILN_OK);
+  cr_expect(out[0] == 1 && out[1] == 2);
+  Outcome outcome = through_private_memory("buf_scratch", 1, workspace, out);
+  cr_expect_eq(outcome.status, KILN_INVALID_TILE, "scratch knows what is unspecified");
+  cr_expect_str_eq(outcome.fault, "tile_store: element (0, 0) of the stored value is unspecified, in task 0");
+  cr_expect_eq(through_private_memory("buf_workspace 0", 1, workspace, out).status, KILN_OK);
+  cr_expect(isnan(out[0]) && isnan(out[1]), "the caller's memory can only show it");
+  cr_expect(workspace[0] == 1 && workspace[1] == 2 && isnan(workspace[2]));
 }
 
 Test(tile_interpret, workspace_is_the_callers) {
