@@ -155,6 +155,20 @@ static bool parse_definition(Parser *p, Statement *s) {
   return true;
 }
 
+/* Parses a block for its faults only. */
+static void parse_dropped_block(Parser *p) {
+  Block *block = p->b.block;
+  tile_parse_block(p, block_create(p->kernel, NULL, 0));
+  p->b.block = block;
+}
+
+static void skip_line(Parser *p) {
+  while (!is_line_end(p)) {
+    if (tile_parse_accept(p, "{")) parse_dropped_block(p);
+    else tile_parse_advance(p);
+  }
+}
+
 /* ---- control ----------------------------------------------------------------------------------------------------- */
 
 static bool parse_yield(Parser *p, Statement *s) {
@@ -240,9 +254,10 @@ static bool parse_if(Parser *p, Statement *s) {
   Op *op = make_op(p, s, &operands, 2);
   op->blocks[0] = block_create(p->kernel, op, 0);
   tile_parse_block(p, op->blocks[0]);
-  if (tile_parse_accept(p, "else") && tile_parse_expect(p, "{")) {
+  if (tile_parse_accept(p, "else")) {
     op->blocks[1] = block_create(p->kernel, op, 0);
-    tile_parse_block(p, op->blocks[1]);
+    if (tile_parse_expect(p, "{")) tile_parse_block(p, op->blocks[1]);
+    else skip_line(p);
   }
   for (int i = 0; i < 2 && op->result_count == 0; i++) {
     if (op->blocks[i]) add_yield(p, op->blocks[i]);
@@ -299,15 +314,9 @@ static bool parse_statement(Parser *p) {
 
 /* ---- after a fault ----------------------------------------------------------------------------------------------- */
 
-static void skip_line(Parser *p) {
-  while (!is_line_end(p)) tile_parse_advance(p);
-}
-
-/* Parses a block for its faults only. */
-static void parse_dropped_block(Parser *p) {
-  Block *block = p->b.block;
-  tile_parse_block(p, block_create(p->kernel, NULL, 0));
-  p->b.block = block;
+/* The statement goes on behind this token at the end of a line. */
+static bool is_continued(Token token) {
+  return token.kind == TOKEN_SIGN && token.length == 1 && strchr("+-*/%<([,", *token.text);
 }
 
 /* Reads a faulty statement again from its start to the end of the line the fault is on. What it would have named
@@ -315,11 +324,13 @@ static void parse_dropped_block(Parser *p) {
 static void recover(Parser *p, Lexer lexer, Token start) {
   const char *fault = p->token.text;
   bool is_result = start.kind == TOKEN_VALUE;
+  Token before = {0};
   p->lexer = lexer;
   p->token = start;
   while (p->token.kind != TOKEN_END && !tile_token_is(p->token, "}")) {
     Token token = p->token;
-    if (token.text != start.text && token.is_first && token.text >= fault) return;
+    if (token.text != start.text && token.is_first && token.text >= fault && !is_continued(before)) return;
+    before = token;
     tile_parse_advance(p);
     is_result = is_result && !tile_token_is(token, "=");
     if (tile_token_is(token, "{")) parse_dropped_block(p);
@@ -365,7 +376,7 @@ void tile_parse_block(Parser *p, Block *block) {
   p->block_depth--;
   p->b.block = outer;
   for (; p->scope.count > visible; p->scope.count--) p->scope.items[p->scope.count - 1]->is_defined = false;
-  if (!tile_parse_accept(p, "}") && !p->end_is_reported) {
+  if (!tile_parse_accept(p, "}") && p->token.kind == TOKEN_END && !p->end_is_reported) {
     tile_parse_fail(p, p->token.pos, "expected '}' to end the block of line %u, found the end of the text",
                     opened.line);
     p->end_is_reported = true;
