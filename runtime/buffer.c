@@ -31,6 +31,7 @@ kiln_status rt_hand_out_bytes(const void *bytes, size_t size, const Allocator *a
 void rt_hand_out_message(Text *text, kiln_buffer *out) {
   if (out) {
     *out = (kiln_buffer){.allocator = text->allocator};
+    if (text->length > 0 && text->data[text->length - 1] != '\n') text_add_char(text, '\n');
     if (text->length > 0) (void)rt_hand_out(text, out);
   }
   text_release(text);

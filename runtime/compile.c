@@ -164,17 +164,19 @@ static kiln_status compile(kiln_engine *engine, kiln_graph *graph, const char *s
 kiln_status kiln_compile(kiln_engine *engine, kiln_graph *graph, const kiln_compile_options *options,
                          kiln_kernel **kernel) {
   int64_t since = jit_os_now_ns();
+  kiln_buffer *message = rt_message_of(options);
   if (!engine || !graph || !kernel) return KILN_INVALID_ARGUMENT;
   Text why;
   text_init(&why, &engine->allocator);
   kiln_status status = compile(engine, graph, NULL, 0, options, since, kernel, &why);
-  rt_hand_out_message(&why, rt_message_of(options));
+  rt_hand_out_message(&why, message);
   return status;
 }
 
 kiln_status kiln_compile_text(kiln_engine *engine, const char *text, const kiln_compile_options *options,
                               kiln_kernel **kernel) {
   int64_t since = jit_os_now_ns();
+  kiln_buffer *message = rt_message_of(options);
   if (!engine || !text || !kernel) return KILN_INVALID_ARGUMENT;
   kiln_graph *graph;
   size_t length = strlen(text);
@@ -184,7 +186,7 @@ kiln_status kiln_compile_text(kiln_engine *engine, const char *text, const kiln_
   text_init(&why, &engine->allocator);
   status = compile(engine, graph, text, length, options, since, kernel, &why);
   kiln_graph_destroy(graph);
-  rt_hand_out_message(&why, rt_message_of(options));
+  rt_hand_out_message(&why, message);
   return status;
 }
 

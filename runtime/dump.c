@@ -76,10 +76,11 @@ static kiln_status dump(kiln_engine *engine, kiln_graph *graph, const kiln_compi
 
 kiln_status kiln_dump(kiln_engine *engine, kiln_graph *graph, const kiln_compile_options *options, kiln_stage stage,
                       kiln_buffer *out) {
+  kiln_buffer *message = rt_message_of(options);
   if (!engine || !graph || !out) return KILN_INVALID_ARGUMENT;
   Text why;
   text_init(&why, &engine->allocator);
   kiln_status status = dump(engine, graph, options, stage, out, &why);
-  rt_hand_out_message(&why, rt_message_of(options));
+  rt_hand_out_message(&why, message);
   return status;
 }

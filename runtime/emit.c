@@ -39,6 +39,7 @@ static kiln_status emit(const Code *code, const char *name, kiln_buffer *object,
 
 kiln_status kiln_emit(kiln_engine *engine, kiln_graph *graph, const kiln_compile_options *options,
                       const char *symbol_name, kiln_buffer *object, kiln_buffer *header) {
+  kiln_buffer *message = rt_message_of(options);
   if (!engine || !graph) return KILN_INVALID_ARGUMENT;
   Text why;
   Code *code;
@@ -51,6 +52,6 @@ kiln_status kiln_emit(kiln_engine *engine, kiln_graph *graph, const kiln_compile
     status = emit(code, symbol_name ? symbol_name : code->name, object, header, &why);
     rt_code_release(code);
   }
-  rt_hand_out_message(&why, rt_message_of(options));
+  rt_hand_out_message(&why, message);
   return status;
 }

@@ -127,6 +127,7 @@ static kiln_status explain(const Code *code, const int64_t *symbols, bool json, 
 
 kiln_status kiln_explain(kiln_engine *engine, kiln_graph *graph, const kiln_compile_options *options,
                          const int64_t *symbols, bool json, kiln_buffer *out) {
+  kiln_buffer *message = rt_message_of(options);
   if (!engine || !graph || !out) return KILN_INVALID_ARGUMENT;
   Text why;
   Code *code;
@@ -136,6 +137,6 @@ kiln_status kiln_explain(kiln_engine *engine, kiln_graph *graph, const kiln_comp
     status = explain(code, symbols, json, out, &why);
     rt_code_release(code);
   }
-  rt_hand_out_message(&why, rt_message_of(options));
+  rt_hand_out_message(&why, message);
   return status;
 }

@@ -102,13 +102,10 @@ static void print_texts(Code *code) {
   Text text;
   text_init(&text, &code->engine->allocator);
   Schedule shown = code->plan.schedule;
-  schedule_print(&shown, FIELD_BAKED, &text);
   /* Passed fields are part of what was decided only where the caller fixed them. */
-  for (size_t i = 0; i < FIELD_COUNT; ++i) shown.set[i] = shown.fixed[i];
-  size_t baked = text.length;
-  text_add_char(&text, ' ');
-  schedule_print(&shown, FIELD_PASSED, &text);
-  if (text.length == baked + 1) text.length = baked;
+  for (size_t i = 0; i < FIELD_COUNT; ++i)
+    if (field_info((Field)i)->kind == FIELD_PASSED) shown.set[i] = shown.fixed[i];
+  rt_print_schedule(&shown, &text);
   code->schedule = arena_copy(&code->arena, text_get(&text), text.length);
   text_clear(&text);
   features_print(code->plan.problem.target->features, &text);
@@ -125,7 +122,6 @@ static kiln_status plan_code(Code *code, const Request *request, const char *gra
   Problem problem = request->problem;
   problem.graph = code->graph;
   status = tmpl_plan(&problem, &code->arena, &code->plan, why);
-  if (status && why->length > 0 && why->data[why->length - 1] != '\n') text_add_char(why, '\n');
   if (!status) status = describe_ports(code, why);
   if (status) return status;
   choose_key(code);

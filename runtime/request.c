@@ -9,6 +9,7 @@
 kiln_buffer *rt_message_of(const kiln_compile_options *options) {
   kiln_compile_options read = {0};
   if (options) (void)rt_read_options(&read, sizeof read, options);
+  if (read.message) *read.message = (kiln_buffer){0};
   return read.message;
 }
 
@@ -55,6 +56,15 @@ kiln_status rt_request_read(const kiln_engine *engine, kiln_graph *graph, const 
 
 /* ---- what was asked ---------------------------------------------------------------------------------------------- */
 
+void rt_print_schedule(const Schedule *schedule, Text *out) {
+  size_t start = out->length;
+  schedule_print(schedule, FIELD_BAKED, out);
+  if (out->length > start) text_add_char(out, ' ');
+  size_t baked = out->length;
+  schedule_print(schedule, FIELD_PASSED, out);
+  if (out->length == baked && baked > start) out->length--;
+}
+
 /* Each adds ` name=value` unless it is the default. */
 static void ask_target(const Request *request, Text *out) {
   if (request->problem.target != request->engine->cpu.target)
@@ -68,9 +78,7 @@ static void ask_template_(const Request *request, Text *out) {
 static void ask_schedule(const Request *request, Text *out) {
   if (!request->options.schedule) return;
   text_add(out, " schedule=\"");
-  schedule_print(&request->problem.wishes, FIELD_BAKED, out);
-  text_add(out, " ");
-  schedule_print(&request->problem.wishes, FIELD_PASSED, out);
+  rt_print_schedule(&request->problem.wishes, out);
   text_add(out, "\"");
 }
 

@@ -97,10 +97,12 @@ typedef struct Request {
  * what is wrong. */
 kiln_status rt_request_read(const kiln_engine *engine, kiln_graph *graph, const char *source, size_t source_length,
                             const kiln_compile_options *options, Request *request, Text *why);
-/* Where the caller of these options wants messages; NULL: nowhere. */
+/* Where the caller of these options wants messages, emptied; NULL: nowhere. */
 kiln_buffer *rt_message_of(const kiln_compile_options *options);
 /* ` name=value` for each option that changes code and is not the default. */
 void rt_request_print(const Request *request, Text *out);
+/* The set fields of both kinds, baked ones first. */
+void rt_print_schedule(const Schedule *schedule, Text *out);
 /* The lines of the content key that follow from graph and options. */
 void rt_plan_print_key(const Plan *plan, const char *graph_text, Text *out);
 
