@@ -121,7 +121,7 @@ static const char *argument_name(const Printer *p, const Block *block, int numbe
 
 static void print_for(Printer *p, const Op *op, int depth) {
   static const char *const words[] = {"", " to ", " step "};
-  if (op->operand_count < 3 || !op->blocks[0]) {
+  if (op->operand_count < 3 || op->block_count < 1 || !op->blocks[0]) {
     text_add(p->out, "for ?");
     return;
   }
@@ -140,7 +140,7 @@ static void print_for(Printer *p, const Op *op, int depth) {
 static void print_if(Printer *p, const Op *op, int depth) {
   text_add(p->out, "if ");
   print_operands(p, op->operands, op->operand_count);
-  print_block(p, op->blocks[0], depth);
+  print_block(p, op->block_count > 0 ? op->blocks[0] : NULL, depth);
   if (op->block_count > 1 && op->blocks[1]) {
     text_add(p->out, " else");
     print_block(p, op->blocks[1], depth);
@@ -172,7 +172,7 @@ static bool is_shown(const Printer *p, const Op *op) {
 static void print_block(Printer *p, const Block *block, int depth) {
   text_add(p->out, " {\n");
   if (depth >= TILE_MAX_NESTING) text_add(p->out, "// nested too deeply to be shown\n");
-  for (const Op *op = depth < TILE_MAX_NESTING ? block->first : NULL; op; op = op->next) {
+  for (const Op *op = block && depth < TILE_MAX_NESTING ? block->first : NULL; op; op = op->next) {
     if (is_shown(p, op)) print_statement(p, op, depth + 1);
   }
   text_printf(p->out, "%*s}", 2 * depth, "");
