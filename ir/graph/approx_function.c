@@ -23,7 +23,8 @@ static Approx evaluate(const Function *function, const Arithmetic *arithmetic, A
     if (low < function->turning && function->turning < high)
       spread = fmax(spread, approx_distance(function->eval(function->turning), value));
   }
-  if (isnan(value) && isinf(x.value)) return (Approx){value, INFINITY}; /* -inf * 0: some forms give the limit */
+  if (isnan(value) && isinf(x.value) && function->per_x > 0)
+    return (Approx){value, INFINITY}; /* -inf * 0: some ways to compute it give the limit */
   if (!isfinite(value)) return (Approx){value, spread};
   if (value == 0 && x.value == 0 && x.bound == 0) return (Approx){0, 0};
   double relative = 2 * ulps * (fabs(value) + spread);
