@@ -142,3 +142,17 @@ Test(runtime_engine, lists_every_table) {
   cr_expect_eq(kiln_list(KILN_TABLE_OPS, false, NULL), KILN_INVALID_ARGUMENT);
   kiln_buffer_free(NULL);
 }
+
+/* docs/embedding.md has a line for each status. */
+Test(runtime_engine, statuses_are_documented) {
+  char *text = calloc(1, 65536), row[256];
+  FILE *file = fopen(KILN_SOURCE_DIR "/docs/embedding.md", "r");
+  cr_assert(file && fread(text, 1, 65535, file) > 0);
+  fclose(file);
+#define KILN_STATUS(enumerator, name, sentence)                                                                        \
+  snprintf(row, sizeof row, "| `KILN_%s` | %s | %s |", #enumerator, name, sentence);                                   \
+  cr_expect_not_null(strstr(text, row), "%s", row);
+#include "kiln/status.def"
+#undef KILN_STATUS
+  free(text);
+}
