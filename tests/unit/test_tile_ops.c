@@ -63,6 +63,7 @@ static const Sample samples[] = {
     {OP_index_tile, "  %r = index(%i) + 1\n"},
     {OP_buf_view, "  %r = buf_view %a[8, %p] : buf<f32, [?, k], [lda, 1]>\n"},
     {OP_buf_view, "  %r = buf_view %d[%p, 0, 0] : buf<u8, [?, n]>\n"},
+    {OP_buf_transpose, "  %r = buf_transpose %a : buf<f32, [k, m], [1, lda]>\n"},
     {OP_buf_scratch, "  %r = buf_scratch : buf<f16, [64, 64], row_panel 8x2>\n"},
     {OP_buf_workspace, "  %r = buf_workspace 64 * %task : buf<i4, [m, n], col_panel 48x8>\n"},
     {OP_prefetch, "  prefetch %b[%p, 0] level 0\n"},

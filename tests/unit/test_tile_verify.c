@@ -212,6 +212,32 @@ static const Case buffer_cases[] = {
      "same, as panels are that long\n"
      "15:9: buf<u8, [2, 8, 16], row_panel 8x1> is no view of buf<u8, [4, 16, 16], row_panel 8x1>: all sizes but the "
      "first must be the same, as they fix how far copies are apart\n"},
+    {"  %r = buf_transpose %d : f32\n", "12:8: the result of 'buf_transpose' must be a buffer, found f32\n"},
+    {"  %r = buf_transpose %x : buf<u8, [n, m], [1, n]>\n",
+     "12:8: the operand of 'buf_transpose' must be a buffer, found tile<8x48, f32>\n"},
+    {"  %r = buf_transpose %a : buf<f32, [k, m], [lda, 1]>\n",
+     "12:8: buf<f32, [k, m], [lda, 1]> is no transpose of buf<f32, [m, k], [lda, 1]>: the last two strides must be "
+     "swapped\n"},
+    {"  %r = buf_transpose %a : buf<f32, [m, k], [1, lda]>\n",
+     "12:8: buf<f32, [m, k], [1, lda]> is no transpose of buf<f32, [m, k], [lda, 1]>: the last two sizes must be "
+     "swapped\n"},
+    {"  %r = buf_transpose %a : buf<f32, [k, m]>\n",
+     "12:8: buf<f32, [k, m]> is no transpose of buf<f32, [m, k], [lda, 1]>: the last two strides must be swapped\n"},
+    {"  %r = buf_transpose %a : buf<f16, [k, m], [1, lda]>\n",
+     "12:8: buf<f16, [k, m], [1, lda]> is no transpose of buf<f32, [m, k], [lda, 1]>: the element type must be the "
+     "same\n"},
+    {"  %r = buf_transpose %c : buf<i32, [n]>\n",
+     "12:8: buf<i32, [n]> is no transpose of buf<i32, [n]>: both need the same axes, at least two\n"},
+    {"  %r = buf_transpose %d : buf<u8, [n, m], [1, n]>\n",
+     "12:8: buf<u8, [n, m], [1, n]> is no transpose of buf<u8, [2, m, n]>: both need the same axes, at least two\n"},
+    {"  %r = buf_transpose %b : buf<f32, [n, k], row_panel 48x1>\n",
+     "12:8: buf<f32, [n, k], row_panel 48x1> is no transpose of buf<f32, [k, n], col_panel 48x1>: panels have no "
+     "transpose\n"},
+    {"  %w = buf_workspace 0 : buf<f32, [2, 3, 4]>\n"
+     "  %r = buf_transpose %w : buf<f32, [2, 4, 3], [12, 1, 4]>\n"
+     "  %r2 = buf_transpose %w : buf<f32, [3, 2, 4], [4, 12, 1]>\n",
+     "14:9: buf<f32, [3, 2, 4], [4, 12, 1]> is no transpose of buf<f32, [2, 3, 4]>: the last two sizes must be "
+     "swapped\n"},
     {"  %r = buf_scratch : f32\n", "12:8: the result of 'buf_scratch' must be a buffer, found f32\n"},
     {"  %r = buf_scratch : buf<f32, [m]>\n", "12:8: 'buf_scratch' needs a constant size, found buf<f32, [m]>\n"},
     {"  %r = buf_scratch : buf<f32, [8, 8], [lda, 1]>\n",
