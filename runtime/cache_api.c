@@ -4,6 +4,7 @@
 
 #include "runtime/runtime.h"
 
+/* Copies of all entries, since they come in no order and live only while they are visited. */
 typedef struct Entries {
   Arena arena;
   VECTOR(kiln_cache_entry) list;
@@ -48,6 +49,7 @@ static bool collect(void *ctx, const JitCacheEntry *found) {
   return true;
 }
 
+/* By time; by key within a second, so that two listings agree. */
 static int newer_first(const void *a, const void *b) {
   const kiln_cache_entry *x = a, *y = b;
   if (x->used != y->used) return x->used < y->used ? 1 : -1;

@@ -1,5 +1,7 @@
 /* code.c: from a planned Code to one that runs: building its tile IR, compiling it, linking the object, binding sizes.
- */
+ *
+ * Knows of templates only what template.h promises: the entry's name, the order of its buffers and symbols, and the
+ * names of its packing kernels. */
 #include "runtime/runtime.h"
 
 void rt_code_retain(Code *code) { atomic_fetch_add_explicit(&code->references, 1, memory_order_relaxed); }
@@ -74,6 +76,7 @@ static void *find_function(const Code *code, const char *suffix, const char *por
   return found;
 }
 
+/* Every function that calls will need, so that an object without one is refused now. */
 static kiln_status find_functions(Code *code, Text *why) {
   code->entry = (kiln_entry *)find_function(code, "", "", "", why);
   code->tasks = (kiln_query *)find_function(code, "_tasks", "", "", why);
@@ -112,6 +115,7 @@ kiln_status rt_code_load(Code *code, const JitBuffer *object, Text *why) {
   if (!status) make_bindings(code);
   if (!status && arena_has_failed(&code->arena)) status = KILN_OUT_OF_MEMORY;
   if (!status) return KILN_OK;
+  /* Back to a planned Code: the caller may try another object. */
   jit_unload(code->jit);
   code->jit = NULL;
   code->binding_count = 0;

@@ -21,6 +21,7 @@ static int32_t count_processors(void) {
 
 static uint32_t cache_bytes(const struct cpuinfo_cache *cache) { return cache ? cache->size : 0; }
 
+/* Texts are copied: cpuinfo keeps its own for the life of the process, but says so nowhere. */
 static void read_cpuinfo(Arena *arena, Cpu *cpu) {
   const struct cpuinfo_package *package = cpuinfo_get_package(0);
   const struct cpuinfo_processor *processor = cpuinfo_get_processor(0);

@@ -26,6 +26,7 @@ kiln_status rt_plan_request(kiln_engine *engine, kiln_graph *graph, const kiln_c
   return status;
 }
 
+/* The graph as it reads canonically, before any plan: also of a graph that no template takes. */
 static kiln_status dump_graph(kiln_engine *engine, kiln_graph *graph, const kiln_compile_options *options,
                               kiln_stage stage, kiln_buffer *out, Text *why) {
   Request request;
@@ -49,6 +50,7 @@ static kiln_status dump_tile(const Code *code, kiln_buffer *out, Text *why) {
   return rt_hand_out(&text, out);
 }
 
+/* What LLVM sees or makes. */
 static kiln_status dump_output(const Code *code, JitOutput output, kiln_buffer *out, Text *why) {
   JitBuffer bytes = {0};
   kiln_status status = rt_code_compile(code, NULL, output, NULL, &bytes, why);

@@ -28,6 +28,7 @@ static kiln_status emit_object(const Code *code, const char *name, kiln_buffer *
   return status;
 }
 
+/* Header first: it is cheap, and freed where compiling fails, so that both buffers are filled or none. */
 static kiln_status emit(const Code *code, const char *name, kiln_buffer *object, kiln_buffer *header, Text *why) {
   kiln_buffer text = {0};
   kiln_status status = header ? emit_header(code, name, &text) : KILN_OK;

@@ -17,6 +17,7 @@ static void release_value(void *ctx, void *value) {
   rt_code_release(value);
 }
 
+/* The linker, and what profilers want of it. Its reasons for failing go to the log, as there is no message yet. */
 static kiln_status create_session(kiln_engine *engine, const kiln_engine_options *options) {
   const char *jitdump_dir = options->profile_dir ? options->profile_dir : ".";
   JitSessionOptions session = {
@@ -49,6 +50,7 @@ static const char *choose_directory(kiln_engine *engine, const kiln_engine_optio
   return directory;
 }
 
+/* Memory holds code for as long as it counts among the most recent; each counts 1. */
 static kiln_status create_caches(kiln_engine *engine, const kiln_engine_options *options) {
   engine->cache_directory = choose_directory(engine, options);
   JitMemoryOptions memory = {
@@ -68,6 +70,7 @@ static kiln_status create_caches(kiln_engine *engine, const kiln_engine_options 
   return status ? status : jit_cache_create(&disk, &engine->cache);
 }
 
+/* Takes down what was made, of an engine half made too. */
 static void destroy(kiln_engine *engine) {
   Allocator allocator = engine->allocator;
   jit_memory_destroy(engine->memory);
@@ -112,7 +115,7 @@ void rt_engine_release(kiln_engine *engine) {
 
 void kiln_engine_destroy(kiln_engine *engine) {
   if (!engine) return;
-  jit_memory_clear(engine->memory);
+  jit_memory_clear(engine->memory); /* code holds its engine, so what memory held would never end */
   rt_engine_release(engine);
 }
 

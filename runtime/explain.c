@@ -38,6 +38,7 @@ static void add_json_line(const char *line, size_t length, size_t number, Text *
   text_add_json(out, line, length);
 }
 
+/* For people: one subject a line, reasons indented. */
 static void print_text(const Explanation *e, Text *out) {
   const Code *code = e->code;
   const Target *target = code->plan.problem.target;
@@ -61,12 +62,14 @@ static void print_text(const Explanation *e, Text *out) {
               e->work.flops, e->cycles, e->work.bytes, e->work.bytes > 0 ? e->work.flops / e->work.bytes : 0);
 }
 
+/* `"name":"value",` */
 static void add_field(const char *name, const char *value, Text *out) {
   text_printf(out, "\"%s\":", name);
   text_add_json(out, value, strlen(value));
   text_add_char(out, ',');
 }
 
+/* The same as one object on one line, with stable names. */
 static void print_json(const Explanation *e, Text *out) {
   const Code *code = e->code;
   text_add_char(out, '{');

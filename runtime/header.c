@@ -40,6 +40,7 @@ static void print_packed_bytes(const BufType *type, Text *out) {
 
 /* ---- the parts --------------------------------------------------------------------------------------------------- */
 
+/* What it is, for people, and the include guard. */
 static void print_opening(const Code *code, const char *name, Text *out) {
   text_printf(out,
               "/* Made by kiln " KILN_VERSION ": the kernel %s for target %s.\n *\n *   %s\n *\n"
@@ -66,6 +67,7 @@ static void print_args(Text *out) {
               KILN_ARGS_VERSION);
 }
 
+/* A line for each buffer. */
 static void print_ports(const Code *code, const char *name, Text *out) {
   for (size_t i = 0; i < code->port_count; ++i) {
     const Port *port = &code->ports[i];
@@ -78,6 +80,7 @@ static void print_ports(const Code *code, const char *name, Text *out) {
   }
 }
 
+/* A line for each symbol and each passed field of the schedule. */
 static void print_dims(const Code *code, Text *out) {
   for (size_t i = 0; i < code->symbol_count; ++i)
     text_printf(out, " * dims[%zu]     %s\n", i, code->graph->symbols.items[i]);
@@ -112,6 +115,7 @@ static void print_pack(const Port *port, const char *name, Text *out) {
   text_add(out, "}\n\n");
 }
 
+/* The template's choice of passed fields is code of ours, so the header gets its result, for sizes as good as known. */
 static kiln_status print_bind(const Code *code, const char *name, Text *out) {
   int64_t params[PLAN_MAX_PARAMS] = {0};
   size_t bytes = (code->symbol_count + 1) * sizeof(int64_t);

@@ -9,6 +9,7 @@ typedef struct Cell {
   const char *name, *value;
 } Cell;
 
+/* Text: columns of at least these widths, two blanks apart, the last one open. */
 static void add_row(bool json, const Cell *cells, size_t count, const size_t *widths, Text *out) {
   size_t start = out->length, column = 0;
   if (json) text_add_char(out, '{');

@@ -54,6 +54,7 @@ bool rt_blob_describe(const BufType *type, const int64_t *symbols, BlobHeader *h
   return true;
 }
 
+/* `f32[64, 96] in column panels of 48x1` */
 static void print_layout(const BlobHeader *header, Text *out) {
   text_printf(out, "%s[", kiln_type_name((kiln_type)header->type));
   for (int i = 0; i < header->rank; ++i) text_printf(out, "%s%lld", i ? ", " : "", (long long)header->dims[i]);

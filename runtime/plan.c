@@ -1,4 +1,6 @@
-/* plan.c: a Code up to its tile IR: its own copy of the graph, the plan, its names and its content key. */
+/* plan.c: a Code up to its tile IR: its own copy of the graph, the plan, its names and its content key.
+ *
+ * Takes about 15 us and needs neither LLVM nor the disk, so explaining and looking for an object are cheap. */
 #include <string.h>
 
 #include "runtime/runtime.h"
@@ -25,12 +27,14 @@ static kiln_status copy_graph(Code *code, const kiln_graph *original, const char
   return KILN_INTERNAL;
 }
 
+/* No symbol in its sizes and strides. */
 static bool is_fixed(const Node *node) {
   for (int i = 0; i < node->shape.rank; ++i)
     if (node->shape.dims[i].symbol >= 0 || (node->has_strides && node->strides[i].symbol >= 0)) return false;
   return true;
 }
 
+/* What holds for inputs and outputs alike. Two nibbles share a byte, which any address aligns. */
 static void describe_port(Code *code, Port *port, int node) {
   port->node = graph_node(code->graph, node);
   port->name = port->node->name ? port->node->name : "";
@@ -82,6 +86,7 @@ static void choose_name(Code *code, const Text *key) {
   text_release(&name);
 }
 
+/* The content key: what decides the code, then the versions of everything between here and the object. */
 static void choose_key(Code *code) {
   Text key;
   text_init(&key, &code->engine->allocator);
@@ -98,6 +103,7 @@ static void choose_key(Code *code) {
   text_release(&key);
 }
 
+/* Schedule and features as kiln_kernel_describe shows them. */
 static void print_texts(Code *code) {
   Text text;
   text_init(&text, &code->engine->allocator);

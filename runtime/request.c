@@ -13,6 +13,7 @@ kiln_buffer *rt_message_of(const kiln_compile_options *options) {
   return read.message;
 }
 
+/* A graph that was checked before may be in use by other threads, so it is not touched. */
 static kiln_status check_graph(kiln_graph *graph, const char *source, size_t length, Text *why) {
   if (graph->checked) return KILN_OK;
   kiln_status status = kiln_graph_check(graph);
@@ -20,6 +21,7 @@ static kiln_status check_graph(kiln_graph *graph, const char *source, size_t len
   return status;
 }
 
+/* Names to rows, and the schedule's text to fields. */
 static kiln_status resolve(const kiln_engine *engine, Request *request, Text *why) {
   const kiln_compile_options *options = &request->options;
   Problem *problem = &request->problem;
@@ -65,7 +67,8 @@ void rt_print_schedule(const Schedule *schedule, Text *out) {
   if (out->length == baked && baked > start) out->length--;
 }
 
-/* Each adds ` name=value` unless it is the default. */
+/* One function for each CODE row of options.def; it adds ` name=value` unless that is the default. A target is the
+ * default where it is the host's own row, by whatever way it was named. */
 static void ask_target(const Request *request, Text *out) {
   if (request->problem.target != request->engine->cpu.target)
     text_printf(out, " target=%s", request->problem.target->name);
@@ -100,6 +103,8 @@ void rt_request_print(const Request *request, Text *out) {
 
 /* ---- what it came to --------------------------------------------------------------------------------------------- */
 
+/* One function for each CODE row: what decides the code, whoever asked and however. The target's features are spelled
+ * out, since a row may gain one. */
 static void key_target(const Plan *plan, Text *out) {
   const Target *target = plan->problem.target;
   text_printf(out, "target %s %s %s ", target->name, family_triple(target->family), target->tune);

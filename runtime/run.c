@@ -10,7 +10,8 @@
 
 enum { STACK_BUFFERS = 32, STACK_DIMS = 64 };
 
-/* A call under way. What does not fit the arrays here is allocated. */
+/* A call under way. What does not fit the arrays here is allocated. The struct is not cleared: that would cost more
+ * than a small kernel. */
 typedef struct Call {
   const Code *code;
   kiln_call given; /* as this version knows it */
@@ -32,6 +33,7 @@ static void give(const Code *code, void *memory) {
   if (memory) allocator->release(allocator->ctx, memory);
 }
 
+/* Reads the call and finds room for its buffers. After KILN_OK `end` is due. */
 static kiln_status begin(Call *call, const kiln_kernel *kernel, const kiln_call *given) {
   call->own_workspace = call->own_buffers = call->own_dims = NULL;
   if (!kernel || !given) return KILN_INVALID_ARGUMENT;
@@ -69,6 +71,7 @@ static kiln_status check_symbols(const Code *code, const int64_t *symbols, Text 
   return status;
 }
 
+/* dims, tasks and workspace: from the Code where they were made at compile, else here. */
 static kiln_status bind(Call *call, Text *why) {
   const Code *code = call->code;
   const int64_t *symbols = call->given.symbols;
@@ -89,7 +92,6 @@ static kiln_status bind(Call *call, Text *why) {
 
 /* ---- buffers ----------------------------------------------------------------------------------------------------- */
 
-/* Where port i is an output, the number within the outputs. */
 static bool is_output(const Code *code, size_t i) { return i >= code->input_count; }
 
 static void *given_buffer(const Call *call, size_t i) {
@@ -104,6 +106,7 @@ static void name_port(const Code *code, size_t i, Text *why) {
   if (code->ports[i].name[0]) text_printf(why, " '%s'", code->ports[i].name);
 }
 
+/* `input 0 'x' <sentence>`, where words are wanted. */
 static kiln_status refuse(const Code *code, size_t i, Text *why, const char *sentence) {
   if (why) {
     name_port(code, i, why);
@@ -147,6 +150,7 @@ static kiln_status doubt_buffer(const Call *call, size_t i, const void *buffer, 
   return refuse(call->code, i, why, sentence);
 }
 
+/* Fills call->buffers in the kernel's order. This loop is what a call of a small kernel costs. */
 static kiln_status open_buffers(Call *call, Text *why) {
   const Code *code = call->code;
   kiln_status status = KILN_OK;
@@ -206,6 +210,7 @@ static void run_task(void *arg, int64_t index) {
   job->entry(job->args, index);
 }
 
+/* Runs the tasks of a checked call. */
 static kiln_status execute(Call *call) {
   const Code *code = call->code;
   int64_t tasks = call->binding.tasks;

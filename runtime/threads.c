@@ -27,11 +27,13 @@ const kiln_threads *kiln_threads_serial(void) {
   return &serial;
 }
 
+/* pthreadpool counts in size_t and passes one pointer. */
 typedef struct PoolJob {
   void (*body)(void *arg, int64_t index);
   void *arg;
 } PoolJob;
 
+/* One task, on a thread of the pool. */
 static void run_one(void *ctx, size_t index) {
   PoolJob *job = ctx;
   received(job);

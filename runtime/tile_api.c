@@ -19,6 +19,7 @@ struct kiln_tile_code {
 
 /* ---- text -------------------------------------------------------------------------------------------------------- */
 
+/* Verifies only what parsed without a fault, so that one mistake is told once. */
 static kiln_status parse(const char *text, size_t length, const Allocator *allocator, Module **module,
                          Diagnostics *faults) {
   *module = tile_parse(text, length, allocator, faults);
@@ -70,6 +71,7 @@ kiln_status kiln_tile_print(const kiln_tile *tile, kiln_buffer *out) {
 
 /* ---- questions --------------------------------------------------------------------------------------------------- */
 
+/* NULL: there is none of that number. */
 static const Kernel *find_kernel(const kiln_tile *tile, size_t kernel) {
   return tile && kernel < tile->module->kernels.count ? tile->module->kernels.items[kernel] : NULL;
 }
@@ -163,6 +165,7 @@ kiln_status kiln_tile_interpret(const kiln_tile *tile, size_t kernel, const kiln
 
 /* ---- compiled code ----------------------------------------------------------------------------------------------- */
 
+/* To text or object. What stands for a key is the module's own text: such objects are not kept in the cache. */
 static kiln_status compile(kiln_engine *engine, const kiln_tile *tile, const char *name, JitOutput output,
                            const Target **target, JitBuffer *bytes, Text *why) {
   *target = name ? target_find(name) : engine->cpu.target;
@@ -201,6 +204,7 @@ kiln_status kiln_tile_dump(kiln_engine *engine, const kiln_tile *tile, const cha
   return status;
 }
 
+/* Links an object for this machine. */
 static kiln_status load(kiln_engine *engine, const Target *target, const JitBuffer *object, kiln_tile_code **code,
                         Text *why) {
   if (!rt_engine_can_run(engine, target)) {
