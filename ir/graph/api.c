@@ -42,9 +42,7 @@ static bool read_strides(kiln_graph *graph, const char *name, const kiln_tensor 
   return true;
 }
 
-static bool can_build(const kiln_graph *graph) {
-  return graph && !graph->examined && !arena_has_failed(&graph->arena);
-}
+static bool can_build(const kiln_graph *graph) { return graph && !graph->examined && !arena_has_failed(&graph->arena); }
 
 kiln_status kiln_graph_parse(const char *text, size_t length, const kiln_allocator *allocator, kiln_graph **graph) {
   if (!graph || (!text && length)) return KILN_INVALID_ARGUMENT;
@@ -120,7 +118,7 @@ size_t kiln_graph_print(const kiln_graph *graph, char *text, size_t capacity) {
   return length;
 }
 
-/* ---- what a graph takes and gives --------------------------------------------------------------------------------- */
+/* ---- what a graph takes and gives -------------------------------------------------------------------------------- */
 
 size_t kiln_graph_input_count(const kiln_graph *graph) { return graph->inputs.count; }
 size_t kiln_graph_output_count(const kiln_graph *graph) { return graph->outputs.count; }

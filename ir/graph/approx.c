@@ -1,7 +1,7 @@
 /* approx.c: one element of each element-wise operator, with its bound (approx.h).
  *
- * approx_<OP> computes the value in f64 and carries the operands' bounds through. Infinities and NaN that come from exact
- * operands are exact results. */
+ * approx_<OP> computes the value in f64 and carries the operands' bounds through. Infinities and NaN that come from
+ * exact operands are exact results. */
 #include "ir/graph/approx.h"
 
 #include <float.h>
@@ -44,7 +44,7 @@ Approx approx_round(kiln_type type, Approx x) {
   return (Approx){value, fmax(approx_distance(value, low), approx_distance(high, value))};
 }
 
-/* ---- helpers ------------------------------------------------------------------------------------------------------ */
+/* ---- helpers ----------------------------------------------------------------------------------------------------- */
 
 static bool is_integer(const Arithmetic *arithmetic) { return arithmetic->type == KILN_I32; }
 static bool is_exact(const Approx *x, int count) {
@@ -70,7 +70,7 @@ static bool is_power_of_two(double value) {
   return isnormal(value) && fabs(frexp(value, &exponent)) == 0.5;
 }
 
-/* ---- sums and products -------------------------------------------------------------------------------------------- */
+/* ---- sums and products ------------------------------------------------------------------------------------------- */
 
 /* An infinity or NaN that an operand brought stays whatever the other is. */
 static Approx sum(const Arithmetic *arithmetic, Approx a, Approx b) {
@@ -145,7 +145,7 @@ static Approx approx_ABS(const Arithmetic *arithmetic, const Approx *x, int coun
   return (Approx){value, x->bound};
 }
 
-/* ---- choices ------------------------------------------------------------------------------------------------------ */
+/* ---- choices ----------------------------------------------------------------------------------------------------- */
 
 /* The smaller, or with `sign` -1 the larger. */
 static Approx extreme(Approx a, Approx b, double sign) {
@@ -200,10 +200,10 @@ static Approx answer(const Approx *x, bool holds) {
   return (Approx){holds, is_open};
 }
 
-#define COMPARE(name, operator)                                                                                       \
-  static Approx approx_##name(const Arithmetic *arithmetic, const Approx *x, int count) {                             \
-    (void)arithmetic, (void)count;                                                                                    \
-    return answer(x, x[0].value operator x[1].value);                                                                 \
+#define COMPARE(name, operator)                                                                                        \
+  static Approx approx_##name(const Arithmetic *arithmetic, const Approx *x, int count) {                              \
+    (void)arithmetic, (void)count;                                                                                     \
+    return answer(x, x[0].value operator x[1].value);                                                                  \
   }
 COMPARE(LT, <)
 COMPARE(LE, <=)
@@ -212,7 +212,7 @@ COMPARE(GE, >=)
 COMPARE(EQ, ==)
 COMPARE(NE, !=)
 
-/* ---- quantisation ------------------------------------------------------------------------------------------------- */
+/* ---- quantisation ------------------------------------------------------------------------------------------------ */
 
 static Approx approx_DEQUANT(const Arithmetic *arithmetic, const Approx *x, int count) {
   Approx q = x[0], scale = x[1], zero = count > 2 ? x[2] : (Approx){0, 0};
@@ -245,7 +245,7 @@ Approx approx_quant(const Arithmetic *arithmetic, kiln_type type, const Approx *
   return (Approx){value, fmax(approx_distance(value, low), approx_distance(high, value))};
 }
 
-/* ---- the table ---------------------------------------------------------------------------------------------------- */
+/* ---- the table --------------------------------------------------------------------------------------------------- */
 
 /* One row an operator; those of whole rows and tensors are interpreted elsewhere. */
 #define ROW_INPUT(name) NULL

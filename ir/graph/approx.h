@@ -1,7 +1,7 @@
 /* approx.h: numbers with a bound, the arithmetic of the interpreter.
  *
- * A value is what exact arithmetic gives, in f64; the bound is how far the result of a kernel may lie from it. The bounds
- * grant a kernel, with u the unit roundoff of the compute type (2^-24 for f32):
+ * A value is what exact arithmetic gives, in f64; the bound is how far the result of a kernel may lie from it. The
+ * bounds grant a kernel, with u the unit roundoff of the compute type (2^-24 for f32):
  *   + - *       one rounding; none where exact operands give a number the type holds
  *   /           two (a reciprocal and a product)
  *   sums        any order, each addition rounded
@@ -10,8 +10,8 @@
  *   quant       x / scale or x * (1 / scale)
  *   softmax     a running maximum and rescaled sums
  *   layer_norm  two passes, not mean(x^2) - mean(x)^2
- * and of denormal results that they are flushed in functions and products. Integers are exact; they wrap. An infinite bound
- * means that anything may come out. */
+ * and of denormal results that they are flushed in functions and products. Integers are exact; they wrap. An infinite
+ * bound means that anything may come out. */
 #ifndef KILN_IR_GRAPH_APPROX_H
 #define KILN_IR_GRAPH_APPROX_H
 
@@ -34,7 +34,8 @@ Arithmetic arithmetic_of(kiln_type compute);
 /* n u / (1 - n u): the relative error of n roundings, infinite where that says nothing. */
 double arithmetic_gamma(const Arithmetic *arithmetic, double roundings);
 
-/* One element of an ARITHMETIC, COMPARE, SELECT, UNARY, FUNCTION, DEQUANT operator; KILN_OP_DEQUANT with `count` 2 or 3. */
+/* One element of an ARITHMETIC, COMPARE, SELECT, UNARY, FUNCTION, DEQUANT operator; KILN_OP_DEQUANT with `count` 2
+ * or 3. */
 typedef Approx ApproxOp(const Arithmetic *arithmetic, const Approx *x, int count);
 ApproxOp *approx_op(kiln_op op); /* NULL for other forms */
 
@@ -49,7 +50,7 @@ double approx_distance(double a, double b);
 int32_t approx_wrap(int64_t value); /* two's complement */
 
 /* FUNCTION operators (approx_function.c). */
-#define APPROX_FUNCTIONS(F)                                                                                           \
+#define APPROX_FUNCTIONS(F)                                                                                            \
   F(SQRT) F(RSQRT) F(EXP) F(LOG) F(TANH) F(SIGMOID) F(GELU) F(GELU_TANH) F(SILU) F(HARDSWISH) F(HARDSIGMOID)
 #define F(name) ApproxOp approx_##name;
 APPROX_FUNCTIONS(F)

@@ -1,7 +1,7 @@
 /* approx_function.c: the FUNCTION operators, with bounds (approx.h).
  *
- * Each function is monotone between its turning point and the ends, so where its operand is uncertain its spread is found at
- * the interval's ends and at the turning point. The f64 forms are chosen not to cancel. */
+ * Each function is monotone between its turning point and the ends, so where its operand is uncertain its spread is
+ * found at the interval's ends and at the turning point. The f64 forms are chosen not to cancel. */
 #include <math.h>
 
 #include "ir/graph/approx.h"
@@ -42,21 +42,21 @@ static double silu(double x) { return x * sigmoid(x); }
 static double hardsigmoid(double x) { return isnan(x) ? x : fmin(fmax(x + 3, 0), 6) / 6; }
 static double hardswish(double x) { return x * hardsigmoid(x); }
 
-#define FUNCTION(name, eval, turning, per_x, everywhere)                                                              \
-  Approx approx_##name(const Arithmetic *arithmetic, const Approx *x, int count) {                                    \
-    static const Function function = {eval, turning, per_x, everywhere};                                              \
-    (void)count;                                                                                                      \
-    return evaluate(&function, arithmetic, *x);                                                                       \
+#define FUNCTION(name, eval, turning, per_x, everywhere)                                                               \
+  Approx approx_##name(const Arithmetic *arithmetic, const Approx *x, int count) {                                     \
+    static const Function function = {eval, turning, per_x, everywhere};                                               \
+    (void)count;                                                                                                       \
+    return evaluate(&function, arithmetic, *x);                                                                        \
   }
 /*        op           f64          turning point          per_x  everywhere */
-FUNCTION( SQRT,        sqrt,        NAN,                   0,     0 )
-FUNCTION( RSQRT,       rsqrt,       NAN,                   0,     0 )
-FUNCTION( EXP,         exp,         NAN,                   0,     0 )
-FUNCTION( LOG,         log,         NAN,                   0,     0 )
-FUNCTION( TANH,        tanh,        NAN,                   0,     0 )
-FUNCTION( SIGMOID,     sigmoid,     NAN,                   0,     0 )
-FUNCTION( GELU,        gelu,        -0.7517915246935645,   4,     0 )
-FUNCTION( GELU_TANH,   gelu_tanh,   -0.7524614220710163,   4,     0 )
-FUNCTION( SILU,        silu,        -1.2784645427610738,   4,     0 )
-FUNCTION( HARDSWISH,   hardswish,   -1.5,                  4,     0 )
-FUNCTION( HARDSIGMOID, hardsigmoid, NAN,                   0,     4 )
+FUNCTION(SQRT, sqrt, NAN, 0, 0)
+FUNCTION(RSQRT, rsqrt, NAN, 0, 0)
+FUNCTION(EXP, exp, NAN, 0, 0)
+FUNCTION(LOG, log, NAN, 0, 0)
+FUNCTION(TANH, tanh, NAN, 0, 0)
+FUNCTION(SIGMOID, sigmoid, NAN, 0, 0)
+FUNCTION(GELU, gelu, -0.7517915246935645, 4, 0)
+FUNCTION(GELU_TANH, gelu_tanh, -0.7524614220710163, 4, 0)
+FUNCTION(SILU, silu, -1.2784645427610738, 4, 0)
+FUNCTION(HARDSWISH, hardswish, -1.5, 4, 0)
+FUNCTION(HARDSIGMOID, hardsigmoid, NAN, 0, 4)

@@ -1,7 +1,7 @@
 /* bind.c: sizes, strides and spans once symbols are numbers, and what may be wrong with them.
  *
- * The same checks run when a graph is built, with `symbols` NULL: then they say what the numbers in it already tell and skip
- * what hangs on a symbol. */
+ * The same checks run when a graph is built, with `symbols` NULL: then they say what the numbers in it already tell and
+ * skip what hangs on a symbol. */
 #include "ir/graph/build.h"
 
 /* Products and sums of sizes >= 0, which stop at INT64_MAX. */
@@ -16,7 +16,8 @@ static bool is_known(Dim dim, const int64_t *symbols) { return dim.symbol < 0 ||
 
 static bool shape_is_known(const Node *node, const int64_t *symbols) {
   for (int i = 0; i < node->shape.rank; i++)
-    if (!is_known(node->shape.dims[i], symbols) || (node->has_strides && !is_known(node->strides[i], symbols))) return false;
+    if (!is_known(node->shape.dims[i], symbols) || (node->has_strides && !is_known(node->strides[i], symbols)))
+      return false;
   return true;
 }
 
@@ -56,7 +57,7 @@ int64_t node_group(const kiln_graph *graph, const Node *node, int operand, const
   return groups == 0 || rows % groups != 0 ? 0 : rows / groups;
 }
 
-/* ---- views -------------------------------------------------------------------------------------------------------- */
+/* ---- views ------------------------------------------------------------------------------------------------------- */
 
 static void report(Diagnostics *faults, const Node *node, const char *format, ...) PRINTF_LIKE(3, 4);
 static void report(Diagnostics *faults, const Node *node, const char *format, ...) {
@@ -144,7 +145,7 @@ bool graph_check_view(const kiln_graph *graph, const Node *node, bool is_output,
   return sound;
 }
 
-/* ---- a whole binding ---------------------------------------------------------------------------------------------- */
+/* ---- a whole binding --------------------------------------------------------------------------------------------- */
 
 static bool check_groups(const kiln_graph *graph, int number, const int64_t *symbols, Diagnostics *faults) {
   const Node *node = graph_node(graph, number);
@@ -161,6 +162,7 @@ static bool check_groups(const kiln_graph *graph, int number, const int64_t *sym
 }
 
 kiln_status graph_check_symbols(const kiln_graph *graph, const int64_t *symbols, Diagnostics *faults) {
+  if (graph->checked && graph->symbols.count == 0) return KILN_OK; /* graph_check did all of it */
   bool sound = true;
   for (size_t i = 0; i < graph->symbols.count; i++) {
     if (symbols[i] >= 0 && symbols[i] <= GRAPH_MAX_SIZE) continue;
@@ -178,10 +180,9 @@ kiln_status graph_check_symbols(const kiln_graph *graph, const int64_t *symbols,
     const Node *node = graph_node(graph, i);
     GraphForm form = graph_op_info(node->op)->form;
     if ((form == FORM_DEQUANT || form == FORM_QUANT) && !check_groups(graph, i, symbols, faults)) sound = false;
-    if (is_too_large(node_count(node, symbols))) {
-      report(faults, node, "'%s' is larger than memory", faults ? graph_phrase(graph, i).text : "");
-      sound = false;
-    }
+    if (!is_too_large(node_count(node, symbols))) continue;
+    report(faults, node, "'%s' is larger than memory", faults ? graph_phrase(graph, i).text : "");
+    sound = false;
   }
   return sound ? KILN_OK : KILN_INVALID_ARGUMENT;
 }

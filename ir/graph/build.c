@@ -1,7 +1,7 @@
 /* build.c: making graphs: symbols, nodes, names and results, for the parser and the C API alike.
  *
- * Types and shapes of a node are found as it is made (verify.c), so its fault has the position of its text. What can only
- * be said of a whole graph waits for graph_check. */
+ * Types and shapes of a node are found as it is made (verify.c), so its fault has the position of its text. What can
+ * only be said of a whole graph waits for graph_check. */
 #include "ir/graph/build.h"
 
 #include <math.h>
@@ -34,7 +34,7 @@ void graph_fault(kiln_graph *graph, SourcePos pos, const char *format, ...) {
   va_end(args);
 }
 
-/* ---- names -------------------------------------------------------------------------------------------------------- */
+/* ---- names ------------------------------------------------------------------------------------------------------- */
 
 static bool is_same(const char *name, const char *other, size_t length) {
   return strlen(name) == length && memcmp(name, other, length) == 0;
@@ -49,8 +49,7 @@ static bool check_word(kiln_graph *graph, SourcePos pos, const char *what, const
                 quoted(length), name, what);
   else if (graph_is_reserved(name, length))
     graph_fault(graph, pos, "'%.*s' cannot name a %s: it is a word of the language", quoted(length), name, what);
-  else
-    return true;
+  else return true;
   return false;
 }
 
@@ -82,12 +81,11 @@ static const char *claim_name(kiln_graph *graph, SourcePos pos, const char *name
   SourcePos first = graph_node(graph, other)->pos;
   if (first.line)
     graph_fault(graph, pos, "'%.*s' is already defined at %u:%u", quoted(length), name, first.line, first.column);
-  else
-    graph_fault(graph, pos, "'%.*s' is already defined", quoted(length), name);
+  else graph_fault(graph, pos, "'%.*s' is already defined", quoted(length), name);
   return NULL;
 }
 
-/* ---- nodes -------------------------------------------------------------------------------------------------------- */
+/* ---- nodes ------------------------------------------------------------------------------------------------------- */
 
 static bool is_closed(const kiln_graph *graph) { return graph->examined || arena_has_failed(&graph->arena); }
 
@@ -180,8 +178,8 @@ static bool use_value(kiln_graph *graph, SourcePos pos, kiln_value value) {
   if (!node) return false;
   node->use_count++;
   if (node->op == KILN_OP_QUANT && !node->annotated && !node->poison) {
-    graph_fault(graph, node->pos.line ? node->pos : pos, "'%s' is quantised to no type: write it, as in q: i8 = quant(x, s)",
-                graph_phrase(graph, value).text);
+    graph_fault(graph, node->pos.line ? node->pos : pos,
+                "'%s' is quantised to no type: write it, as in q: i8 = quant(x, s)", graph_phrase(graph, value).text);
     node->poison = true;
   }
   return !node->poison;
@@ -211,7 +209,7 @@ kiln_value graph_add_apply(kiln_graph *graph, SourcePos pos, kiln_op op, const k
   return number;
 }
 
-/* ---- naming and results ------------------------------------------------------------------------------------------- */
+/* ---- naming and results ------------------------------------------------------------------------------------------ */
 
 /* Whether a value of this node may be rounded to the type. */
 static bool check_rounding(kiln_graph *graph, SourcePos pos, const Node *node, kiln_value value, kiln_type type) {
@@ -232,7 +230,8 @@ static bool check_rounding(kiln_graph *graph, SourcePos pos, const Node *node, k
   return false;
 }
 
-static bool check_annotation(kiln_graph *graph, SourcePos pos, const Node *node, kiln_value value, const TypeSpec *spec) {
+static bool check_annotation(kiln_graph *graph, SourcePos pos, const Node *node, kiln_value value,
+                             const TypeSpec *spec) {
   if (!check_rounding(graph, pos, node, value, spec->type)) return false;
   bool same = spec->rank < 0 || spec->rank == node->shape.rank;
   for (int i = 0; same && i < spec->rank; i++) same = dim_equal(spec->dims[i], node->shape.dims[i]);
@@ -300,9 +299,7 @@ void graph_set_name(kiln_graph *graph, SourcePos pos, kiln_value value, const ch
 /* A result is a computed value. */
 static bool check_result(kiln_graph *graph, SourcePos pos, kiln_value value) {
   const Node *node = graph_node(graph, value);
-  const char *why = node->op == KILN_OP_INPUT    ? "an input"
-                    : node->op == KILN_OP_NUMBER ? "a number"
-                                                 : NULL;
+  const char *why = node->op == KILN_OP_INPUT ? "an input" : node->op == KILN_OP_NUMBER ? "a number" : NULL;
   if (why) {
     graph_fault(graph, pos, "'%s' is %s: only computed values are returned", graph_phrase(graph, value).text, why);
     return false;

@@ -1,13 +1,14 @@
-/* build.h: what the files of this folder share: one builder for parser and API, the operators' names, printing of parts.
+/* build.h: what the files of this folder share: one builder for parser and API, the operators' names, printing of
+ * parts.
  *
- * Builders take any input: what is wrong becomes a fault and a poison node. After an arena failed or graph_check ran they do
- * nothing and give KILN_NO_VALUE. */
+ * Builders take any input: what is wrong becomes a fault and a poison node. After an arena failed or graph_check ran
+ * they do nothing and give KILN_NO_VALUE. */
 #ifndef KILN_IR_GRAPH_BUILD_H
 #define KILN_IR_GRAPH_BUILD_H
 
 #include "ir/graph/graph.h"
 
-/* ---- words -------------------------------------------------------------------------------------------------------- */
+/* ---- words ------------------------------------------------------------------------------------------------------- */
 
 /* Levels of precedence, loosest first; a call or a name binds tightest. */
 enum { LEVEL_COMPARE, LEVEL_SUM, LEVEL_PRODUCT, LEVEL_POSTFIX, LEVEL_ATOM };
@@ -21,7 +22,7 @@ bool graph_function_find(const char *name, size_t length, int operands, kiln_op 
 bool graph_is_reserved(const char *name, size_t length);
 bool graph_is_identifier(const char *name, size_t length);
 
-/* ---- building ----------------------------------------------------------------------------------------------------- */
+/* ---- building ---------------------------------------------------------------------------------------------------- */
 
 /* A type as written: `f32`, `f32[m, 4]`, `f32[m, 4] strides [ld, 1]`. */
 typedef struct TypeSpec {
@@ -58,7 +59,7 @@ bool graph_verify_node(kiln_graph *graph, Node *node, int number);
 bool graph_check_view(const kiln_graph *graph, const Node *node, bool is_output, const int64_t *symbols,
                       Diagnostics *faults);
 
-/* ---- printing of parts -------------------------------------------------------------------------------------------- */
+/* ---- printing of parts ------------------------------------------------------------------------------------------- */
 
 /* A piece of a message: an expression or a type, cut where long. */
 typedef struct Phrase {

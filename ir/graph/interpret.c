@@ -27,7 +27,7 @@ void run_fault(Run *run, const Node *node, const char *format, ...) {
   va_end(args);
 }
 
-/* ---- elements ----------------------------------------------------------------------------------------------------- */
+/* ---- elements ---------------------------------------------------------------------------------------------------- */
 
 /* An operand as it is met by the compute type: literals take it, and f32 holds not every i32. */
 static Approx meet(const Node *operand, kiln_type compute, Approx x) {
@@ -58,10 +58,10 @@ bool graph_accepts(double value, double bound, double got) {
   return value == got || fabs(value - got) <= bound;
 }
 
-/* ---- element-wise forms ------------------------------------------------------------------------------------------- */
+/* ---- element-wise forms ------------------------------------------------------------------------------------------ */
 
-/* How an operand is walked beside the result, whose shape is padded to four axes from the left: along each axis, so many
- * result rows share one operand row, and the next is `stride` further on. */
+/* How an operand is walked beside the result, whose shape is padded to four axes from the left: along each axis, so
+ * many result rows share one operand row, and the next is `stride` further on. */
 typedef struct View {
   const Tensor *tensor;
   const Node *node;
@@ -108,12 +108,9 @@ static void interpret_elementwise(Run *run, int number) {
       start[i] = row_start(&views[i], row / dims[2] / dims[1], row / dims[2] % dims[1], row % dims[2]);
     for (int64_t column = 0; column < dims[3]; column++, at++) {
       for (int i = 0; i < node->operand_count; i++)
-        x[i] = meet(views[i].node, node->compute,
-                    tensor_get(views[i].tensor, start[i] + column * views[i].stride[3]));
-      if (op)
-        run_store(node, &arithmetic, out, at, op(&arithmetic, x, node->operand_count));
-      else
-        store_final(out, at, approx_quant(&arithmetic, node->type, x, node->operand_count));
+        x[i] = meet(views[i].node, node->compute, tensor_get(views[i].tensor, start[i] + column * views[i].stride[3]));
+      if (op) run_store(node, &arithmetic, out, at, op(&arithmetic, x, node->operand_count));
+      else store_final(out, at, approx_quant(&arithmetic, node->type, x, node->operand_count));
     }
   }
 }
@@ -126,7 +123,7 @@ static void interpret_elementwise(Run *run, int number) {
 #define interpret_DEQUANT interpret_elementwise
 #define interpret_QUANT interpret_elementwise
 
-/* ---- inputs and movement ------------------------------------------------------------------------------------------ */
+/* ---- inputs and movement ----------------------------------------------------------------------------------------- */
 
 static void interpret_INPUT(Run *run, int number) {
   const Node *node = graph_node(run->graph, number);
@@ -192,7 +189,7 @@ static void interpret_GATHER(Run *run, int number) {
   }
 }
 
-/* ---- the run ------------------------------------------------------------------------------------------------------ */
+/* ---- the run ----------------------------------------------------------------------------------------------------- */
 
 static InterpretForm *const form_rows[] = {
 #define FORM(name) [FORM_##name] = interpret_##name,

@@ -43,7 +43,7 @@ void run_store(const Node *node, const Arithmetic *arithmetic, Tensor *tensor, i
 
 /* One interpreter a form; the tensor of node `number` has its shape and memory and is filled. */
 typedef void InterpretForm(Run *run, int number);
-InterpretForm interpret_MATMUL, interpret_GROUPED;                  /* interpret_product.c */
+InterpretForm interpret_MATMUL, interpret_GROUPED;                 /* interpret_product.c */
 InterpretForm interpret_REDUCE, interpret_ROWWISE, interpret_MASK; /* interpret_rows.c */
 
 #endif

@@ -1,8 +1,8 @@
 /* interpret_product.c: MATMUL and GROUPED.
  *
- * One product costs up to three: the value, |A||B| for what rounding may do, and (|A| + dA)(|B| + dB) where operands are
- * uncertain. B is packed in panels of WIDTH columns, so that the inner loop has a fixed length (gcc vectorises it at -O2)
- * and reads memory in order: 0.9 G multiply-adds take about a second. */
+ * One product costs up to three: the value, |A||B| for what rounding may do, and (|A| + dA)(|B| + dB) where operands
+ * are uncertain. B is packed in panels of WIDTH columns, so that the inner loop has a fixed length (gcc vectorises it
+ * at -O2) and reads memory in order: 0.9 G multiply-adds take about a second. */
 #include <math.h>
 #include <string.h>
 
@@ -49,7 +49,8 @@ static void pack_row(const Product *p, int64_t row, int which, double *factors) 
   }
 }
 
-static void dot_panel(const double *restrict row, const double *restrict panel, int64_t k, double sums[restrict WIDTH]) {
+static void dot_panel(const double *restrict row, const double *restrict panel, int64_t k,
+                      double sums[restrict WIDTH]) {
   for (int j = 0; j < WIDTH; j++) sums[j] = 0;
   for (int64_t i = 0; i < k; i++)
     for (int j = 0; j < WIDTH; j++) sums[j] += row[i] * panel[i * WIDTH + j];
@@ -87,10 +88,8 @@ static void multiply_panel(const Product *p, const Arithmetic *arithmetic, const
     double sums[3][WIDTH];
     for (int s = 0; s < sum_count; s++) {
       pack_row(p, row, s, scratch->rows[s]);
-      if (s == SUM_VALUE && is_integer)
-        dot_integers(scratch->rows[s], scratch->panels[s], p->k, sums[s]);
-      else
-        dot_panel(scratch->rows[s], scratch->panels[s], p->k, sums[s]);
+      if (s == SUM_VALUE && is_integer) dot_integers(scratch->rows[s], scratch->panels[s], p->k, sums[s]);
+      else dot_panel(scratch->rows[s], scratch->panels[s], p->k, sums[s]);
     }
     if (sum_count < 3) memcpy(sums[SUM_REACH], sums[sum_count - 1], sizeof sums[SUM_REACH]);
     if (sum_count < 2) memcpy(sums[SUM_MAGNITUDE], sums[0], sizeof sums[SUM_MAGNITUDE]);
@@ -122,7 +121,7 @@ static void free_scratch(Run *run, Scratch *scratch) {
 
 static const double *offset(const double *numbers, int64_t by) { return numbers ? numbers + by : NULL; }
 
-/* ---- MATMUL ------------------------------------------------------------------------------------------------------- */
+/* ---- MATMUL ------------------------------------------------------------------------------------------------------ */
 
 /* Batch axis `axis` of the result, for an operand: its stride in matrices, 0 where it is repeated. */
 static int64_t batch_stride(const Tensor *x, int out_batch, int axis) {
@@ -164,7 +163,7 @@ void interpret_MATMUL(Run *run, int number) {
   free_scratch(run, &scratch);
 }
 
-/* ---- GROUPED ------------------------------------------------------------------------------------------------------ */
+/* ---- GROUPED ----------------------------------------------------------------------------------------------------- */
 
 /* Offsets ascend from 0 on and end within the rows. */
 static bool check_offsets(Run *run, int number, const Tensor *offsets, int64_t rows) {
@@ -175,7 +174,8 @@ static bool check_offsets(Run *run, int number, const Tensor *offsets, int64_t r
       last = offset;
       continue;
     }
-    run_fault(run, graph_node(run->graph, number), "'%s' has the offset %lld after %lld: offsets ascend up to the %lld rows",
+    run_fault(run, graph_node(run->graph, number),
+              "'%s' has the offset %lld after %lld: offsets ascend up to the %lld rows",
               graph_phrase(run->graph, number).text, (long long)offset, (long long)last, (long long)rows);
     return false;
   }

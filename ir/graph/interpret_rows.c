@@ -14,7 +14,7 @@ typedef struct Row {
 
 static Approx get(const Row *row, int64_t index) { return run_get(row->run, row->node, 0, row->start + index); }
 
-/* ---- reductions --------------------------------------------------------------------------------------------------- */
+/* ---- reductions -------------------------------------------------------------------------------------------------- */
 
 static Approx sum_integers(const Row *row) {
   int64_t sum = 0;
@@ -94,7 +94,7 @@ static void reduce_row(const Row *row, int64_t index) {
 
 void interpret_REDUCE(Run *run, int number) { for_rows(run, number, reduce_row); }
 
-/* ---- softmax ------------------------------------------------------------------------------------------------------ */
+/* ---- softmax ----------------------------------------------------------------------------------------------------- */
 
 /* How far the exponent of one term may be off: what x carries, the subtraction, and the function with its rescaling. */
 static double exponent_error(const Row *row, Approx x, double most) {
@@ -118,8 +118,7 @@ static void softmax_row(const Row *row, int64_t index) {
   for (int64_t i = 0; i < row->count; i++) {
     Approx x = get(row, i), y = {exp(x.value - most.value) / sum, 0};
     double error = exponent_error(row, x, most.value);
-    if (isnan(y.value))
-      y.bound = isinf(most.bound) ? INFINITY : 0;
+    if (isnan(y.value)) y.bound = isinf(most.bound) ? INFINITY : 0;
     else if (y.value > 0 || x.bound > 0)
       y.bound = fmax(y.value * sum / low * exp(error) - y.value, y.value - y.value * sum / high * exp(-error)) +
                 (double)(row->count + 8) * row->arithmetic->unit * y.value + row->arithmetic->flushed;
@@ -127,7 +126,7 @@ static void softmax_row(const Row *row, int64_t index) {
   }
 }
 
-/* ---- norms -------------------------------------------------------------------------------------------------------- */
+/* ---- norms ------------------------------------------------------------------------------------------------------- */
 
 /* 1 / sqrt(mean of squares + eps), and between what it may lie. */
 typedef struct Scale {
@@ -186,7 +185,7 @@ void interpret_ROWWISE(Run *run, int number) {
   for_rows(run, number, op == KILN_OP_SOFTMAX ? softmax_row : op == KILN_OP_RMS_NORM ? rms_norm_row : layer_norm_row);
 }
 
-/* ---- masks -------------------------------------------------------------------------------------------------------- */
+/* ---- masks ------------------------------------------------------------------------------------------------------- */
 
 /* The diagonal ends in the last row and column: row i of r sees columns up to i + (c - r). */
 static void causal_row(const Row *row, int64_t index) {

@@ -51,10 +51,10 @@ static void skip_blank(Lexer *lexer) {
   }
 }
 
-/* ---- numbers ------------------------------------------------------------------------------------------------------ */
+/* ---- numbers ----------------------------------------------------------------------------------------------------- */
 
-/* Digits are gathered without their point and the exponent mended instead: `12.5e3` is converted as `125e2`, because what
- * strtod takes for a point depends on the locale. */
+/* Digits are gathered without their point and the exponent mended instead: `12.5e3` is converted as `125e2`, because
+ * what strtod takes for a point depends on the locale. */
 typedef struct Digits {
   char text[MAX_DIGITS + 16];
   int count, fraction, exponent;
@@ -110,14 +110,13 @@ static void scan_number(Lexer *lexer, Token *token) {
   while (is_letter(peek(lexer, 0)) || is_digit(peek(lexer, 0))) lexer->at++;
   token->length = (size_t)(lexer->at - token->start);
   token->kind = is_clean ? TOKEN_NUMBER : TOKEN_BAD;
-  if (is_clean)
-    token->number = convert(&digits);
+  if (is_clean) token->number = convert(&digits);
   else
     diagnostics_report(lexer->faults, token->pos, fits ? "'%.*s' is no number" : "'%.*s...' has too many digits",
                        token->length > 40 ? 40 : (int)token->length, token->start);
 }
 
-/* ---- the rest ----------------------------------------------------------------------------------------------------- */
+/* ---- the rest ---------------------------------------------------------------------------------------------------- */
 
 static void scan_name(Lexer *lexer, Token *token) {
   while (is_letter(peek(lexer, 0)) || is_digit(peek(lexer, 0))) lexer->at++;
@@ -138,10 +137,10 @@ static bool is_pair(const Lexer *lexer) {
 static void refuse_byte(Lexer *lexer, Token *token) {
   char c = peek(lexer, 0);
   token->kind = TOKEN_BAD;
-  if (c > ' ' && c < 0x7f)
-    diagnostics_report(lexer->faults, token->pos, "'%c' is no sign of the language", c);
+  if (c > ' ' && c < 0x7f) diagnostics_report(lexer->faults, token->pos, "'%c' is no sign of the language", c);
   else
-    diagnostics_report(lexer->faults, token->pos, "the byte 0x%02x is no sign of the language", (unsigned)(unsigned char)c);
+    diagnostics_report(lexer->faults, token->pos, "the byte 0x%02x is no sign of the language",
+                       (unsigned)(unsigned char)c);
   while ((unsigned char)c >= 0xc0 && ((unsigned char)peek(lexer, token->length) & 0xc0) == 0x80) token->length++;
 }
 
@@ -172,10 +171,8 @@ Token lex_next(Lexer *lexer) {
   } else if (c == ';' || c == '\n') {
     token.kind = TOKEN_SEPARATOR;
     token.length = 1;
-    if (c == '\n')
-      skip_newline(lexer);
-    else
-      lexer->at++;
+    if (c == '\n') skip_newline(lexer);
+    else lexer->at++;
   } else if (is_digit(c)) {
     scan_number(lexer, &token);
   } else if (is_letter(c)) {

@@ -18,9 +18,9 @@ typedef struct Token {
   SourcePos pos;
   const char *start;
   size_t length;
-  double number;      /* TOKEN_NUMBER */
-  bool is_whole;      /* digits only */
-  bool touches_last;  /* no space before it */
+  double number;     /* TOKEN_NUMBER */
+  bool is_whole;     /* digits only */
+  bool touches_last; /* no space before it */
 } Token;
 
 typedef struct Lexer {

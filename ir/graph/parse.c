@@ -27,7 +27,7 @@ static int shown(const Token *token) { return token->length > 40 ? 40 : (int)tok
 
 static void advance(Parser *p) { p->token = lex_next(&p->lexer); }
 
-/* ---- faults ------------------------------------------------------------------------------------------------------- */
+/* ---- faults ------------------------------------------------------------------------------------------------------ */
 
 static void fail_at(Parser *p, SourcePos pos, const char *format, ...) PRINTF_LIKE(3, 4);
 static void fail_at(Parser *p, SourcePos pos, const char *format, ...) {
@@ -44,19 +44,16 @@ static void fail_at(Parser *p, SourcePos pos, const char *format, ...) {
 static Phrase found(const Parser *p) {
   Phrase phrase = {"the end of the text"};
   if (p->token.kind == TOKEN_SEPARATOR && p->token.start[0] == '\n') return (Phrase){"the end of the line"};
-  if (p->token.kind != TOKEN_END)
-    snprintf(phrase.text, sizeof phrase.text, "'%.*s'", shown(&p->token), p->token.start);
+  if (p->token.kind != TOKEN_END) snprintf(phrase.text, sizeof phrase.text, "'%.*s'", shown(&p->token), p->token.start);
   return phrase;
 }
 
 static void expect(Parser *p, const char *sign, const char *instead) {
-  if (token_is(&p->token, sign))
-    advance(p);
-  else
-    fail_at(p, p->token.pos, "expected %s, found %s", instead, found(p).text);
+  if (token_is(&p->token, sign)) advance(p);
+  else fail_at(p, p->token.pos, "expected %s, found %s", instead, found(p).text);
 }
 
-/* ---- expressions -------------------------------------------------------------------------------------------------- */
+/* ---- expressions ------------------------------------------------------------------------------------------------- */
 
 static kiln_value parse_expression(Parser *p);
 
@@ -74,13 +71,13 @@ static kiln_value apply_function(Parser *p, const Token *name, const kiln_value 
   int least, most, length = shown(name);
   if (graph_function_find(name->start, name->length, count, &op, &least, &most))
     return graph_add_apply(p->graph, name->pos, op, operands, (size_t)count);
-  if (most == 0)
-    graph_fault(p->graph, name->pos, "'%.*s' is no function", length, name->start);
+  if (most == 0) graph_fault(p->graph, name->pos, "'%.*s' is no function", length, name->start);
   else if (least == most)
     graph_fault(p->graph, name->pos, "'%.*s' takes %d operand%s, found %d", length, name->start, most,
                 most == 1 ? "" : "s", count);
   else
-    graph_fault(p->graph, name->pos, "'%.*s' takes %d or %d operands, found %d", length, name->start, least, most, count);
+    graph_fault(p->graph, name->pos, "'%.*s' takes %d or %d operands, found %d", length, name->start, least, most,
+                count);
   return graph_add_poison(p->graph, name->pos, operands, (size_t)count);
 }
 
@@ -111,8 +108,7 @@ static kiln_value find_name(Parser *p, const Token *name) {
   if (value != KILN_NO_VALUE) return value;
   if (graph_is_function(name->start, name->length))
     graph_fault(p->graph, name->pos, "'%.*s' is a function: it needs operands in parentheses", length, name->start);
-  else
-    graph_fault(p->graph, name->pos, "'%.*s' is not defined", length, name->start);
+  else graph_fault(p->graph, name->pos, "'%.*s' is not defined", length, name->start);
   return poison(p, name->pos);
 }
 
@@ -189,7 +185,7 @@ static kiln_value parse_level(Parser *p, int level) {
 
 static kiln_value parse_expression(Parser *p) { return parse_level(p, LEVEL_COMPARE); }
 
-/* ---- types -------------------------------------------------------------------------------------------------------- */
+/* ---- types ------------------------------------------------------------------------------------------------------- */
 
 static Dim parse_dim(Parser *p) {
   Token token = p->token;
@@ -246,7 +242,7 @@ static void parse_type(Parser *p, TypeSpec *spec) {
   }
 }
 
-/* ---- statements --------------------------------------------------------------------------------------------------- */
+/* ---- statements -------------------------------------------------------------------------------------------------- */
 
 static bool at_end(const Parser *p) { return p->token.kind == TOKEN_SEPARATOR || p->token.kind == TOKEN_END; }
 
@@ -310,10 +306,8 @@ static void parse_return(Parser *p) {
     VECTOR_PUSH(arena, values, parse_expression(p));
   } while (!p->failed && token_is(&p->token, ","));
   end_statement(p);
-  if (p->failed)
-    p->graph->returned = true; /* it was meant to */
-  else
-    graph_set_results(p->graph, pos, positions.items, values.items, values.count);
+  if (p->failed) p->graph->returned = true; /* it was meant to */
+  else graph_set_results(p->graph, pos, positions.items, values.items, values.count);
 }
 
 static bool is_hopeless(const Parser *p) { return p->graph->full || arena_has_failed(&p->graph->arena); }
@@ -334,10 +328,8 @@ kiln_graph *graph_parse(const char *text, size_t length, const Allocator *alloca
       graph_fault(graph, p->token.pos, "nothing may follow the return");
       break;
     }
-    if (token_is(&p->token, "return"))
-      parse_return(p);
-    else
-      parse_definition(p);
+    if (token_is(&p->token, "return")) parse_return(p);
+    else parse_definition(p);
     recover(p);
   }
   graph->end = p->token.pos;

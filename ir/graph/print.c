@@ -1,7 +1,7 @@
 /* print.c: a graph as text, as Graphviz, and in pieces for messages.
  *
- * The text is canonical: one space where the language allows any, no parentheses that precedence makes needless, numbers in
- * their shortest form. Its parse is the same graph again. */
+ * The text is canonical: one space where the language allows any, no parentheses that precedence makes needless,
+ * numbers in their shortest form. Its parse is the same graph again. */
 #include <string.h>
 
 #include "ir/graph/build.h"
@@ -18,13 +18,11 @@ typedef struct Printer {
   Text *out;
 } Printer;
 
-/* ---- types -------------------------------------------------------------------------------------------------------- */
+/* ---- types ------------------------------------------------------------------------------------------------------- */
 
 static void print_dim(const kiln_graph *graph, Dim dim, Text *out) {
-  if (dim.symbol < 0)
-    text_printf(out, "%lld", (long long)dim.size);
-  else
-    text_add(out, graph->symbols.items[dim.symbol]);
+  if (dim.symbol < 0) text_printf(out, "%lld", (long long)dim.size);
+  else text_add(out, graph->symbols.items[dim.symbol]);
 }
 
 static void print_dims(const kiln_graph *graph, const Dim *dims, int rank, Text *out) {
@@ -41,7 +39,7 @@ void graph_print_type(const kiln_graph *graph, const Node *node, Text *out) {
   print_dims(graph, node->shape.dims, node->shape.rank, out);
 }
 
-/* ---- expressions -------------------------------------------------------------------------------------------------- */
+/* ---- expressions ------------------------------------------------------------------------------------------------- */
 
 static void print_expression(const Printer *p, int number, int depth);
 
@@ -93,7 +91,7 @@ static void print_expression(const Printer *p, int number, int depth) {
   }
 }
 
-/* ---- statements --------------------------------------------------------------------------------------------------- */
+/* ---- statements -------------------------------------------------------------------------------------------------- */
 
 static bool is_taken(const kiln_graph *graph, int label) {
   Text name;
@@ -126,10 +124,8 @@ static int *label_values(const kiln_graph *graph, Arena *arena) {
 
 static void print_name(const Printer *p, int number) {
   const Node *node = graph_node(p->graph, number);
-  if (node->name)
-    text_add(p->out, node->name);
-  else
-    text_printf(p->out, "t%d", p->labels[number]);
+  if (node->name) text_add(p->out, node->name);
+  else text_printf(p->out, "t%d", p->labels[number]);
 }
 
 static void print_statement(const Printer *p, int number) {
@@ -166,7 +162,7 @@ void graph_print(const kiln_graph *graph, bool one_line, Text *out) {
   arena_release(&arena);
 }
 
-/* ---- Graphviz ----------------------------------------------------------------------------------------------------- */
+/* ---- Graphviz ---------------------------------------------------------------------------------------------------- */
 
 static void print_dot_node(const kiln_graph *graph, int number, Text *out) {
   const Node *node = graph_node(graph, number);
@@ -199,7 +195,7 @@ void graph_print_dot(const kiln_graph *graph, Text *out) {
   text_add(out, "}\n");
 }
 
-/* ---- pieces for messages ------------------------------------------------------------------------------------------ */
+/* ---- pieces for messages ----------------------------------------------------------------------------------------- */
 
 /* Takes the text and frees it. */
 static Phrase cut(Text *text) {
@@ -224,10 +220,8 @@ Phrase graph_phrase_type(const kiln_graph *graph, int number) {
   Text text;
   text_init(&text, &graph->arena.allocator);
   const Node *node = graph_node(graph, number);
-  if (node_is_literal(node))
-    text_add_number(&text, node->number);
-  else
-    graph_print_type(graph, node, &text);
+  if (node_is_literal(node)) text_add_number(&text, node->number);
+  else graph_print_type(graph, node, &text);
   return cut(&text);
 }
 

@@ -22,7 +22,7 @@ static Phrase phrase_dim(const Verify *v, Dim dim) { return graph_phrase_dim(v->
 
 #define FAULT(v, ...) (graph_fault((v)->graph, (v)->node->pos, __VA_ARGS__), false)
 
-/* ---- types -------------------------------------------------------------------------------------------------------- */
+/* ---- types ------------------------------------------------------------------------------------------------------- */
 
 static bool is_floating(const Node *node) { return type_is_floating(node->type); }
 
@@ -78,7 +78,7 @@ static bool join_as_floating(const Verify *v, int first, int last, kiln_type *jo
   return true;
 }
 
-/* ---- shapes ------------------------------------------------------------------------------------------------------- */
+/* ---- shapes ------------------------------------------------------------------------------------------------------ */
 
 /* Axis `back` counted from the last (0); axes a shape lacks are 1. */
 static Dim axis_from_last(const Shape *shape, int back) {
@@ -126,7 +126,7 @@ static bool need_exact_rank(const Verify *v, int index, int rank) {
                phrase_operand(v, index).text, phrase_type(v, index).text);
 }
 
-/* ---- forms -------------------------------------------------------------------------------------------------------- */
+/* ---- forms ------------------------------------------------------------------------------------------------------- */
 
 static bool verify_INPUT(const Verify *v) {
   return graph_check_view(v->graph, v->node, false, NULL, &v->graph->faults);
@@ -205,10 +205,8 @@ static bool verify_SELECT(const Verify *v) {
   if (operand(v, 0)->type != KILN_BOOL)
     return FAULT(v, "'%s' chooses by '%s', which is %s and not bool: compare it", phrase(v).text,
                  phrase_operand(v, 0).text, phrase_type(v, 0).text);
-  if (operand(v, 1)->type == KILN_BOOL && operand(v, 2)->type == KILN_BOOL)
-    v->node->compute = KILN_BOOL;
-  else if (!join_types(v, 1, 2, &v->node->compute))
-    return false;
+  if (operand(v, 1)->type == KILN_BOOL && operand(v, 2)->type == KILN_BOOL) v->node->compute = KILN_BOOL;
+  else if (!join_types(v, 1, 2, &v->node->compute)) return false;
   v->node->type = v->node->compute;
   return broadcast_all(v, 0, 2);
 }
@@ -227,8 +225,8 @@ static bool verify_FUNCTION(const Verify *v) {
   return true;
 }
 
-/* Whether a scale or zero fits the quantised tensor: each axis 1 or equal, and the last but one may be a number of groups
- * of rows. Symbols are compared when they are bound. */
+/* Whether a scale or zero fits the quantised tensor: each axis 1 or equal, and the last but one may be a number of
+ * groups of rows. Symbols are compared when they are bound. */
 static bool check_scale_shape(const Verify *v, int index) {
   const Shape *whole = &operand(v, 0)->shape, *scale = &operand(v, index)->shape;
   bool fits = scale->rank <= whole->rank;
@@ -294,7 +292,8 @@ static bool verify_ROWWISE(const Verify *v) {
 static bool verify_MASK(const Verify *v) {
   if (!join_types(v, 0, 0, &v->node->compute) || !need_rank(v, 0, 2)) return false;
   if (v->node->compute == KILN_I32)
-    return FAULT(v, "'%s' needs floats, because integers have no -inf; found %s", phrase(v).text, phrase_type(v, 0).text);
+    return FAULT(v, "'%s' needs floats, because integers have no -inf; found %s", phrase(v).text,
+                 phrase_type(v, 0).text);
   v->node->type = v->node->compute;
   v->node->shape = operand(v, 0)->shape;
   return true;
@@ -316,7 +315,8 @@ static bool verify_GATHER(const Verify *v) {
 }
 
 static bool verify_GROUPED(const Verify *v) {
-  if (!need_exact_rank(v, 0, 2) || !need_exact_rank(v, 1, 3) || !need_index(v, 2) || !check_product_types(v)) return false;
+  if (!need_exact_rank(v, 0, 2) || !need_exact_rank(v, 1, 3) || !need_index(v, 2) || !check_product_types(v))
+    return false;
   if (!join_types(v, 0, 1, &v->node->compute)) return false;
   const Shape *x = &operand(v, 0)->shape, *w = &operand(v, 1)->shape;
   Dim groups = operand(v, 2)->shape.dims[0];
@@ -340,7 +340,7 @@ bool graph_verify_node(kiln_graph *graph, Node *node, int number) {
   return form_rows[graph_op_info(node->op)->form](&verify);
 }
 
-/* ---- the whole graph ---------------------------------------------------------------------------------------------- */
+/* ---- the whole graph --------------------------------------------------------------------------------------------- */
 
 static bool is_output(const kiln_graph *graph, int number) {
   for (size_t i = 0; i < graph->outputs.count; i++)
@@ -353,8 +353,7 @@ static void check_uses(kiln_graph *graph) {
   for (int i = 0; i < (int)graph->nodes.count; i++) {
     const Node *node = graph_node(graph, i);
     if (node->poison) continue;
-    if (node->use_count == 0)
-      graph_fault(graph, node->pos, "'%s' is never used", graph_phrase(graph, i).text);
+    if (node->use_count == 0) graph_fault(graph, node->pos, "'%s' is never used", graph_phrase(graph, i).text);
     else if (node->has_strides && node->op != KILN_OP_INPUT && !is_output(graph, i))
       graph_fault(graph, node->pos, "'%s' has strides but is not returned", graph_phrase(graph, i).text);
   }
@@ -373,6 +372,7 @@ kiln_status graph_check(kiln_graph *graph) {
   if (!graph->malformed && !graph->full && graph->returned) check_uses(graph);
   for (size_t i = 0; i < graph->outputs.count; i++)
     graph_check_view(graph, graph_node(graph, graph->outputs.items[i]), true, NULL, &graph->faults);
+  if (graph->symbols.count == 0 && graph->faults.list.count == 0) graph_check_symbols(graph, NULL, &graph->faults);
   graph->examined = true;
   graph->checked = graph->faults.list.count == 0 && !arena_has_failed(&graph->arena);
   return verdict(graph);

@@ -59,7 +59,7 @@ static inline const char *canonical(const char *source) {
   return keep(&text);
 }
 
-/* ---- running ------------------------------------------------------------------------------------------------------ */
+/* ---- running ----------------------------------------------------------------------------------------------------- */
 
 /* A graph that ran on numbers. */
 typedef struct Outcome {
@@ -86,8 +86,8 @@ static inline void *store_input(const Node *node, const int64_t *symbols, const 
   return memory;
 }
 
-/* `symbols` (may be NULL) in order of appearance; `numbers[i]` are row-major, stored in the declared type at the declared
- * strides. Free with outcome_release. */
+/* `symbols` (may be NULL) in order of appearance; `numbers[i]` are row-major, stored in the declared type at the
+ * declared strides. Free with outcome_release. */
 static inline Outcome outcome_of(const char *text, const int64_t *symbols, const double *const *numbers) {
   Outcome outcome = {.graph = parse_valid(text)};
   arena_init(&outcome.arena, NULL);
@@ -98,7 +98,8 @@ static inline Outcome outcome_of(const char *text, const int64_t *symbols, const
   void **inputs = calloc(graph->inputs.count + 1, sizeof *inputs);
   for (size_t i = 0; outcome.status == KILN_OK && i < graph->inputs.count; i++)
     inputs[i] = store_input(graph_node(graph, graph->inputs.items[i]), symbols, numbers[i]);
-  outcome.status = graph_interpret(graph, symbols, (const void *const *)inputs, &outcome.arena, outcome.results, &outcome.faults);
+  outcome.status =
+      graph_interpret(graph, symbols, (const void *const *)inputs, &outcome.arena, outcome.results, &outcome.faults);
   for (size_t i = 0; i < graph->inputs.count; i++) free(inputs[i]);
   free(inputs);
   return outcome;
@@ -110,7 +111,7 @@ static inline void outcome_release(Outcome *outcome) {
   diagnostics_release(&outcome->faults);
 }
 
-/* ---- random numbers ----------------------------------------------------------------------------------------------- */
+/* ---- random numbers ---------------------------------------------------------------------------------------------- */
 
 /* A deterministic stream of numbers. */
 typedef struct Random {

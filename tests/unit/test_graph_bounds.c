@@ -1,6 +1,6 @@
-/* test_graph_bounds.c: the bounds beside the interpreter's values: right f32 kernels of several makes stay within them, and
- * slightly wrong ones do not. */
-#include "graph_fixture.h"
+/* test_graph_bounds.c: the bounds beside the interpreter's values: right f32 kernels of several makes stay within them,
+ * and slightly wrong ones do not. */
+#include "tests/unit/graph_fixture.h"
 
 #include <float.h>
 #include <math.h>
@@ -26,7 +26,7 @@ static Outcome run(const char *text, const double *a, const double *b, const dou
   return outcome;
 }
 
-/* ---- functions ---------------------------------------------------------------------------------------------------- */
+/* ---- functions --------------------------------------------------------------------------------------------------- */
 
 /* Plain f32 code, as a vector library would be, with cancellation where that is usual. */
 static float plain_sigmoid(float x) { return 1 / (1 + expf(-x)); }
@@ -73,8 +73,10 @@ Test(graph_bounds, admit_functions_in_f32_and_little_more) {
     Outcome outcome = run(text, x, NULL, NULL);
     for (int j = 0; j < COUNT; j++) got[j] = (double)kernel->eval((float)x[j]);
     cr_expect_eq(refused(&outcome.results[0], got), 0, "%s", kernel->expression);
-    for (int j = 0; j < COUNT; j++) got[j] += 2e-5 * fabs(x[j]) + 2e-5 * fabs(got[j]) + (kernel->low < -100 ? 1e-30 : 0);
-    cr_expect_gt(refused(&outcome.results[0], got), COUNT / 2, "%s accepts %d", kernel->expression, COUNT - refused(&outcome.results[0], got));
+    for (int j = 0; j < COUNT; j++)
+      got[j] += 2e-5 * fabs(x[j]) + 2e-5 * fabs(got[j]) + (kernel->low < -100 ? 1e-30 : 0);
+    cr_expect_gt(refused(&outcome.results[0], got), COUNT / 2, "%s accepts %d", kernel->expression,
+                 COUNT - refused(&outcome.results[0], got));
     outcome_release(&outcome);
   }
 }
@@ -84,8 +86,8 @@ Test(graph_bounds, carry_uncertainty_through_functions) {
   static double x[COUNT], e[COUNT], got[COUNT];
   fill(x, COUNT, 1, -5, 5);
   fill(e, COUNT, 2, -0.05, 0.05);
-  static const char *const names[] = {"gelu", "gelu_tanh", "silu",    "hardswish", "hardsigmoid",
-                                      "tanh", "sigmoid",   "exp",     "square",    "abs"};
+  static const char *const names[] = {"gelu", "gelu_tanh", "silu", "hardswish", "hardsigmoid",
+                                      "tanh", "sigmoid",   "exp",  "square",    "abs"};
   static double terms[2 * COUNT]; /* sums that cancel: intervals of about 0.03 */
   for (int j = 0; j < COUNT; j++) terms[2 * j] = 1e5, terms[2 * j + 1] = x[j] - 1e5;
   for (size_t i = 0; i < ARRAY_LENGTH(names); i++) {
@@ -105,7 +107,7 @@ Test(graph_bounds, carry_uncertainty_through_functions) {
   }
 }
 
-/* ---- arithmetic --------------------------------------------------------------------------------------------------- */
+/* ---- arithmetic -------------------------------------------------------------------------------------------------- */
 
 Test(graph_bounds, admit_fused_and_reordered_arithmetic) {
   static double a[COUNT], b[COUNT], c[COUNT], got[3][COUNT];
@@ -132,7 +134,9 @@ Test(graph_bounds, admit_fused_and_reordered_arithmetic) {
 Test(graph_bounds, are_zero_where_exact_numbers_stay_exact) {
   static double a[COUNT], b[COUNT];
   for (int i = 0; i < COUNT; i++) a[i] = i % 37 - 18, b[i] = i % 23 - 11;
-  Outcome outcome = run("a: f32[4096]; b: f32[4096]; return a * b + a, relu(a - b) * 0.5, max(a, b) / 4, where(a * b > a, a, b)", a, b, NULL);
+  Outcome outcome =
+      run("a: f32[4096]; b: f32[4096]; return a * b + a, relu(a - b) * 0.5, max(a, b) / 4, where(a * b > a, a, b)", a,
+          b, NULL);
   for (int r = 0; r < 4; r++)
     for (int i = 0; i < COUNT; i++) cr_assert_eq(outcome.results[r].bounds[i], 0, "result %d, element %d", r, i);
   outcome_release(&outcome);
@@ -145,7 +149,8 @@ Test(graph_bounds, are_zero_where_exact_numbers_stay_exact) {
 Test(graph_bounds, open_comparisons_cover_both_arms) {
   /* 0.1 + 0.2 in f32 lies on either side of 0.3 */
   const double x[] = {(double)0.1f, 1}, y[] = {(double)0.2f, 1}, z[] = {(double)0.1f + (double)0.2f, 1};
-  Outcome outcome = run("x: f32[2]; y: f32[2]; z: f64[2]; c = x + y < z; return where(c, 5, 1), c, where(x + y < 1, 5, 1)", x, y, z);
+  Outcome outcome =
+      run("x: f32[2]; y: f32[2]; z: f64[2]; c = x + y < z; return where(c, 5, 1), c, where(x + y < 1, 5, 1)", x, y, z);
   cr_expect(graph_accepts(outcome.results[0].values[0], outcome.results[0].bounds[0], 1));
   cr_expect(graph_accepts(outcome.results[0].values[0], outcome.results[0].bounds[0], 5));
   cr_expect_eq(outcome.results[0].bounds[1], 0);
@@ -156,7 +161,8 @@ Test(graph_bounds, open_comparisons_cover_both_arms) {
 
 Test(graph_bounds, are_infinite_where_anything_may_come_out) {
   const double big[] = {3e38, 1}, small[] = {1e-30, 1};
-  Outcome outcome = run("x: f32[2]; y: f32[2]; return x + x, log(exp(y) - exp(0)), 1 / (exp(y) - exp(0)), x / y", big, small, NULL);
+  Outcome outcome =
+      run("x: f32[2]; y: f32[2]; return x + x, log(exp(y) - exp(0)), 1 / (exp(y) - exp(0)), x / y", big, small, NULL);
   for (int i = 0; i < 4; i++) {
     cr_expect(isinf(outcome.results[i].bounds[0]), "result %d: %g", i, outcome.results[i].bounds[0]);
     cr_expect(outcome.results[i].bounds[1] < 1e-5);
@@ -164,7 +170,7 @@ Test(graph_bounds, are_infinite_where_anything_may_come_out) {
   outcome_release(&outcome);
 }
 
-/* ---- rounding ----------------------------------------------------------------------------------------------------- */
+/* ---- rounding ---------------------------------------------------------------------------------------------------- */
 
 Test(graph_bounds, know_rounding_from_truncation) {
   static double x[COUNT], got[COUNT];
@@ -176,7 +182,8 @@ Test(graph_bounds, know_rounding_from_truncation) {
     Outcome outcome = run(text, x, NULL, NULL);
     for (int i = 0; i < COUNT; i++) got[i] = type_round(types[t], (double)((float)x[i] * 1.7f));
     cr_expect_eq(refused(&outcome.results[0], got), 0, "%s", text);
-    for (int i = 0; i < COUNT; i++) got[i] = type_round(types[t], (double)((float)x[i] * 1.7f) * (1 - type_round(types[t], 1) / 300));
+    for (int i = 0; i < COUNT; i++)
+      got[i] = type_round(types[t], (double)((float)x[i] * 1.7f) * (1 - type_round(types[t], 1) / 300));
     cr_expect_gt(refused(&outcome.results[0], got), 0, "%s", text);
     outcome_release(&outcome);
   }
@@ -213,7 +220,7 @@ Test(graph_bounds, admit_both_ways_to_apply_a_zero) {
   outcome_release(&outcome);
 }
 
-/* ---- products ----------------------------------------------------------------------------------------------------- */
+/* ---- products ---------------------------------------------------------------------------------------------------- */
 
 enum { M = 7, K = 300, COLUMNS = 21 };
 
@@ -302,7 +309,7 @@ Test(graph_bounds, keep_integer_products_exact) {
   outcome_release(&outcome);
 }
 
-/* ---- rows --------------------------------------------------------------------------------------------------------- */
+/* ---- rows -------------------------------------------------------------------------------------------------------- */
 
 enum { ROWS = 16, WIDTH = 256 };
 
@@ -357,30 +364,47 @@ Test(graph_bounds, stay_useful_through_attention) {
   fill(q, 16 * 64, 1, -1, 1);
   fill(k, 64 * 64, 2, -1, 1);
   fill(v, 64 * 64, 3, -1, 1);
-  Outcome outcome = run("q: f32[16, 64]; k: f32[64, 64]; v: f32[64, 64]; y: f32 = softmax(causal(q @ k.T * 0.125)) @ v; return y", q, k, v);
+  Outcome outcome =
+      run("q: f32[16, 64]; k: f32[64, 64]; v: f32[64, 64]; y: f32 = softmax(causal(q @ k.T * 0.125)) @ v; return y", q,
+          k, v);
   double widest = 0;
   for (int i = 0; i < 16 * 64; i++) widest = fmax(widest, outcome.results[0].bounds[i]);
   cr_expect_lt(widest, 5e-5, "%g", widest);
   outcome_release(&outcome);
 }
 
-/* ---- the whole table ---------------------------------------------------------------------------------------------- */
+/* ---- the whole table --------------------------------------------------------------------------------------------- */
 
 /* No bound is ever NaN or negative, whatever goes in. */
 Test(graph_bounds, are_never_nan) {
   static const double odd[] = {0, -0.0, 1, -1, 1e-45, -1e-40, 1e38, -3e38, INFINITY, -INFINITY, NAN, 0.5};
   static double a[144], b[144];
   for (int i = 0; i < 144; i++) a[i] = odd[i / 12], b[i] = odd[i % 12];
-  static const char *const expressions[] = {"a + b", "a - b", "a * b", "a / b", "min(a, b)", "max(a, b)", "leaky_relu(a, b)", "clamp(a, b, 1)",
-                                            "where(a < b, a, b)", "a @ b", "softmax(a + b)", "rms_norm(a, 1e-5)", "layer_norm(a, 0)",
-                                            "sum(a)", "mean(a)", "max(a)", "causal(a)"};
+  static const char *const expressions[] = {"a + b",
+                                            "a - b",
+                                            "a * b",
+                                            "a / b",
+                                            "min(a, b)",
+                                            "max(a, b)",
+                                            "leaky_relu(a, b)",
+                                            "clamp(a, b, 1)",
+                                            "where(a < b, a, b)",
+                                            "a @ b",
+                                            "softmax(a + b)",
+                                            "rms_norm(a, 1e-5)",
+                                            "layer_norm(a, 0)",
+                                            "sum(a)",
+                                            "mean(a)",
+                                            "max(a)",
+                                            "causal(a)"};
   for (int op = 0; op < KILN_OP_COUNT; op++) {
     const GraphOpInfo *info = graph_op_info((kiln_op)op);
     if (info->form != FORM_FUNCTION && info->form != FORM_UNARY) continue;
     for (size_t e = 0; e < ARRAY_LENGTH(expressions); e++) {
       char text[200];
       snprintf(text, sizeof text,
-               "a: f32[12, 12]; b: f32[12, 12]; t = where(%s > b, a * 3, %s * 3); y: f16 = %s(t); return y, %s(t * 0.1), sum(b)",
+               "a: f32[12, 12]; b: f32[12, 12]; t = where(%s > b, a * 3, %s * 3); y: f16 = %s(t); return y, %s(t * "
+               "0.1), sum(b)",
                expressions[e], expressions[e], info->spelling, info->spelling);
       Outcome outcome = run(text, a, b, NULL);
       for (int r = 0; r < 2; r++)

@@ -1,6 +1,6 @@
 /* test_graph_build.c: graphs built by calls: every operator, naming, faults without positions, what a graph tells of
  * itself, and allocators that fail at any point. */
-#include "graph_fixture.h"
+#include "tests/unit/graph_fixture.h"
 
 static kiln_dim number(int64_t size) { return (kiln_dim){size, NULL}; }
 static kiln_dim symbol(const char *name) { return (kiln_dim){0, name}; }
@@ -37,8 +37,9 @@ static kiln_graph *build_layer(const kiln_allocator *allocator) {
   kiln_value b = input(graph, "b", KILN_F32, 1, symbol("n"), number(0));
   kiln_value sum = apply(graph, KILN_OP_ADD, apply(graph, KILN_OP_MATMUL, x, w, 0, 2), b, 0, 2);
   kiln_value y = apply(graph, KILN_OP_GELU, sum, 0, 0, 1);
-  kiln_graph_name(graph, y, "y",
-                  &(kiln_tensor){.type = KILN_BF16, .rank = -1, .has_strides = true, .strides = {symbol("ldy"), number(1)}});
+  kiln_graph_name(
+      graph, y, "y",
+      &(kiln_tensor){.type = KILN_BF16, .rank = -1, .has_strides = true, .strides = {symbol("ldy"), number(1)}});
   kiln_graph_return(graph, &y, 1);
   return graph;
 }
@@ -92,7 +93,8 @@ Test(graph_build, names_shared_and_typed_values) {
   kiln_value shared = apply(graph, KILN_OP_ADD, x, t1, 0, 2), two = kiln_graph_number(graph, 2);
   kiln_value typed = kiln_graph_name(graph, apply(graph, KILN_OP_MUL, shared, two, 0, 2), NULL,
                                      &(kiln_tensor){.type = KILN_F16, .rank = -1});
-  kiln_value results[] = {apply(graph, KILN_OP_SUB, shared, typed, 0, 2), apply(graph, KILN_OP_MUL, two, two, 0, 2), shared};
+  kiln_value results[] = {apply(graph, KILN_OP_SUB, shared, typed, 0, 2), apply(graph, KILN_OP_MUL, two, two, 0, 2),
+                          shared};
   kiln_graph_return(graph, results, 3);
   const char *text = "x: f32[m, 4]\nt1 = exp(x)\nt2 = x + t1\nt3: f16 = t2 * 2\nreturn t2 - t3, 2 * 2, t2\n";
   cr_expect_str_eq(printed(graph), text);
@@ -143,25 +145,27 @@ static void expect_same_operator(kiln_op op, int count) {
 /* Each row of ops.def: built by calls, printed, and parsed again. */
 Test(graph_build, builds_and_prints_every_operator) {
   for (int op = 0; op < KILN_OP_COUNT; op++)
-    for (int count = graph_op_info((kiln_op)op)->min_operands; count <= graph_op_info((kiln_op)op)->max_operands; count++)
+    for (int count = graph_op_info((kiln_op)op)->min_operands; count <= graph_op_info((kiln_op)op)->max_operands;
+         count++)
       if (count > 0) expect_same_operator((kiln_op)op, count);
 }
 
-/* ---- faults ------------------------------------------------------------------------------------------------------- */
+/* ---- faults ------------------------------------------------------------------------------------------------------ */
 
-#define EXPECT_FAULTS(faults, ...)                                                                                    \
-  do {                                                                                                                \
-    kiln_graph *graph = create();                                                                                     \
-    kiln_value x = input(graph, "x", KILN_F32, 2, symbol("m"), number(4)), y = apply(graph, KILN_OP_ABS, x, 0, 0, 1); \
-    (void)y;                                                                                                          \
-    __VA_ARGS__;                                                                                                      \
-    cr_expect_str_eq(faults_of_graph(graph), faults, "%s", faults_of_graph(graph));                                   \
-    kiln_graph_destroy(graph);                                                                                        \
+#define EXPECT_FAULTS(faults, ...)                                                                                     \
+  do {                                                                                                                 \
+    kiln_graph *graph = create();                                                                                      \
+    kiln_value x = input(graph, "x", KILN_F32, 2, symbol("m"), number(4)), y = apply(graph, KILN_OP_ABS, x, 0, 0, 1);  \
+    (void)y;                                                                                                           \
+    __VA_ARGS__;                                                                                                       \
+    cr_expect_str_eq(faults_of_graph(graph), faults, "%s", faults_of_graph(graph));                                    \
+    kiln_graph_destroy(graph);                                                                                         \
   } while (0)
 
 Test(graph_build, explains_wrong_tensors) {
   EXPECT_FAULTS("'z' has the type 99, which does not exist\n",
-                kiln_graph_input(graph, "z", &(kiln_tensor){.type = (kiln_type)99}, false), kiln_graph_return(graph, &y, 1));
+                kiln_graph_input(graph, "z", &(kiln_tensor){.type = (kiln_type)99}, false),
+                kiln_graph_return(graph, &y, 1));
   EXPECT_FAULTS("'z' has 5 axes: 4 are the most\n", input(graph, "z", KILN_F32, 5, number(1), number(1)),
                 kiln_graph_return(graph, &y, 1));
   EXPECT_FAULTS("'z' has a size or stride of -3: 0 to 1099511627776 are allowed\n",
@@ -170,7 +174,8 @@ Test(graph_build, explains_wrong_tensors) {
                 input(graph, "z", KILN_F32, 1, symbol("1m"), number(1)), kiln_graph_return(graph, &y, 1));
   EXPECT_FAULTS("'' cannot name a size: names are letters, digits and _, and begin with no digit\n",
                 input(graph, "z", KILN_F32, 1, symbol(""), number(1)), kiln_graph_return(graph, &y, 1));
-  EXPECT_FAULTS("input 'z' has no tensor\n", kiln_graph_input(graph, "z", NULL, false), kiln_graph_return(graph, &y, 1));
+  EXPECT_FAULTS("input 'z' has no tensor\n", kiln_graph_input(graph, "z", NULL, false),
+                kiln_graph_return(graph, &y, 1));
   EXPECT_FAULTS("'' cannot name a value: names are letters, digits and _, and begin with no digit\n",
                 input(graph, NULL, KILN_F32, 0, number(0), number(0)), kiln_graph_return(graph, &y, 1));
   EXPECT_FAULTS("'a b?' cannot name a value: names are letters, digits and _, and begin with no digit\n",
@@ -180,7 +185,8 @@ Test(graph_build, explains_wrong_tensors) {
 }
 
 Test(graph_build, explains_wrong_calls) {
-  EXPECT_FAULTS("'abs' takes 1 operand, found 2\n", y = apply(graph, KILN_OP_ABS, y, x, 0, 2), kiln_graph_return(graph, &y, 1));
+  EXPECT_FAULTS("'abs' takes 1 operand, found 2\n", y = apply(graph, KILN_OP_ABS, y, x, 0, 2),
+                kiln_graph_return(graph, &y, 1));
   EXPECT_FAULTS("'quant' takes 2 or 3 operands, found 1\n", y = apply(graph, KILN_OP_QUANT, y, x, 0, 1),
                 kiln_graph_return(graph, &y, 1));
   EXPECT_FAULTS("99 is no operator that can be applied\n", y = apply(graph, (kiln_op)99, y, 0, 0, 1),
@@ -189,7 +195,8 @@ Test(graph_build, explains_wrong_calls) {
                 kiln_graph_return(graph, (kiln_value[]){y, 1}, 2));
   EXPECT_FAULTS("the operands are NULL\n", x = kiln_graph_apply(graph, KILN_OP_ABS, NULL, 1),
                 kiln_graph_return(graph, (kiln_value[]){x, y}, 2));
-  EXPECT_FAULTS("7 is not a value of this graph\n", x = apply(graph, KILN_OP_ADD, y, 7, 0, 2), kiln_graph_return(graph, &x, 1));
+  EXPECT_FAULTS("7 is not a value of this graph\n", x = apply(graph, KILN_OP_ADD, y, 7, 0, 2),
+                kiln_graph_return(graph, &x, 1));
   EXPECT_FAULTS("-1 is not a value of this graph\n", x = apply(graph, KILN_OP_ADD, y, KILN_NO_VALUE, 0, 2),
                 kiln_graph_return(graph, &x, 1));
   EXPECT_FAULTS("'x @ abs(x)' multiplies f32[m, 4] by f32[m, 4]: 4 and m must be equal\n",
@@ -201,15 +208,16 @@ Test(graph_build, explains_wrong_calls) {
 Test(graph_build, explains_wrong_names_and_results) {
   const kiln_tensor half = {.type = KILN_F16, .rank = -1};
   EXPECT_FAULTS("'x' is already defined\n", kiln_graph_name(graph, y, "x", NULL), kiln_graph_return(graph, &y, 1));
-  EXPECT_FAULTS("'z' is only another name of 'x': write x * 1 for a rounded copy\n", kiln_graph_name(graph, x, "z", NULL),
-                kiln_graph_return(graph, &y, 1));
+  EXPECT_FAULTS("'z' is only another name of 'x': write x * 1 for a rounded copy\n",
+                kiln_graph_name(graph, x, "z", NULL), kiln_graph_return(graph, &y, 1));
   EXPECT_FAULTS("'x' must get its type with its name\n", kiln_graph_name(graph, x, NULL, &half),
                 kiln_graph_return(graph, &y, 1));
   EXPECT_FAULTS("'abs(x)' must get its type once and before it is used\n", x = apply(graph, KILN_OP_NEG, y, 0, 0, 1),
                 kiln_graph_name(graph, y, "y", &half), kiln_graph_return(graph, &x, 1));
   EXPECT_FAULTS("'abs(x)' must get its type once and before it is used\n", kiln_graph_name(graph, y, NULL, &half),
                 kiln_graph_name(graph, y, NULL, &half), kiln_graph_return(graph, &y, 1));
-  EXPECT_FAULTS("the results are declared a second time\n", kiln_graph_return(graph, &y, 1), kiln_graph_return(graph, &y, 1));
+  EXPECT_FAULTS("the results are declared a second time\n", kiln_graph_return(graph, &y, 1),
+                kiln_graph_return(graph, &y, 1));
   EXPECT_FAULTS("'return' needs a value\n'abs(x)' is never used\n", kiln_graph_return(graph, NULL, 1));
   EXPECT_FAULTS("nothing is returned: the last statement must be 'return' and a value\n", (void)0);
 }
@@ -243,7 +251,7 @@ Test(graph_build, takes_null) {
   kiln_graph_destroy(graph);
 }
 
-/* ---- memory ------------------------------------------------------------------------------------------------------- */
+/* ---- memory ------------------------------------------------------------------------------------------------------ */
 
 typedef struct Budget {
   int left, living;
@@ -289,7 +297,8 @@ Test(graph_build, parses_with_a_failing_allocator) {
   for (int allowed = 0; allowed < 12; allowed++) {
     Budget budget = {allowed, 0};
     kiln_graph *graph = NULL;
-    kiln_status status = kiln_graph_parse(text, strlen(text), &(kiln_allocator){&budget, budget_alloc, budget_release}, &graph);
+    kiln_status status =
+        kiln_graph_parse(text, strlen(text), &(kiln_allocator){&budget, budget_alloc, budget_release}, &graph);
     cr_expect(status == KILN_OK || status == KILN_OUT_OF_MEMORY);
     if (status == KILN_OK) {
       cr_expect_eq(kiln_graph_check(graph), KILN_INVALID_GRAPH);

@@ -1,7 +1,7 @@
 /* test_graph_parse.c: graph text: what is accepted and how it is printed again, and every fault of the parser. */
-#include "graph_fixture.h"
+#include "tests/unit/graph_fixture.h"
 
-/* ---- canonical text ----------------------------------------------------------------------------------------------- */
+/* ---- canonical text ---------------------------------------------------------------------------------------------- */
 
 /* Each is printed as it is. */
 static const char *const canonical_texts[] = {
@@ -23,15 +23,18 @@ static const char *const other_texts[][2] = {
     {"x:f32[m,768];return(x*((2)))+1", "x: f32[m, 768]\nreturn x * 2 + 1\n"},
     {"# a comment\n\n;; x : f32 [ ]  # another\r\n\treturn x\t+\t0.50 ; # end", "x: f32[]\nreturn x + 0.5\n"},
     {"x: f32[2]\nreturn max(\n  x, # lines go on in brackets\n  1\n)", "x: f32[2]\nreturn max(x, 1)\n"},
-    {"x: f32[2]; return x * 1e3, x * 1E+3, x * 0.001e6, x * 00012.50", "x: f32[2]\nreturn x * 1000, x * 1000, x * 1000, x * 12.5\n"},
+    {"x: f32[2]; return x * 1e3, x * 1E+3, x * 0.001e6, x * 00012.50",
+     "x: f32[2]\nreturn x * 1000, x * 1000, x * 1000, x * 12.5\n"},
     {"x: f32[2]; return x * 1e999999999999, x * 1e-999999999999, x * -0, x * -nan",
      "x: f32[2]\nreturn x * inf, x * 0, x * -0, x * nan\n"},
-    {"x: f32[2]; return x * 179769313486231570814527423731704356798070567525844996598917476803157260780028538760589558632766878",
+    {"x: f32[2]; return x * "
+     "179769313486231570814527423731704356798070567525844996598917476803157260780028538760589558632766878",
      "x: f32[2]\nreturn x * 1.7976931348623157e+98\n"},
 };
 
 Test(graph_parse, prints_canonical_text_as_it_is) {
-  for (size_t i = 0; i < ARRAY_LENGTH(canonical_texts); i++) cr_expect_str_eq(canonical(canonical_texts[i]), canonical_texts[i]);
+  for (size_t i = 0; i < ARRAY_LENGTH(canonical_texts); i++)
+    cr_expect_str_eq(canonical(canonical_texts[i]), canonical_texts[i]);
 }
 
 Test(graph_parse, prints_other_text_canonically) {
@@ -50,8 +53,19 @@ Test(graph_parse, prints_one_line) {
 }
 
 Test(graph_parse, reads_back_every_number) {
-  static const double numbers[] = {0, 1, 0.1, 1.0 / 3, 5e-324, 2.2250738585072014e-308, 1.7976931348623157e308, 123456789012345680.0,
-                                   9007199254740993.0, 1e21, 1e22, 1e23, -4.35};
+  static const double numbers[] = {0,
+                                   1,
+                                   0.1,
+                                   1.0 / 3,
+                                   5e-324,
+                                   2.2250738585072014e-308,
+                                   1.7976931348623157e308,
+                                   123456789012345680.0,
+                                   9007199254740993.0,
+                                   1e21,
+                                   1e22,
+                                   1e23,
+                                   -4.35};
   for (size_t i = 0; i < ARRAY_LENGTH(numbers); i++) {
     char source[100];
     snprintf(source, sizeof source, "x: f64[]; c: f64 = %.17g; return x * c", numbers[i]);
@@ -61,7 +75,7 @@ Test(graph_parse, reads_back_every_number) {
   }
 }
 
-/* ---- faults ------------------------------------------------------------------------------------------------------- */
+/* ---- faults ------------------------------------------------------------------------------------------------------ */
 
 typedef struct Fault {
   const char *text, *faults;
@@ -103,13 +117,14 @@ static const Fault faults[] = {
     {X "return dequant(x)", "2:8: 'dequant' takes 2 or 3 operands, found 1\n"},
     {X "return where(x)", "2:8: 'where' takes 3 operands, found 1\n"},
     {X "y", "2:2: expected ':' or '=' after 'y', found the end of the text\n"
-        "2:2: nothing is returned: the last statement must be 'return' and a value\n"},
+            "2:2: nothing is returned: the last statement must be 'return' and a value\n"},
     {X "3 = x\nreturn x + 1", "2:1: expected a name, found '3'\n"},
     {X "y: = x\nreturn y", "2:4: expected a type, found '='\n"},
     {X "y: f31 = x * 2\nreturn y", "2:4: 'f31' is no type\n"},
     {X "y: const f32 = x * 2\nreturn y", "2:1: 'y' is computed: only an input can be const\n"},
-    {"y: f32[m\nreturn y * 2", "2:1: expected ',' or ']', found 'return'\n2:13: nothing is returned: the last statement must be "
-                                "'return' and a value\n"},
+    {"y: f32[m\nreturn y * 2",
+     "2:1: expected ',' or ']', found 'return'\n2:13: nothing is returned: the last statement must be "
+     "'return' and a value\n"},
     {"y: f32[m,]\nreturn y * 2", "1:10: expected a size, found ']'\n"},
     {"y: f32[-1]\nreturn y * 2", "1:8: expected a size, found '-'\n"},
     {"y: f32[2.5]\nreturn y * 2", "1:8: '2.5' is no size: sizes are whole numbers and symbols\n"},
@@ -175,8 +190,8 @@ Test(graph_parse, bounds_values_and_symbols) {
   text_init(&many, NULL);
   for (int i = 0; i < 65; i++) text_printf(&many, "x%d: f32[a%d, b%d, c%d, d%d]\n", i, i, i, i, i);
   text_add(&many, "return x0 + 1");
-  cr_expect(strncmp(faults_of(text_get(&many)), "65:10: 'a64' is one symbol too many: 256 are the most\n", 54) == 0, "%s",
-            faults_of(text_get(&many)));
+  cr_expect(strncmp(faults_of(text_get(&many)), "65:10: 'a64' is one symbol too many: 256 are the most\n", 54) == 0,
+            "%s", faults_of(text_get(&many)));
   text_release(&many);
 }
 
@@ -202,7 +217,8 @@ Test(graph_parse, names_long_chains) {
 
 Test(graph_parse, takes_any_bytes) {
   Random random = {1};
-  static const char alphabet[] = "xyz :;,=()[]+-*/@<>.T123e#\n\0\xff" "f32 return const strides max gelu";
+  static const char alphabet[] = "xyz :;,=()[]+-*/@<>.T123e#\n\0\xff"
+                                 "f32 return const strides max gelu";
   for (int round = 0; round < 3000; round++) {
     char text[200];
     size_t length = random_bits(&random) % sizeof text;

@@ -1,11 +1,11 @@
 /* test_graph_verify.c: the rules of types and shapes: what each operator gives, and every fault with its exact text. */
-#include "graph_fixture.h"
+#include "tests/unit/graph_fixture.h"
 
-/* ---- what operators give ------------------------------------------------------------------------------------------ */
+/* ---- what operators give ----------------------------------------------------------------------------------------- */
 
 #define INPUTS                                                                                                         \
   "d: f64[m, 4]; x: f32[m, 4]; h: f16[m, 4]; b: bf16[m, 4]; e: f8e4m3[m, 4]; i: i32[m, 4]; q: i8[m, 4]; u: u8[m, 4]; " \
-  "n: i4[m, 4]; c: bool[m, 4]; s: f32[]; v: f32[4]; w: bf16[4, n]; g: f32[2, 1, 4, k]; j: i32[5]; p: i8[4, n]; "        \
+  "n: i4[m, 4]; c: bool[m, 4]; s: f32[]; v: f32[4]; w: bf16[4, n]; g: f32[2, 1, 4, k]; j: i32[5]; p: i8[4, n]; "       \
   "t: f32[3, m, 4]; y = "
 
 /* An expression over INPUTS and the type of its value. */
@@ -95,13 +95,15 @@ Test(graph_verify, finds_types_and_shapes) {
 }
 
 Test(graph_verify, finds_the_type_of_grouped_products) {
-  cr_expect_str_eq(canonical("x: bf16[t, k]; w: bf16[g, k, n]; o: i32[g]; y: f32[t, n] = grouped_matmul(x, w, o); return y"),
-                   "x: bf16[t, k]\nw: bf16[g, k, n]\no: i32[g]\ny: f32[t, n] = grouped_matmul(x, w, o)\nreturn y\n");
-  cr_expect_str_eq(canonical("x: i8[t, 4]; w: u8[3, 4, n]; o: i32[3]; y: i32[t, n] = grouped_matmul(x, w, o); return y"),
-                   "x: i8[t, 4]\nw: u8[3, 4, n]\no: i32[3]\ny: i32[t, n] = grouped_matmul(x, w, o)\nreturn y\n");
+  cr_expect_str_eq(
+      canonical("x: bf16[t, k]; w: bf16[g, k, n]; o: i32[g]; y: f32[t, n] = grouped_matmul(x, w, o); return y"),
+      "x: bf16[t, k]\nw: bf16[g, k, n]\no: i32[g]\ny: f32[t, n] = grouped_matmul(x, w, o)\nreturn y\n");
+  cr_expect_str_eq(
+      canonical("x: i8[t, 4]; w: u8[3, 4, n]; o: i32[3]; y: i32[t, n] = grouped_matmul(x, w, o); return y"),
+      "x: i8[t, 4]\nw: u8[3, 4, n]\no: i32[3]\ny: i32[t, n] = grouped_matmul(x, w, o)\nreturn y\n");
 }
 
-/* ---- faults ------------------------------------------------------------------------------------------------------- */
+/* ---- faults ------------------------------------------------------------------------------------------------------ */
 
 /* A statement after INPUTS and its one fault. */
 static const char *const faults[][2] = {
@@ -113,7 +115,8 @@ static const char *const faults[][2] = {
     {"neg(x < 1)", "'neg(x < 1)' computes with the bool 'x < 1': choose numbers first, as in where(x < 1, 1, 0)"},
     {"softmax(c)", "'softmax(c)' computes with the bool 'c': choose numbers first, as in where(c, 1, 0)"},
     {"sum(c)", "'sum(c)' computes with the bool 'c': choose numbers first, as in where(c, 1, 0)"},
-    {"rms_norm(x, 1 < 2)", "'rms_norm(x, 1 < 2)' computes with the bool '1 < 2': choose numbers first, as in where(1 < 2, 1, 0)"},
+    {"rms_norm(x, 1 < 2)",
+     "'rms_norm(x, 1 < 2)' computes with the bool '1 < 2': choose numbers first, as in where(1 < 2, 1, 0)"},
     {"q * 0.5", "'q * 0.5' joins i8[m, 4] with 0.5, which is no i32: dequant 'q' first"},
     {"3e9 - i", "'3000000000 - i' joins i32[m, 4] with 3000000000, which is no i32: dequant 'i' first"},
     {"leaky_relu(q, 0.1)", "'leaky_relu(q, 0.1)' joins i8[m, 4] with 0.1, which is no i32: dequant 'q' first"},
@@ -133,9 +136,12 @@ static const char *const faults[][2] = {
     {"dequant(x, s)", "'dequant(x, s)' needs an integer or f8 tensor, found f32[m, 4]"},
     {"dequant(3, s)", "'dequant(3, s)' needs an integer or f8 tensor, found 3"},
     {"dequant(q, j)", "'dequant(q, j)' needs a floating scale, found i32[5]"},
-    {"dequant(q, w)", "'dequant(q, w)' scales i8[m, 4] by bf16[4, n]: each axis must be 1 or equal, the last but one may divide into groups"},
-    {"dequant(q, t)", "'dequant(q, t)' scales i8[m, 4] by f32[3, m, 4]: each axis must be 1 or equal, the last but one may divide into groups"},
-    {"dequant(q, v, j)", "'dequant(q, v, j)' needs a zero like the scale or a scalar, found i32[5] and the scale f32[4]"},
+    {"dequant(q, w)", "'dequant(q, w)' scales i8[m, 4] by bf16[4, n]: each axis must be 1 or equal, the last but one "
+                      "may divide into groups"},
+    {"dequant(q, t)", "'dequant(q, t)' scales i8[m, 4] by f32[3, m, 4]: each axis must be 1 or equal, the last but one "
+                      "may divide into groups"},
+    {"dequant(q, v, j)",
+     "'dequant(q, v, j)' needs a zero like the scale or a scalar, found i32[5] and the scale f32[4]"},
     {"dequant(q, v, c)", "'dequant(q, v, c)' computes with the bool 'c': choose numbers first, as in where(c, 1, 0)"},
     {"sum(s)", "'sum(s)' needs 1 axis in 's', found f32[]"},
     {"softmax(s)", "'softmax(s)' needs 1 axis in 's', found f32[]"},
@@ -146,11 +152,13 @@ static const char *const faults[][2] = {
     {"gather(x, i)", "'gather(x, i)' needs exactly 1 axis in 'i', found i32[m, 4]"},
     {"gather(x, v)", "'gather(x, v)' needs i32 in 'v', found f32[4]"},
     {"grouped_matmul(x, w, j)", "'grouped_matmul(x, w, j)' needs exactly 3 axes in 'w', found bf16[4, n]"},
-    {"grouped_matmul(x, t, j)", "'grouped_matmul(x, t, j)' multiplies f32[m, 4] by f32[3, m, 4]: 4 and m must be equal"},
+    {"grouped_matmul(x, t, j)",
+     "'grouped_matmul(x, t, j)' multiplies f32[m, 4] by f32[3, m, 4]: 4 and m must be equal"},
     {"grouped_matmul(x, t.T, j)", "'grouped_matmul(x, t.T, j)' has 3 weights and 5 offsets: they must be equally many"},
     {"grouped_matmul(q, t.T, j)", "'grouped_matmul(q, t.T, j)' multiplies i8[m, 4] by f32[3, 4, m]: dequant 'q' first"},
     {"x * x; z: bool = y + 1", "'y + 1' is f32[m, 4] and not bool: compare it, as in y + 1 != 0"},
-    {"x < 1; z: f32 = where(y, y, y)", "'where(y, y, y)' is bool and not f32: choose, as in where(where(y, y, y), 1, 0)"},
+    {"x < 1; z: f32 = where(y, y, y)",
+     "'where(y, y, y)' is bool and not f32: choose, as in where(where(y, y, y), 1, 0)"},
     {"x * x; z: f32 = quant(y, s)", "'quant(y, s)' gives an integer or f8, found the type f32"},
     {"x * x; z: f16 = quant(y, s)", "'quant(y, s)' gives an integer or f8, found the type f16"},
     {"quant(x, s) + 1", "'quant(x, s)' is quantised to no type: write it, as in q: i8 = quant(x, s)"},
@@ -171,8 +179,7 @@ static void expect_fault(const char *statement, const char *fault) {
 }
 
 Test(graph_verify, explains_every_fault) {
-  for (size_t i = 0; i < ARRAY_LENGTH(faults); i++)
-    expect_fault(faults[i][0], faults[i][1]);
+  for (size_t i = 0; i < ARRAY_LENGTH(faults); i++) expect_fault(faults[i][0], faults[i][1]);
 }
 
 /* Whole texts and all their faults. */
@@ -187,29 +194,36 @@ static const char *const whole[][2] = {
     {"x: f32[m]; return 3, x + 1", "1:19: '3' is a number: only computed values are returned\n"},
     {"x: f32[m]; c = 3; return c, x + 1", "1:26: 'c' is a number: only computed values are returned\n"},
     {"x: f32[m]; y = x + 1; return y, y", "1:33: 'y' is returned twice\n"},
-    {"x: f32[m]; y = quant(x, 1); return y", "1:12: 'y' is quantised to no type: write it, as in q: i8 = quant(x, s)\n"},
+    {"x: f32[m]; y = quant(x, 1); return y",
+     "1:12: 'y' is quantised to no type: write it, as in q: i8 = quant(x, s)\n"},
     {"x: f32[m]; y: f32 strides [2] = x + 1; return y * 2", "1:12: 'y' has strides but is not returned\n"},
     {"x: i4[]; return x + 1", "1:1: 'x' is i4, two per byte: it cannot be a scalar\n"},
     {"x: i4[m, 3]; return x + 1", "1:1: 'x' is i4, two per byte: its last size must be even, found 3\n"},
     {"x: u4[m, 4] strides [k, 2]; return x + 1", "1:1: 'x' is u4, two per byte: its last stride must be 1, found 2\n"},
-    {"x: i4[m, 4] strides [5, 1]; return x + 1", "1:1: 'x' is i4, two per byte: its outer strides must be even, found 5\n"},
-    {"x: f32[m, 3]; y: u4 = quant(x, 1); return y", "1:15: 'y' is u4, two per byte: its last size must be even, found 3\n"},
+    {"x: i4[m, 4] strides [5, 1]; return x + 1",
+     "1:1: 'x' is i4, two per byte: its outer strides must be even, found 5\n"},
+    {"x: f32[m, 3]; y: u4 = quant(x, 1); return y",
+     "1:15: 'y' is u4, two per byte: its last size must be even, found 3\n"},
     {"x: f32[4, 3]; y: f32 strides [1, 3] = x + 1; return y",
      "1:15: 'y' of the sizes [4, 3] with the strides [1, 3] addresses elements twice\n"},
     {"x: f32[4, 3]; y: f32 strides [0, 1] = x + 1; return y",
      "1:15: 'y' of the sizes [4, 3] with the strides [0, 1] addresses elements twice\n"},
     {"x: f32[1099511627776, 1099511627776]; return x + 1", "1:1: 'x' is larger than memory\n"},
-    {"x: f32[3, 1099511627776] strides [1099511627776, 1099511627776]; return x + 1", "1:1: 'x' is larger than memory\n"},
+    {"x: f32[3, 1099511627776] strides [1099511627776, 1099511627776]; return x + 1",
+     "1:1: 'x' is larger than memory\n"},
     {"x: f32[m, 4]; y = foo(x) + bar; z = x @ x; return y * z, z.T, y",
      "1:19: 'foo' is no function\n1:28: 'bar' is not defined\n"
      "1:37: 'x @ x' multiplies f32[m, 4] by f32[m, 4]: 4 and m must be equal\n"},
-    {"w: i4[100, 8]; s: f32[3, 8]; return dequant(w, s)",
-     "1:37: 'dequant(w, s)' scales i4[100, 8] by f32[3, 8]: each axis must be 1 or equal, the last but one may divide into "
-     "groups\n"},
+    {"x: f32[4194304, 1]; y: f32[4194304]; z: f32[4194304, 1, 1]; return sum(x + y + z)",
+     "1:72: 'x + y + z' is larger than memory\n"},
+    {"w: i4[100, 8]; s: f32[3, 8]; return dequant(w, s)", "1:37: 'dequant(w, s)' scales i4[100, 8] by f32[3, 8]: each "
+                                                          "axis must be 1 or equal, the last but one may divide into "
+                                                          "groups\n"},
 };
 
 Test(graph_verify, reports_all_faults_of_a_text) {
-  for (size_t i = 0; i < ARRAY_LENGTH(whole); i++) cr_expect_str_eq(faults_of(whole[i][0]), whole[i][1], "%s", faults_of(whole[i][0]));
+  for (size_t i = 0; i < ARRAY_LENGTH(whole); i++)
+    cr_expect_str_eq(faults_of(whole[i][0]), whole[i][1], "%s", faults_of(whole[i][0]));
 }
 
 /* What looks odd and is right. */
@@ -226,5 +240,6 @@ static const char *const valid[] = {
 };
 
 Test(graph_verify, accepts_what_is_right) {
-  for (size_t i = 0; i < ARRAY_LENGTH(valid); i++) cr_expect_str_eq(faults_of(valid[i]), "", "%s\n%s", valid[i], faults_of(valid[i]));
+  for (size_t i = 0; i < ARRAY_LENGTH(valid); i++)
+    cr_expect_str_eq(faults_of(valid[i]), "", "%s\n%s", valid[i], faults_of(valid[i]));
 }
