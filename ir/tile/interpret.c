@@ -33,6 +33,7 @@ void slot_copy(Slot *to, const Slot *from) {
   memcpy(to->unspecified, from->unspecified, sizeof *to->unspecified * (size_t)slot_count(to));
 }
 
+/* Exchanges contents: the memory of the elements goes along. */
 static void slot_swap(Slot *x, Slot *y) {
   Slot old = *x;
   *x = *y;
@@ -46,6 +47,7 @@ void slot_unspecify(Slot *slot, int at) {
 
 /* ---- control ---------------------------------------------------------------------------------------------------- */
 
+/* False, and a fault, at the limit. */
 static bool count_work(Interp *interp, const Op *op, int64_t work) {
   if (work > interp->work_limit - interp->work) {
     interp_fault(interp, op, "the limit of %lld computed elements is reached", (long long)interp->work_limit);
@@ -97,6 +99,7 @@ void interp_yield(Interp *interp, const Step *step) {
 
 /* ---- the run ---------------------------------------------------------------------------------------------------- */
 
+/* A buffer that is NULL may have no elements, or none that are used. */
 static bool bind_buffers(Interp *interp, Slot **slots, void *const *buffers) {
   for (size_t i = 0; i < interp->kernel->buffers.count; i++) {
     const BufType *type = interp->kernel->buffers.items[i]->type.buf;

@@ -101,4 +101,11 @@ double interp_fma(kiln_type type, double x, double y, double z);
 #include "ir/tile/ops_rows.h"
 #undef TILE_ROW
 
+/* Rows that differ in one argument of a function: interp_<name> is function(step, argument). */
+#define INTERP_BY(name, function, argument)                                                                            \
+  void interp_##name(Interp *interp, const Step *step) {                                                               \
+    (void)interp;                                                                                                      \
+    function(step, argument);                                                                                          \
+  }
+
 #endif

@@ -7,6 +7,7 @@
 
 #include <math.h>
 
+/* The low bits: what addition, product and bitwise operations of the width give. */
 double interp_wrap(kiln_type type, int64_t exact) {
   unsigned bits = type == KILN_BOOL ? 1 : type_bits(type);
   int64_t values = (int64_t)1 << bits;
@@ -14,14 +15,17 @@ double interp_wrap(kiln_type type, int64_t exact) {
   return (double)(type_class(type) == CLASS_SIGNED && low >= values / 2 ? low - values : low);
 }
 
+/* Integers come here exact: sums and negations of any two fit in a double. */
 double interp_finish(kiln_type type, double exact) {
   return type_is_floating(type) ? type_round(type, exact) : interp_wrap(type, (int64_t)exact);
 }
 
 double interp_add(kiln_type type, double x, double y) { return interp_finish(type, x + y); }
 
+/* fmax would give the number where one is NaN. */
 double interp_max(double x, double y) { return isnan(x) || isnan(y) ? (double)NAN : x > y ? x : y; }
 
+/* One rounding, but in bf16: there a term beyond the 53 digits of a double can break a tie that it then does not. */
 double interp_fma(kiln_type type, double x, double y, double z) {
   if (type == KILN_F32) return (double)fmaf((float)x, (float)y, (float)z);
   if (type_is_floating(type)) return type_round(type, fma(x, y, z));
@@ -44,51 +48,17 @@ static void map_unary(const Step *step, UnaryFunction *function) {
 static double negate(double x) { return -x; }
 static double reciprocal_root(double x) { return 1 / sqrt(x); }
 
-void interp_tile_neg(Interp *interp, const Step *step) {
-  (void)interp;
-  map_unary(step, negate);
-}
+INTERP_BY(tile_neg, map_unary, negate)
+INTERP_BY(tile_abs, map_unary, fabs)
+INTERP_BY(tile_round, map_unary, nearbyint)
+INTERP_BY(tile_sqrt, map_unary, sqrt)
+INTERP_BY(tile_rsqrt, map_unary, reciprocal_root)
+INTERP_BY(tile_exp, map_unary, exp)
+INTERP_BY(tile_log, map_unary, log)
+INTERP_BY(tile_tanh, map_unary, tanh)
+INTERP_BY(tile_erf, map_unary, erf)
 
-void interp_tile_abs(Interp *interp, const Step *step) {
-  (void)interp;
-  map_unary(step, fabs);
-}
-
-void interp_tile_round(Interp *interp, const Step *step) {
-  (void)interp;
-  map_unary(step, nearbyint);
-}
-
-void interp_tile_sqrt(Interp *interp, const Step *step) {
-  (void)interp;
-  map_unary(step, sqrt);
-}
-
-void interp_tile_rsqrt(Interp *interp, const Step *step) {
-  (void)interp;
-  map_unary(step, reciprocal_root);
-}
-
-void interp_tile_exp(Interp *interp, const Step *step) {
-  (void)interp;
-  map_unary(step, exp);
-}
-
-void interp_tile_log(Interp *interp, const Step *step) {
-  (void)interp;
-  map_unary(step, log);
-}
-
-void interp_tile_tanh(Interp *interp, const Step *step) {
-  (void)interp;
-  map_unary(step, tanh);
-}
-
-void interp_tile_erf(Interp *interp, const Step *step) {
-  (void)interp;
-  map_unary(step, erf);
-}
-
+/* Integers to integers saturate as well: unlike arithmetic, which wraps. */
 void interp_tile_convert(Interp *interp, const Step *step) {
   (void)interp;
   const Slot *x = step->operands[0];
@@ -123,6 +93,7 @@ static double multiply(kiln_type type, double x, double y) {
   return type_is_floating(type) ? type_round(type, x * y) : interp_wrap(type, (int64_t)x * (int64_t)y);
 }
 
+/* 1 / 0 is infinite and 0 / 0 is NaN, as IEEE 754 has it. */
 static double divide(kiln_type type, double x, double y) { return type_round(type, x / y); }
 
 static double smaller(kiln_type type, double x, double y) {
@@ -135,10 +106,12 @@ static double larger(kiln_type type, double x, double y) {
   return interp_max(x, y);
 }
 
+/* Operands are sign- or zero-extended to 64 bits, which changes none of the low bits. */
 static double bits_and(kiln_type type, double x, double y) { return interp_wrap(type, (int64_t)x & (int64_t)y); }
 static double bits_or(kiln_type type, double x, double y) { return interp_wrap(type, (int64_t)x | (int64_t)y); }
 static double bits_xor(kiln_type type, double x, double y) { return interp_wrap(type, (int64_t)x ^ (int64_t)y); }
 
+/* With NaN all but != are false, in C as in tile IR. */
 static double is_less(kiln_type type, double x, double y) {
   (void)type;
   return x < y;
@@ -159,70 +132,19 @@ static double is_unequal(kiln_type type, double x, double y) {
   return x != y;
 }
 
-void interp_tile_add(Interp *interp, const Step *step) {
-  (void)interp;
-  map_binary(step, interp_add);
-}
-
-void interp_tile_sub(Interp *interp, const Step *step) {
-  (void)interp;
-  map_binary(step, subtract);
-}
-
-void interp_tile_mul(Interp *interp, const Step *step) {
-  (void)interp;
-  map_binary(step, multiply);
-}
-
-void interp_tile_div(Interp *interp, const Step *step) {
-  (void)interp;
-  map_binary(step, divide);
-}
-
-void interp_tile_min(Interp *interp, const Step *step) {
-  (void)interp;
-  map_binary(step, smaller);
-}
-
-void interp_tile_max(Interp *interp, const Step *step) {
-  (void)interp;
-  map_binary(step, larger);
-}
-
-void interp_tile_and(Interp *interp, const Step *step) {
-  (void)interp;
-  map_binary(step, bits_and);
-}
-
-void interp_tile_or(Interp *interp, const Step *step) {
-  (void)interp;
-  map_binary(step, bits_or);
-}
-
-void interp_tile_xor(Interp *interp, const Step *step) {
-  (void)interp;
-  map_binary(step, bits_xor);
-}
-
-void interp_tile_lt(Interp *interp, const Step *step) {
-  (void)interp;
-  map_binary(step, is_less);
-}
-
-void interp_tile_le(Interp *interp, const Step *step) {
-  (void)interp;
-  map_binary(step, is_less_or_equal);
-}
-
-void interp_tile_eq(Interp *interp, const Step *step) {
-  (void)interp;
-  map_binary(step, is_equal);
-}
-
-void interp_tile_ne(Interp *interp, const Step *step) {
-  (void)interp;
-  map_binary(step, is_unequal);
-}
+INTERP_BY(tile_add, map_binary, interp_add)
+INTERP_BY(tile_sub, map_binary, subtract)
+INTERP_BY(tile_mul, map_binary, multiply)
+INTERP_BY(tile_div, map_binary, divide)
+INTERP_BY(tile_min, map_binary, smaller)
+INTERP_BY(tile_max, map_binary, larger)
+INTERP_BY(tile_and, map_binary, bits_and)
+INTERP_BY(tile_or, map_binary, bits_or)
+INTERP_BY(tile_xor, map_binary, bits_xor)
+INTERP_BY(tile_lt, map_binary, is_less)
+INTERP_BY(tile_le, map_binary, is_less_or_equal)
+INTERP_BY(tile_eq, map_binary, is_equal)
+INTERP_BY(tile_ne, map_binary, is_unequal)
 
 /* ---- three operands, broadcast ---------------------------------------------------------------------------------- */
 

@@ -11,6 +11,7 @@ static void give_bool(const Step *step, bool result) {
   step->results[0]->unspecified[0] = false;
 }
 
+/* After a fault the result is whatever the low bits are; nothing reads it. */
 static void give_checked(Interp *interp, const Step *step, bool overflows, int64_t result) {
   give(step, result);
   if (overflows)
@@ -18,6 +19,7 @@ static void give_checked(Interp *interp, const Step *step, bool overflows, int64
                  (long long)operand(step, 1));
 }
 
+/* Rounding of negative quotients would be the question, so they are not defined at all. */
 static bool divides(Interp *interp, const Step *step) {
   if (operand(step, 0) >= 0 && operand(step, 1) > 0) return true;
   interp_fault(interp, step->op, "%lld is divided by %lld, expected 0 or more by 1 or more",
@@ -93,6 +95,7 @@ void interp_index_max(Interp *interp, const Step *step) {
   give(step, operand(step, 0) > operand(step, 1) ? operand(step, 0) : operand(step, 1));
 }
 
+/* A condition or index that nobody knows would make the run depend on the target: a fault, unlike in a tile. */
 void interp_index_select(Interp *interp, const Step *step) {
   const Slot *condition = step->operands[0];
   if (condition->unspecified[0]) interp_fault(interp, step->op, "the condition is unspecified");
@@ -105,6 +108,7 @@ void interp_index_tile(Interp *interp, const Step *step) {
   else give(step, (int64_t)scalar->elements[0]);
 }
 
+/* The low 32 bits, as a truncation gives them. */
 void interp_tile_index(Interp *interp, const Step *step) {
   (void)interp;
   Slot *result = step->results[0];

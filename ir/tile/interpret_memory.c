@@ -11,6 +11,7 @@ static const int64_t largest_offset = (int64_t)1 << 60; /* sums of two stay in r
 
 /* ---- views ------------------------------------------------------------------------------------------------------ */
 
+/* Replaces a symbol by its number. */
 static bool resolve(Interp *interp, const Op *op, Extent *extent) {
   if (extent->symbol == EXTENT_UNKNOWN) return true;
   *extent = extent_number(extent_value(*extent, interp->symbols));
@@ -85,6 +86,7 @@ void interp_buf_transpose(Interp *interp, const Step *step) {
   view->start = from->start;
 }
 
+/* Each execution gives memory that nothing is known of. */
 void interp_buf_scratch(Interp *interp, const Step *step) {
   const BufType *type = step->results[0]->type.buf;
   if (!interp_view(interp, step->op, type, step->scratch, &step->results[0]->view)) return;
@@ -122,6 +124,7 @@ static int bound(int size, int64_t bound) { return bound < 0 ? 0 : bound < size 
 
 static const char *buffer_name(const Window *window) { return window->buffer->name ? window->buffer->name : "?"; }
 
+/* Padding counts as part of the buffer. Without a limit only absurd indices are refused here: locate sees the rest. */
 static bool check_axis(Interp *interp, const Window *window, int axis, int count) {
   int64_t first = window->indices[axis], limit = window->view->limits[axis];
   int padding = axis_padding(&window->view->type, axis);
@@ -138,6 +141,7 @@ static bool check_axis(Interp *interp, const Window *window, int axis, int count
   return false;
 }
 
+/* False after a fault. Where a bound leaves nothing, no index is looked at. */
 static bool open_window(Interp *interp, const Step *step, int rows, int cols, Window *window) {
   int next = op_stores(step->op->code) ? 1 : 0;
   *window = (Window){.step = step, .buffer = step->op->operands[next], .view = &step->operands[next]->view};
@@ -248,8 +252,10 @@ void interp_tile_store(Interp *interp, const Step *step) { store(interp, step); 
 
 void interp_frag_store(Interp *interp, const Step *step) { store(interp, step); }
 
+/* A prefetch touches nothing, wherever it points. */
 void interp_prefetch(Interp *interp, const Step *step) { (void)interp, (void)step; }
 
+/* Tasks run one after another here, so plain reading and writing is atomic. */
 void interp_atomic_add(Interp *interp, const Step *step) {
   Slot *old = step->results[0];
   Window window;

@@ -33,6 +33,7 @@ static void *plan_alloc(Plan *plan, const Op *op, int64_t count, size_t bytes) {
   return NULL;
 }
 
+/* A slot with memory for its elements; buffers get theirs when they are bound or made. */
 static Slot *define(Plan *plan, const Op *op, const Value *value) {
   Slot *slot = plan_alloc(plan, op, 1, sizeof *slot);
   if (!slot) return NULL;
@@ -46,6 +47,7 @@ static Slot *define(Plan *plan, const Op *op, const Value *value) {
   return slot;
 }
 
+/* A verified module defines before it uses; the check keeps others from crashing. */
 static Slot *find(Plan *plan, const Op *op, const Value *value) {
   if (!plan->slots[value->id]) interp_fault(plan->interp, op, "an operand is not defined before it");
   return plan->slots[value->id];
@@ -63,6 +65,7 @@ static bool plan_operands(Plan *plan, Step *step) {
   return true;
 }
 
+/* A yield writes where the operation it belongs to has its results. */
 static bool plan_results(Plan *plan, Step *step, const Step *owner) {
   const Op *op = step->op;
   if (op->code == OP_yield) {
@@ -94,6 +97,7 @@ static bool plan_scratch(Plan *plan, Step *step) {
   return step->scratch.memory != NULL;
 }
 
+/* The largest tile the operation touches, times k for products: what a run is limited by. */
 static int64_t work_of(const Step *step) {
   int64_t work = 1;
   for (int i = 0; i < step->result_count + step->operand_count; i++) {

@@ -32,6 +32,7 @@ void interp_frag_zero(Interp *interp, const Step *step) {
   fill(step->results[0], 0);
 }
 
+/* One of rows and columns is 1, so the position in memory is the position along the axis. */
 void interp_tile_iota(Interp *interp, const Step *step) {
   (void)interp;
   Slot *result = step->results[0];
@@ -88,6 +89,7 @@ void interp_tile_concat_cols(Interp *interp, const Step *step) {
   paste(step->results[0], 0, step->operands[0]->type.cols, step->operands[1]);
 }
 
+/* Placement of fragments is the target's affair: here they are tiles. */
 void interp_frag_tile(Interp *interp, const Step *step) {
   (void)interp;
   paste(step->results[0], 0, 0, step->operands[0]);
@@ -120,28 +122,14 @@ static void reduce(const Step *step, ReduceFunction *function) {
   }
 }
 
-void interp_tile_row_sum(Interp *interp, const Step *step) {
-  (void)interp;
-  reduce(step, interp_add);
-}
-
-void interp_tile_row_max(Interp *interp, const Step *step) {
-  (void)interp;
-  reduce(step, larger);
-}
-
-void interp_tile_col_sum(Interp *interp, const Step *step) {
-  (void)interp;
-  reduce(step, interp_add);
-}
-
-void interp_tile_col_max(Interp *interp, const Step *step) {
-  (void)interp;
-  reduce(step, larger);
-}
+INTERP_BY(tile_row_sum, reduce, interp_add)
+INTERP_BY(tile_row_max, reduce, larger)
+INTERP_BY(tile_col_sum, reduce, interp_add)
+INTERP_BY(tile_col_max, reduce, larger)
 
 /* ---- taken apart and looked up ---------------------------------------------------------------------------------- */
 
+/* `shift` 0: the low ones, 4: the high ones. */
 static void nibbles(const Step *step, unsigned shift) {
   const Slot *x = step->operands[0];
   Slot *result = step->results[0];
@@ -152,16 +140,10 @@ static void nibbles(const Step *step, unsigned shift) {
   }
 }
 
-void interp_tile_low_nibble(Interp *interp, const Step *step) {
-  (void)interp;
-  nibbles(step, 0);
-}
+INTERP_BY(tile_low_nibble, nibbles, 0)
+INTERP_BY(tile_high_nibble, nibbles, 4)
 
-void interp_tile_high_nibble(Interp *interp, const Step *step) {
-  (void)interp;
-  nibbles(step, 4);
-}
-
+/* The mask gives the index modulo a power of two, for negative ones too. */
 void interp_tile_lookup(Interp *interp, const Step *step) {
   (void)interp;
   const Slot *table = step->operands[0], *index = step->operands[1];
@@ -174,7 +156,9 @@ void interp_tile_lookup(Interp *interp, const Step *step) {
 
 /* ---- products --------------------------------------------------------------------------------------------------- */
 
-/* Rows of b are walked in the innermost loop, so each element of the accumulator still adds with k ascending. */
+/* Operands become the accumulator's type first, which is exact for all types but f64 to f32, and that is no valid
+ * product. Rows of b are walked in the innermost loop, so each element of the accumulator still adds with k ascending.
+ */
 void interp_mma(Interp *interp, const Step *step) {
   (void)interp;
   const Slot *a = step->operands[1], *b = step->operands[2];
