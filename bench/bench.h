@@ -63,9 +63,9 @@ typedef struct BenchPeer {
   void (*set_threads)(int threads);
 } BenchPeer;
 
-/* Loads a peer by name ("openblas"), newest code path forced. Gives false for a name nobody knows; an absent library is said
- * in peer->absent. */
-bool bench_peer_open(const char *name, BenchPeer *peer);
+/* Loads a peer by name ("openblas") with its best code path for vectors of this many bits (0: the machine's widest), once a
+ * process. Gives false for a name nobody knows; an absent library is said in peer->absent. */
+bool bench_peer_open(const char *name, int32_t vector_bits, BenchPeer *peer);
 void bench_peer_product(const BenchPeer *peer, const BenchProduct *product);
 void bench_peer_close(BenchPeer *peer);
 

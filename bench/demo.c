@@ -206,7 +206,7 @@ int main(int argc, char **argv) {
   kiln_engine_cpu(engine, &cpu);
   printf("kiln %s on %s, target %s, one thread\n", KILN_VERSION, cpu.name, cpu.target);
   BenchPeer peer;
-  bench_peer_open("openblas", &peer);
+  bench_peer_open("openblas", 0, &peer);
   if (peer.absent[0] == '\0') peer.set_threads(1);
   BenchPeak *peak;
   kiln_buffer message = {0};

@@ -95,7 +95,7 @@ static int open_peers(Bench *bench) {
     snprintf(name, sizeof name, "%.*s", (int)(length < sizeof name ? length : sizeof name - 1), names);
     if (bench->peer_count == MAX_PEERS) return complain("--against names more than %d libraries", MAX_PEERS);
     BenchPeer *peer = &bench->peers[bench->peer_count++];
-    if (!bench_peer_open(name, peer)) return complain("--against: no peer is called '%s', expected openblas", name);
+    if (!bench_peer_open(name, kiln_target_vector_bits(bench->command->options.target), peer)) return complain("--against: no peer is called '%s', expected openblas", name);
     names += length + (names[length] == ',');
   }
   return EXIT_GOOD;

@@ -24,11 +24,13 @@ static void name_peer(BenchPeer *peer) {
   snprintf(peer->name, sizeof peer->name, "openblas %s %s", version, g != NULL ? core() : "?");
 }
 
-bool bench_peer_open(const char *name, BenchPeer *peer) {
+bool bench_peer_open(const char *name, int32_t vector_bits, BenchPeer *peer) {
   memset(peer, 0, sizeof *peer);
   if (strcmp(name, "openblas") != 0) return false;
   snprintf(peer->name, sizeof peer->name, "%s", name);
-  if (__builtin_cpu_supports("avx512f")) setenv("OPENBLAS_CORETYPE", "SkylakeX", 0);
+  bool is_wide = __builtin_cpu_supports("avx512f") && (vector_bits == 0 || vector_bits == 512);
+  if (is_wide) setenv("OPENBLAS_CORETYPE", "SkylakeX", 0);
+  else if (__builtin_cpu_supports("avx2")) setenv("OPENBLAS_CORETYPE", "Haswell", 0);
   static const char *const files[] = {"libopenblas.so.0", "libopenblas.so"};
   for (size_t i = 0; i < 2 && peer->library == NULL; ++i) peer->library = dlopen(files[i], RTLD_NOW | RTLD_LOCAL);
   if (peer->library == NULL) {
