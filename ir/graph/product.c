@@ -12,7 +12,8 @@ static int input_behind(const kiln_graph *graph, int number, bool *transposed) {
 }
 
 kiln_status kiln_graph_product(const kiln_graph *graph, const int64_t *symbols, kiln_product *product) {
-  if (graph == NULL || product == NULL || (symbols == NULL && graph->symbols.count > 0)) return KILN_INVALID_ARGUMENT;
+  if (graph == NULL || !graph->checked || product == NULL || (symbols == NULL && graph->symbols.count > 0))
+    return KILN_INVALID_ARGUMENT;
   for (size_t i = 0; i < graph->nodes.count; ++i) {
     const Node *node = graph->nodes.items[i];
     if (node->op != KILN_OP_MATMUL) continue;
@@ -22,6 +23,7 @@ kiln_status kiln_graph_product(const kiln_graph *graph, const int64_t *symbols, 
     if (a < 0 || b < 0) continue;
     int rank = node->shape.rank;
     const Shape *left = &graph_node(graph, node->operands[0])->shape;
+    if (left->rank < 2 || graph_node(graph, node->operands[1])->shape.rank < 2) continue; /* a vector */
     found.a = (size_t)a;
     found.b = (size_t)b;
     found.m = dim_value(node->shape.dims[rank - 2], symbols);
