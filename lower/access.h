@@ -1,0 +1,60 @@
+/* access.h: loads and stores of rectangles of a buffer, within bounds. What tile_load, tile_store and fragments have in common.
+ *
+ * No byte outside of the bounds is touched, on any target: a vector access is masked where the target has that for its
+ * element width, else each element past a bound is read from a constant zero or written to a stack slot. */
+#ifndef KILN_LOWER_ACCESS_H
+#define KILN_LOWER_ACCESS_H
+
+#include "lower/address.h"
+
+/* How many rows or columns there are; `value` NULL: all of the tile's. */
+typedef struct Bound {
+  LLVMValueRef value; /* i64 */
+  int depth;
+} Bound;
+
+typedef struct Window {
+  Address address;
+  kiln_type type;
+  int rows, cols;
+  Bound row_bound, col_bound;
+  LLVMValueRef limit;           /* col_bound as i32 of 0 … cols, once needed */
+  LLVMValueRef *masks;          /* by chunk, once needed: lanes before col_bound */
+  LLVMValueRef *row_conditions; /* by row, once needed */
+} Window;
+
+/* The window of an access, for tiles of this shape. */
+Window lower_window(Emitter *e, const Op *op, TileType type);
+/* Rows past the bound, which must be at least 1, read the last row instead of zeros. */
+void lower_window_repeat_last_row(Emitter *e, Window *window);
+/* Whether each chunk of a row is one piece of memory, so that lower_load_chunk may be used. */
+bool lower_window_is_direct(const Emitter *e, const Window *window);
+LLVMValueRef lower_load_chunk(Emitter *e, Window *window, int row, int chunk);
+LLVMValueRef lower_load_element(Emitter *e, Window *window, int row, int col);
+/* All chunks, row after row. */
+void lower_load(Emitter *e, Window *window, LLVMValueRef *parts);
+void lower_store(Emitter *e, Window *window, const LLVMValueRef *parts);
+
+/* ---- what access.c and nibbles.c share ------------------------------------------------------------------------------- */
+
+/* i1: whether the row, the column or both are inside; NULL: they always are. */
+LLVMValueRef lower_row_condition(Emitter *e, Window *window, int row);
+LLVMValueRef lower_is_below(Emitter *e, Bound bound, int at);
+LLVMValueRef lower_element_condition(Emitter *e, Window *window, int row, int col);
+/* Lanes of a chunk that are inside; NULL: all are. Rows outside have none. */
+LLVMValueRef lower_chunk_mask(Emitter *e, Window *window, int row, int chunk);
+/* The pointer where the condition holds (or is NULL), else `other`. */
+LLVMValueRef lower_pointer_if(Emitter *e, LLVMValueRef condition, LLVMValueRef pointer, LLVMValueRef other);
+/* Whether masked vector accesses of this element are instructions. */
+bool lower_has_masked_access(const Emitter *e, kiln_type type);
+
+/* Elements as memory has them. */
+LLVMValueRef lower_load_from(Emitter *e, const Window *window, LLVMValueRef pointer, int lanes);
+LLVMValueRef lower_load_masked(Emitter *e, const Window *window, LLVMValueRef pointer, LLVMValueRef mask);
+void lower_store_to(Emitter *e, const Window *window, LLVMValueRef pointer, LLVMValueRef value);
+
+void lower_load_nibbles(Emitter *e, Window *window, LLVMValueRef *parts);
+LLVMValueRef lower_load_nibble(Emitter *e, Window *window, int row, int col);
+void lower_store_nibbles(Emitter *e, Window *window, int row, int chunk, LLVMValueRef value);
+
+#endif

@@ -1,0 +1,141 @@
+/* frag_plan.c: which matrix instruction each fragment value meets; see frag.h. Operations on fragments go to its strategy. */
+#include "lower/frag.h"
+
+static const FragStrategy *const strategies[] = {
+    [MMA_OUTER] = &mma_outer,
+};
+
+/* ---- webs of linked values ---------------------------------------------------------------------------------------- */
+
+typedef struct Plan {
+  Emitter *e;
+  int *links; /* by id: another value of the web, or itself at the web's root */
+  FragPlacement *placements;
+  int *writes_before; /* of a frag_load: how many operations of its block wrote before it */
+} Plan;
+
+static int root_of(Plan *plan, int id) {
+  while (plan->links[id] != id) id = plan->links[id] = plan->links[plan->links[id]];
+  return id;
+}
+
+static void link_values(Plan *plan, const Value *x, const Value *y) {
+  if (x->type.kind == KIND_FRAG) plan->links[root_of(plan, x->id)] = root_of(plan, y->id);
+}
+
+static void link_yield(Plan *plan, const Op *op, const Block *block) {
+  const Op *yield = lower_yield(block);
+  for (int i = 0; i < op->result_count; ++i) link_values(plan, yield->operands[i], &op->results[i]);
+}
+
+static void link_block(Plan *plan, const Block *block) {
+  for (const Op *op = block->first; op != NULL; op = op->next) {
+    if (op->code == OP_mma) link_values(plan, op->operands[0], &op->results[0]);
+    for (int i = 0; op->code == OP_for && i < op->result_count; ++i) {
+      link_values(plan, op->operands[3 + i], &op->results[i]);
+      link_values(plan, op->blocks[0]->arguments[1 + i], &op->results[i]);
+    }
+    for (int i = 0; i < op->block_count; ++i) {
+      if (op->blocks[i] == NULL) continue;
+      link_block(plan, op->blocks[i]);
+      link_yield(plan, op, op->blocks[i]);
+    }
+  }
+}
+
+/* ---- placements --------------------------------------------------------------------------------------------------- */
+
+static bool is_same_placement(const FragPlacement *x, const FragPlacement *y) {
+  if (x->strategy != y->strategy || x->acc != y->acc) return false;
+  return x->instruction == y->instruction || x->strategy == &mma_outer; /* all of its rows place alike */
+}
+
+static void place(Plan *plan, const Op *op, const Value *value, FragPlacement placement) {
+  FragPlacement *found = &plan->placements[root_of(plan, value->id)];
+  if (found->strategy == NULL) {
+    *found = placement;
+  } else if (!is_same_placement(found, &placement)) {
+    lower_refuse(plan->e, op, "%%%s takes part in products by '%s' and by '%s', which keep fragments in different ways",
+                 value->name ? value->name : "?", found->instruction->name, placement.instruction->name);
+  }
+}
+
+static void place_product(Plan *plan, const Op *op) {
+  kiln_type acc = op->operands[0]->type.type;
+  const MmaInstruction *instruction = mma_find(plan->e->target, op->operands[1]->type.type, op->operands[2]->type.type, acc);
+  if (instruction == NULL) {
+    lower_refuse(plan->e, op, "no matrix instruction of '%s' adds products of %s and %s in %s", plan->e->target->name,
+                 kiln_type_name(op->operands[1]->type.type), kiln_type_name(op->operands[2]->type.type), kiln_type_name(acc));
+    return;
+  }
+  FragPlacement placement = {.strategy = strategies[instruction->strategy], .instruction = instruction, .acc = acc};
+  for (int i = 0; i < 3; ++i) place(plan, op, op->operands[i], placement);
+}
+
+static void place_block(Plan *plan, const Block *block) {
+  for (const Op *op = block->first; op != NULL; op = op->next) {
+    if (op->code == OP_mma) place_product(plan, op);
+    for (int i = 0; i < op->block_count; ++i)
+      if (op->blocks[i]) place_block(plan, op->blocks[i]);
+  }
+}
+
+/* ---- loads at use ------------------------------------------------------------------------------------------------- */
+
+/* An operand loaded in front of a product of several k would hold registers from there on; its parts are better loaded one by
+ * one, each before its use. That is the same as long as nothing writes in between. */
+static void find_late_loads(Plan *plan, const Block *block) {
+  int writes = 0;
+  for (const Op *op = block->first; op != NULL; op = op->next) {
+    for (int i = 0; i < op->operand_count; ++i) {
+      const Value *value = op->operands[i];
+      if (value->type.kind != KIND_FRAG) continue;
+      bool is_near = op->code == OP_mma && i > 0 && value->block == block && plan->writes_before[value->id] == writes;
+      if (!is_near) plan->placements[value->id].loads_at_use = false;
+    }
+    for (int i = 0; i < op->block_count; ++i)
+      if (op->blocks[i]) find_late_loads(plan, op->blocks[i]);
+    OpEffect effect = op_info(op->code)->effect;
+    if (effect == EFFECT_WRITE || effect == EFFECT_BOTH) ++writes;
+    if (op->code != OP_frag_load) continue;
+    plan->writes_before[op->results[0].id] = writes;
+    plan->placements[op->results[0].id].loads_at_use = true;
+  }
+}
+
+FragPlacement *lower_plan_fragments(Emitter *e, const Kernel *kernel) {
+  size_t count = (size_t)kernel->value_count;
+  Plan plan = {.e = e, .links = ARENA_ARRAY(e->arena, int, count), .placements = ARENA_ARRAY(e->arena, FragPlacement, count),
+               .writes_before = ARENA_ARRAY(e->arena, int, count)};
+  if (arena_has_failed(e->arena)) {
+    e->status = KILN_OUT_OF_MEMORY;
+    return NULL;
+  }
+  for (size_t id = 0; id < count; ++id) plan.links[id] = (int)id;
+  link_block(&plan, kernel->body);
+  place_block(&plan, kernel->body);
+  for (size_t id = 0; id < count; ++id) plan.placements[id] = plan.placements[root_of(&plan, (int)id)];
+  find_late_loads(&plan, kernel->body);
+  return plan.placements;
+}
+
+const FragPlacement *lower_placement(const Emitter *e, const Value *value) {
+  FragPlacement *placement = &e->placements[value->id];
+  if (placement->strategy == NULL) {
+    kiln_type type = value->type.type;
+    placement->strategy = &mma_outer; /* it meets no product, so any place will do */
+    placement->acc = value->type.role == ROLE_ACC ? type : type_compute(type);
+  }
+  return placement;
+}
+
+/* ---- operations --------------------------------------------------------------------------------------------------- */
+
+static const FragStrategy *strategy_of(const Emitter *e, const Value *value) { return lower_placement(e, value)->strategy; }
+
+void emit_frag_zero(Emitter *e, const Op *op) { strategy_of(e, &op->results[0])->zero(e, op); }
+void emit_frag_load(Emitter *e, const Op *op) { strategy_of(e, &op->results[0])->load(e, op); }
+void emit_frag_store(Emitter *e, const Op *op) { strategy_of(e, op->operands[0])->store(e, op); }
+void emit_frag_tile(Emitter *e, const Op *op) { strategy_of(e, op->operands[0])->to_tile(e, op); }
+void emit_tile_frag(Emitter *e, const Op *op) { strategy_of(e, &op->results[0])->from_tile(e, op); }
+void emit_mma(Emitter *e, const Op *op) { strategy_of(e, &op->results[0])->mma(e, op); }

@@ -1,0 +1,150 @@
+/* mma_outer.c: strategy `outer`: products as fused multiply-adds of vectors, one k after another, on any target.
+ *
+ * An accumulator is kept as the chunks of a tile, `b` likewise (k rows), `a` as m x k scalars that are splatted at the product:
+ * LLVM makes a broadcasting load of each. Operands of other types than the accumulator's are converted as they are loaded, so
+ * every pair of types works, bit for bit as the interpreter does it (without FMA, products and sums round apart). */
+#include <stdio.h>
+#include <string.h>
+
+#include "lower/access.h"
+#include "lower/frag.h"
+
+/* An operand whose loads are emitted where the product uses its parts. */
+struct PendingLoad {
+  Window window;
+  const Value *value;
+  kiln_type acc;
+};
+
+static int part_count(const Emitter *e, const FragPlacement *placement, TileType type) {
+  (void)placement;
+  return type.role == ROLE_A ? type.rows * type.cols : type.rows * lower_chunks(e, type.cols);
+}
+
+static LLVMTypeRef part_type(const Emitter *e, const FragPlacement *placement, TileType type, int part) {
+  LLVMTypeRef element = lower_element(e, placement->acc);
+  if (type.role == ROLE_A) return element;
+  return lower_lanes_of(element, lower_chunk_lanes(e, type.cols, part % lower_chunks(e, type.cols)));
+}
+
+static Lowered *define(Emitter *e, const Value *value) {
+  return lower_define(e, value, part_count(e, lower_placement(e, value), value->type));
+}
+
+static void emit_zero(Emitter *e, const Op *op) {
+  const Value *value = &op->results[0];
+  Lowered *zero = define(e, value);
+  for (int i = 0; i < zero->count; ++i)
+    zero->parts[i] = LLVMConstNull(part_type(e, lower_placement(e, value), value->type, i));
+}
+
+/* ---- operands ----------------------------------------------------------------------------------------------------- */
+
+static void name_part(const Emitter *e, const Value *value, LLVMValueRef part, int row, int col) {
+  char name[96];
+  if (!e->has_names || value->name == NULL || LLVMIsAInstruction(part) == NULL) return;
+  snprintf(name, sizeof name, "%s.%d.%d", value->name, row, col);
+  LLVMSetValueName2(part, name, strlen(name));
+}
+
+/* Part (row, col) of a pending operand: an element of `a`, a chunk of `b`. */
+static LLVMValueRef load_part(Emitter *e, struct PendingLoad *pending, int row, int col) {
+  const Value *value = pending->value;
+  LLVMValueRef part = value->type.role == ROLE_A ? lower_load_element(e, &pending->window, row, col)
+                                                 : lower_load_chunk(e, &pending->window, row, col);
+  part = lower_convert(e, part, value->type.type, pending->acc);
+  name_part(e, value, part, row, col);
+  return part;
+}
+
+static LLVMValueRef operand_part(Emitter *e, const Lowered *operand, int row, int col, int columns) {
+  return operand->pending ? load_part(e, operand->pending, row, col) : operand->parts[row * columns + col];
+}
+
+static void load_now(Emitter *e, struct PendingLoad *pending) {
+  const Value *value = pending->value;
+  Lowered *result = define(e, value);
+  if (value->type.role == ROLE_A) {
+    for (int i = 0; i < result->count; ++i) result->parts[i] = load_part(e, pending, i / value->type.cols, i % value->type.cols);
+    return;
+  }
+  lower_load(e, &pending->window, result->parts);
+  for (int i = 0; i < result->count; ++i)
+    result->parts[i] = lower_convert(e, result->parts[i], value->type.type, pending->acc);
+}
+
+static void emit_load(Emitter *e, const Op *op) {
+  const Value *value = &op->results[0];
+  const FragPlacement *placement = lower_placement(e, value);
+  struct PendingLoad *pending = ARENA_NEW(e->arena, struct PendingLoad);
+  *pending = (struct PendingLoad){lower_window(e, op, value->type), value, placement->acc};
+  bool is_a = value->type.role == ROLE_A;
+  if (is_a) lower_window_repeat_last_row(e, &pending->window);
+  bool has_parts = is_a || (value->type.role == ROLE_B && lower_window_is_direct(e, &pending->window));
+  if (placement->loads_at_use && has_parts) lower_define(e, value, 0)->pending = pending;
+  else load_now(e, pending);
+}
+
+static void emit_store(Emitter *e, const Op *op) {
+  const Lowered *acc = lower_get(e, op->operands[0]);
+  Window window = lower_window(e, op, acc->type);
+  lower_store(e, &window, acc->parts);
+}
+
+/* ---- tiles -------------------------------------------------------------------------------------------------------- */
+
+static void emit_to_tile(Emitter *e, const Op *op) { lower_alias(e, &op->results[0], lower_get(e, op->operands[0])); }
+
+static void emit_from_tile(Emitter *e, const Op *op) {
+  const Value *value = &op->results[0];
+  const Lowered *tile = lower_get(e, op->operands[0]);
+  kiln_type acc = lower_placement(e, value)->acc;
+  Lowered *result = define(e, value);
+  int chunks = lower_chunks(e, tile->type.cols);
+  for (int i = 0; i < result->count; ++i) {
+    LLVMValueRef part;
+    if (value->type.role == ROLE_A) {
+      int row = i / value->type.cols, col = i % value->type.cols;
+      part = lower_extract(e, tile->parts[row * chunks + col / e->lanes], col % e->lanes);
+    } else {
+      part = tile->parts[i];
+    }
+    result->parts[i] = lower_convert(e, part, tile->type.type, acc);
+  }
+}
+
+/* ---- product ------------------------------------------------------------------------------------------------------ */
+
+/* Adds row k of `b` times column k of `a` to the accumulator, row by row: each scalar is splatted once and meets all chunks. */
+static void add_outer_product(Emitter *e, Lowered *acc, const Lowered *a, const Lowered *b, int k, LLVMValueRef *row_of_b) {
+  int chunks = lower_chunks(e, acc->type.cols);
+  for (int c = 0; c < chunks; ++c) row_of_b[c] = operand_part(e, b, k, c, chunks);
+  for (int r = 0; r < acc->type.rows; ++r) {
+    LLVMValueRef scalar = operand_part(e, a, r, k, a->type.cols), splat = NULL;
+    for (int c = 0; c < chunks; ++c) {
+      LLVMValueRef *sum = &acc->parts[r * chunks + c];
+      int lanes = lower_lane_count(*sum);
+      if (!splat || lower_lane_count(splat) != lanes) splat = lower_splat(e, scalar, lanes);
+      *sum = lower_fma(e, splat, row_of_b[c], *sum);
+    }
+  }
+}
+
+static void emit_product(Emitter *e, const Op *op) {
+  const Lowered *start = lower_get(e, op->operands[0]), *a = lower_get(e, op->operands[1]), *b = lower_get(e, op->operands[2]);
+  Lowered *acc = define(e, &op->results[0]);
+  for (int i = 0; i < acc->count; ++i) acc->parts[i] = start->parts[i];
+  LLVMValueRef *row_of_b = ARENA_ARRAY(e->arena, LLVMValueRef, lower_chunks(e, acc->type.cols));
+  for (int k = 0; k < a->type.cols; ++k) add_outer_product(e, acc, a, b, k, row_of_b);
+}
+
+const FragStrategy mma_outer = {
+    .part_count = part_count,
+    .part_type = part_type,
+    .zero = emit_zero,
+    .load = emit_load,
+    .store = emit_store,
+    .to_tile = emit_to_tile,
+    .from_tile = emit_from_tile,
+    .mma = emit_product,
+};
