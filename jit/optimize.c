@@ -11,13 +11,20 @@
  * machine LICM run in the code generator anyway (bench/results/jit-passes.md). No pass here may introduce memcpy or
  * memset, so no loop-idiom and no memcpyopt. */
 #include <llvm-c/Transforms/PassBuilder.h>
+#include <stdio.h>
 
 #include "jit/llvm.h"
 
-/* sroa costs nothing where no stack slot exists, and repairs a lowering that used some. */
-static const char pipeline[] = "function(sroa,early-cse,simplifycfg)";
+/* `,sroa,early-cse,…`. sroa costs nothing where no stack slot exists, and repairs a lowering that used some. */
+static const char passes[] =
+#define PASS(name, meaning) "," name
+#include "jit/passes.def"
+#undef PASS
+    ;
 
 kiln_status jit_optimize(LLVMModuleRef module, LLVMTargetMachineRef machine, Diagnostics *faults) {
+  char pipeline[sizeof passes + sizeof "function()"];
+  snprintf(pipeline, sizeof pipeline, "function(%s)", passes + 1);
   LLVMPassBuilderOptionsRef options = LLVMCreatePassBuilderOptions();
   LLVMErrorRef error = LLVMRunPasses(module, pipeline, machine, options);
   LLVMDisposePassBuilderOptions(options);

@@ -100,6 +100,13 @@ static void list_templates(bool json, Text *out) {
     ADD_ROW({"name", template_get(i)->name}, {"meaning", template_get(i)->meaning});
 }
 
+static void list_passes(bool json, Text *out) {
+  static const size_t widths[] = {14, 0};
+#define PASS(name, meaning) ADD_ROW({"name", name}, {"meaning", meaning});
+#include "jit/passes.def"
+#undef PASS
+}
+
 /* A field's values: its words, or its range. */
 static void print_range(const FieldInfo *field, char text[48]) {
   if (field->words[0]) snprintf(text, 48, "%s", field->words);
@@ -141,7 +148,7 @@ kiln_status kiln_list(kiln_table table, bool json, kiln_buffer *out) {
   case KILN_TABLE_TARGETS: list_targets(json, &text); break;
   case KILN_TABLE_MMA: list_mma(json, &text); break;
   case KILN_TABLE_TEMPLATES: list_templates(json, &text); break;
-  case KILN_TABLE_PASSES: rt_list_passes(json, &text); break;
+  case KILN_TABLE_PASSES: list_passes(json, &text); break;
   case KILN_TABLE_OPTIONS: list_options(json, &text); break;
   default: return KILN_INVALID_ARGUMENT;
   }

@@ -200,13 +200,12 @@ kiln_status rt_code_load(Code *code, const JitBuffer *object, Text *why);
 /* dims of a call from the graph's symbols; tasks and workspace follow from them. */
 void rt_code_bind(const Code *code, const int64_t *symbols, int32_t threads, Binding *binding);
 
-/* ---- looking (dump.c, list.c, header.c) -------------------------------------------------------------------------- */
+/* ---- looking (dump.c, header.c) ---------------------------------------------------------------------------------- */
 
 /* Reads a request and plans it. */
 kiln_status rt_plan_request(kiln_engine *engine, kiln_graph *graph, const kiln_compile_options *options, Code **code,
                             Text *why);
 bool rt_output_of(kiln_stage stage, JitOutput *output); /* false: not a stage of the compiler */
-void rt_list_passes(bool json, Text *out);
 /* The C header of an object whose entry is called `name`. */
 kiln_status rt_print_header(const Code *code, const char *name, Text *out);
 
