@@ -309,27 +309,44 @@ static LLVMValueRef sum_of_depth(Emitter *e, const Address *address, int depth) 
   return sum;
 }
 
+/* A phi of the innermost loop; the builder stands in front of the loop until lower_back. */
+static LLVMValueRef make_phi(Emitter *e, LLVMTypeRef type) {
+  LLVMPositionBuilderBefore(e->builder, LLVMGetFirstInstruction(e->scope->header));
+  LLVMValueRef phi = LLVMBuildPhi(e->builder, type, "");
+  LLVMPositionBuilderBefore(e->builder, e->scope->guard);
+  return phi;
+}
+
+static void add_initial(Emitter *e, LLVMValueRef phi, LLVMValueRef initial) {
+  LLVMBasicBlockRef before = LLVMGetInstructionParent(e->scope->guard);
+  LLVMAddIncoming(phi, &initial, &before, 1);
+}
+
 /* A pointer that advances by `stride` bytes a step of the innermost loop's index; one for all that agree in both. */
 static LLVMValueRef induction(Emitter *e, LLVMValueRef base, LLVMValueRef stride) {
-  LoopScope *scope = e->scope;
-  for (const Induction *found = scope->inductions; found; found = found->next)
+  for (const Induction *found = e->scope->inductions; found; found = found->next)
     if (found->base == base && found->stride == stride) return found->phi;
   Induction *made = ARENA_NEW(e->arena, Induction);
-  *made = (Induction){scope->inductions, base, stride, NULL};
-  scope->inductions = made;
   Spot back = lower_here(e);
-  LLVMPositionBuilderBefore(e->builder, LLVMGetFirstInstruction(scope->header));
-  made->phi = LLVMBuildPhi(e->builder, e->pointer, "");
-  LLVMPositionBuilderBefore(e->builder, scope->guard);
-  LLVMValueRef offset = lower_mul(e, scope->lo, stride);
-  LLVMValueRef initial = base;
+  *made = (Induction){e->scope->inductions, base, stride, make_phi(e, e->pointer)};
+  e->scope->inductions = made;
+  LLVMValueRef offset = lower_mul(e, e->scope->lo, stride);
   int64_t number;
-  if (!lower_is_integer(offset, &number) || number != 0)
-    initial = LLVMBuildGEP2(e->builder, e->i8, base, &offset, 1, "");
-  LLVMBasicBlockRef preheader = LLVMGetInstructionParent(scope->guard);
-  LLVMAddIncoming(made->phi, &initial, &preheader, 1);
+  bool is_zero = lower_is_integer(offset, &number) && number == 0;
+  add_initial(e, made->phi, is_zero ? base : LLVMBuildGEP2(e->builder, e->i8, base, &offset, 1, ""));
   lower_back(e, back);
   return made->phi;
+}
+
+/* The innermost loop's index less its end. */
+static LLVMValueRef counter(Emitter *e) {
+  LoopScope *scope = e->scope;
+  if (scope->counter) return scope->counter;
+  Spot back = lower_here(e);
+  scope->counter = make_phi(e, e->i64);
+  add_initial(e, scope->counter, lower_sub(e, scope->lo, scope->hi));
+  lower_back(e, back);
+  return scope->counter;
 }
 
 /* The term that alone varies with the innermost loop, by a multiple of its index; NULL: it is not so simple. */
@@ -348,6 +365,9 @@ static const AddressTerm *find_induction(const Emitter *e, const Address *addres
 
 /* What x86 and ARM can add to a pointer in an address. RISC-V cannot, but its generic target is not about speed. */
 static bool is_free_scale(int64_t bytes) { return bytes == 1 || bytes == 2 || bytes == 4 || bytes == 8; }
+
+/* With so many row pointers in a loop, x86 has no register left for the loop's end. */
+enum { MAX_ROWS_WITH_END = 10 };
 
 static void prepare(Emitter *e, Address *address) {
   LLVMValueRef pointer = address->base;
@@ -371,6 +391,11 @@ static void prepare(Emitter *e, Address *address) {
     lower_back(e, back);
     pointer = induction(e, pointer, stride);
     depth = e->depth;
+  } else if (term && address->row_count > MAX_ROWS_WITH_END) {
+    Spot back = lower_go(e, e->depth - 1);
+    pointer = step(e, address, pointer, lower_mul(e, e->scope->hi, lower_i64(e, term->scale)));
+    lower_back(e, back);
+    address->variant = lower_mul(e, counter(e), lower_i64(e, term->scale));
   } else if (e->depth > 0) {
     address->variant = sum_of_depth(e, address, e->depth);
   }

@@ -49,7 +49,8 @@ typedef struct LoopScope {
   bool is_innermost;
   LLVMValueRef guard; /* the terminator before the loop: invariant code goes in front of it */
   LLVMBasicBlockRef header;
-  LLVMValueRef index, lo, step;
+  LLVMValueRef index, lo, hi, step;
+  LLVMValueRef counter; /* index - hi as a phi, once needed */
   Induction *inductions;
 } LoopScope;
 

@@ -103,17 +103,40 @@ static void open_loop(Emitter *e, const Op *op, LoopScope *scope, LLVMBasicBlock
   lower_block(e, body);
 }
 
+static LLVMValueRef advance(Emitter *e, LLVMValueRef phi, LLVMValueRef step, LLVMBasicBlockRef latch) {
+  LLVMValueRef next = LLVMBuildNSWAdd(e->builder, phi, step, "");
+  LLVMAddIncoming(phi, &next, &latch, 1);
+  return next;
+}
+
+static LLVMValueRef after_phis(LLVMBasicBlockRef block) {
+  LLVMValueRef instruction = LLVMGetFirstInstruction(block);
+  while (LLVMIsAPHINode(instruction)) instruction = LLVMGetNextInstruction(instruction);
+  return instruction;
+}
+
+/* Where a counter that ends at 0 exists the index follows from it, and the end of the loop needs no register. */
+static LLVMValueRef goes_on(Emitter *e, LoopScope *scope, LLVMBasicBlockRef latch) {
+  if (!scope->counter)
+    return LLVMBuildICmp(e->builder, LLVMIntSLT, advance(e, scope->index, scope->step, latch), scope->hi, "");
+  if (LLVMGetFirstUse(scope->index)) {
+    LLVMPositionBuilderBefore(e->builder, after_phis(scope->header));
+    LLVMReplaceAllUsesWith(scope->index, LLVMBuildNSWAdd(e->builder, scope->counter, scope->hi, ""));
+    LLVMPositionBuilderAtEnd(e->builder, latch);
+  }
+  LLVMInstructionEraseFromParent(scope->index);
+  LLVMValueRef next = advance(e, scope->counter, scope->step, latch);
+  return LLVMBuildICmp(e->builder, LLVMIntSLT, next, lower_i64(e, 0), "");
+}
+
 /* The test at the end, and what comes round. Gives the block it stands in. */
-static LLVMBasicBlockRef close_loop(Emitter *e, const Op *op, const LoopScope *scope, LLVMValueRef hi, LLVMBasicBlockRef done) {
+static LLVMBasicBlockRef close_loop(Emitter *e, const Op *op, LoopScope *scope, LLVMBasicBlockRef done) {
   const Op *yield = lower_yield(op->blocks[0]);
   LLVMBasicBlockRef latch = here(e);
-  LLVMValueRef next = LLVMBuildNSWAdd(e->builder, scope->index, scope->step, "");
-  LLVMAddIncoming(scope->index, &next, &latch, 1);
   for (int i = 0; i < op->result_count; ++i)
     add_incoming(lower_get(e, op->blocks[0]->arguments[1 + i]), lower_get(e, yield->operands[i]), latch);
   advance_inductions(e, scope, latch);
-  LLVMValueRef goes_on = LLVMBuildICmp(e->builder, LLVMIntSLT, next, hi, "");
-  LLVMBuildCondBr(e->builder, goes_on, scope->header, done);
+  LLVMBuildCondBr(e->builder, goes_on(e, scope, latch), scope->header, done);
   return latch;
 }
 
@@ -122,10 +145,10 @@ static void emit_loop(Emitter *e, const Op *op, const Trip *trip) {
   LLVMBasicBlockRef before = here(e), header = append(e, body->arguments[0], "loop"), done = append(e, body->arguments[0], "done");
   LLVMValueRef runs = LLVMBuildICmp(e->builder, LLVMIntSLT, trip->lo, trip->hi, "");
   LoopScope scope = {.outer = e->scope, .depth = e->depth + 1, .is_innermost = !has_loop(body), .header = header,
-                     .lo = trip->lo, .step = trip->step};
+                     .lo = trip->lo, .hi = trip->hi, .step = trip->step};
   scope.guard = trip->is_known_to_run ? LLVMBuildBr(e->builder, header) : LLVMBuildCondBr(e->builder, runs, header, done);
   open_loop(e, op, &scope, before);
-  LLVMBasicBlockRef latch = e->status == KILN_OK ? close_loop(e, op, &scope, trip->hi, done) : NULL;
+  LLVMBasicBlockRef latch = e->status == KILN_OK ? close_loop(e, op, &scope, done) : NULL;
   e->scope = scope.outer;
   e->depth = scope.depth - 1;
   LLVMPositionBuilderAtEnd(e->builder, done);

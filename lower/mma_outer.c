@@ -115,27 +115,52 @@ static void emit_from_tile(Emitter *e, const Op *op) {
 
 /* ---- product ------------------------------------------------------------------------------------------------------ */
 
-/* Adds row k of `b` times column k of `a` to the accumulator, row by row: each scalar is splatted once and meets all chunks. */
-static void add_outer_product(Emitter *e, Lowered *acc, const Lowered *a, const Lowered *b, int k, LLVMValueRef *row_of_b) {
-  int chunks = lower_chunks(e, acc->type.cols);
-  for (int c = 0; c < chunks; ++c) row_of_b[c] = operand_part(e, b, k, c, chunks);
-  for (int r = 0; r < acc->type.rows; ++r) {
-    LLVMValueRef scalar = operand_part(e, a, r, k, a->type.cols), splat = NULL;
-    for (int c = 0; c < chunks; ++c) {
-      LLVMValueRef *sum = &acc->parts[r * chunks + c];
+typedef struct Product {
+  Lowered *acc;
+  const Lowered *a, *b;
+  int chunks;
+  LLVMValueRef *kept; /* the row of b, or the column of a */
+} Product;
+
+/* Column k of `a` times row k of `b`, row after row: the row of `b` stays in registers, each scalar is splatted once. */
+static void add_by_rows(Emitter *e, Product *p, int k) {
+  for (int c = 0; c < p->chunks; ++c) p->kept[c] = operand_part(e, p->b, k, c, p->chunks);
+  for (int r = 0; r < p->acc->type.rows; ++r) {
+    LLVMValueRef scalar = operand_part(e, p->a, r, k, p->a->type.cols), splat = NULL;
+    for (int c = 0; c < p->chunks; ++c) {
+      LLVMValueRef *sum = &p->acc->parts[r * p->chunks + c];
       int lanes = lower_lane_count(*sum);
       if (!splat || lower_lane_count(splat) != lanes) splat = lower_splat(e, scalar, lanes);
-      *sum = lower_fma(e, splat, row_of_b[c], *sum);
+      *sum = lower_fma(e, splat, p->kept[c], *sum);
+    }
+  }
+}
+
+/* The same, chunk after chunk: the splats stay. With 3x32 in f32, AVX2 has no register for four chunks and a splat. */
+static void add_by_chunks(Emitter *e, Product *p, int k) {
+  int rows = p->acc->type.rows;
+  for (int r = 0; r < rows; ++r)
+    p->kept[r] = lower_splat(e, operand_part(e, p->a, r, k, p->a->type.cols), lower_lane_count(p->acc->parts[0]));
+  for (int c = 0; c < p->chunks; ++c) {
+    LLVMValueRef chunk = operand_part(e, p->b, k, c, p->chunks);
+    for (int r = 0; r < rows; ++r) {
+      LLVMValueRef *sum = &p->acc->parts[r * p->chunks + c];
+      *sum = lower_fma(e, lower_part_of(e, p->kept[r], 0, lower_lane_count(*sum)), chunk, *sum);
     }
   }
 }
 
 static void emit_product(Emitter *e, const Op *op) {
-  const Lowered *start = lower_get(e, op->operands[0]), *a = lower_get(e, op->operands[1]), *b = lower_get(e, op->operands[2]);
-  Lowered *acc = define(e, &op->results[0]);
-  for (int i = 0; i < acc->count; ++i) acc->parts[i] = start->parts[i];
-  LLVMValueRef *row_of_b = ARENA_ARRAY(e->arena, LLVMValueRef, lower_chunks(e, acc->type.cols));
-  for (int k = 0; k < a->type.cols; ++k) add_outer_product(e, acc, a, b, k, row_of_b);
+  const Lowered *start = lower_get(e, op->operands[0]);
+  Product p = {.acc = define(e, &op->results[0]), .a = lower_get(e, op->operands[1]), .b = lower_get(e, op->operands[2])};
+  for (int i = 0; i < p.acc->count; ++i) p.acc->parts[i] = start->parts[i];
+  int rows = p.acc->type.rows;
+  p.chunks = lower_chunks(e, p.acc->type.cols);
+  p.kept = ARENA_ARRAY(e->arena, LLVMValueRef, rows > p.chunks ? rows : p.chunks);
+  for (int k = 0; k < p.a->type.cols; ++k) {
+    if (rows < p.chunks) add_by_chunks(e, &p, k);
+    else add_by_rows(e, &p, k);
+  }
 }
 
 const FragStrategy mma_outer = {
