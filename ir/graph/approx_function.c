@@ -48,7 +48,8 @@ static double hardswish(double x) { return x * hardsigmoid(x); }
     (void)count;                                                                                                       \
     return evaluate(&function, arithmetic, *x);                                                                        \
   }
-/*        op           f64          turning point          per_x  everywhere */
+/* clang-format off: a table, aligned by hand */
+/*        op           f64          turning point        per_x  everywhere */
 FUNCTION(SQRT, sqrt, NAN, 0, 0)
 FUNCTION(RSQRT, rsqrt, NAN, 0, 0)
 FUNCTION(EXP, exp, NAN, 0, 0)
@@ -60,3 +61,4 @@ FUNCTION(GELU_TANH, gelu_tanh, -0.7524614220710163, 4, 0)
 FUNCTION(SILU, silu, -1.2784645427610738, 4, 0)
 FUNCTION(HARDSWISH, hardswish, -1.5, 4, 0)
 FUNCTION(HARDSIGMOID, hardsigmoid, NAN, 0, 4)
+/* clang-format on */
