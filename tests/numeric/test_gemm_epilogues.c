@@ -68,12 +68,12 @@ Test(gemm_epilogues, operators) {
 Test(gemm_epilogues, other_types) {
   static const Body bodies[] = {
       {"b: bf16[37]; r: f16[m, 37]; ", "y: bf16 = p + b + r; return y"},
-      {"", "y: f16 = p; return y"},
-      {"", "y: f64 = p; z: i32 = p * 100; return y, z"},
+      {"", "y: f16 = p * 1; return y"},
+      {"", "y: f64 = p * 3; z: i32 = p * 100; return y, z"},
       {"", "y: i8 = quant(p, 0.03125); z: u8 = quant(p, 0.03125, 128); return y, z"},
       {"q: i8[m, 37]; ", "y = p + dequant(q, 0.125); return y"},
       {"k: bool[m, 37]; ", "y = where(k, p, 0); return y"},
-      {"", "y: f8e4m3 = p; z: f8e5m2 = p; return y, z"},
+      {"", "y: f8e4m3 = p * 3; z: f8e5m2 = p * 5; return y, z"},
   };
   all(bodies, sizeof bodies / sizeof *bodies);
 }
