@@ -1,7 +1,7 @@
 /* interleave.c: rounds over all cases, medians and spreads. Assumes a monotonic clock of nanoseconds. */
-#define _POSIX_C_SOURCE 200809L
 #include <math.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <time.h>
 
 #include "bench/bench.h"
@@ -19,6 +19,13 @@ static double time_runs(const BenchCase *c, long runs) {
   double start = bench_now();
   for (long i = 0; i < runs; ++i) c->run(c->ctx);
   return bench_now() - start;
+}
+
+/* How often another process took a core of ours away so far. */
+static long preemptions(void) {
+  struct rusage usage;
+  getrusage(RUSAGE_SELF, &usage);
+  return usage.ru_nivcsw;
 }
 
 /* How many runs of a case fill a round; warms it up too. */
@@ -45,7 +52,29 @@ static double median(double *values, int count) {
   return count % 2 == 1 ? values[count / 2] : (values[count / 2 - 1] + values[count / 2]) / 2;
 }
 
+/* One sample a round and case; negative where the scheduler took the core away meanwhile. */
+static double sample(const BenchCase *c, long runs) {
+  long before = preemptions();
+  double seconds = time_runs(c, runs) / (double)runs;
+  return preemptions() == before ? seconds : -seconds;
+}
+
+/* Undisturbed samples alone count where there are enough of them. */
+static int choose_samples(double *seconds, int rounds) {
+  int good = 0;
+  for (int i = 0; i < rounds; ++i)
+    if (seconds[i] >= 0) ++good;
+  if (good < MIN_ROUNDS) {
+    for (int i = 0; i < rounds; ++i) seconds[i] = fabs(seconds[i]);
+    return rounds;
+  }
+  for (int i = 0, kept = 0; i < rounds; ++i)
+    if (seconds[i] >= 0) seconds[kept++] = seconds[i];
+  return good;
+}
+
 static void summarise(BenchCase *c, double *seconds, int rounds) {
+  rounds = choose_samples(seconds, rounds);
   double middle = median(seconds, rounds);
   for (int i = 0; i < rounds; ++i) seconds[i] = fabs(seconds[i] - middle);
   c->median_us = middle * 1e6;
@@ -62,7 +91,7 @@ bool bench_interleave(BenchCase *cases, int count, double seconds) {
     int rounds = 0;
     while (rounds < MAX_ROUNDS && (rounds < MIN_ROUNDS || bench_now() < end)) {
       for (int i = 0; i < count; ++i)
-        samples[i * MAX_ROUNDS + rounds] = time_runs(&cases[i], runs[i]) / (double)runs[i];
+        samples[i * MAX_ROUNDS + rounds] = sample(&cases[i], runs[i]);
       ++rounds;
     }
     for (int i = 0; i < count; ++i) summarise(&cases[i], &samples[i * MAX_ROUNDS], rounds);
