@@ -24,8 +24,10 @@ enum {
   FORM(INPUT)                                                                                                          \
   FORM(NUMBER)                                                                                                         \
   FORM(MATMUL)                                                                                                         \
-  FORM(TRANSPOSE) FORM(ARITHMETIC) FORM(COMPARE) FORM(SELECT) FORM(UNARY) FORM(FUNCTION) FORM(DEQUANT) FORM(QUANT)     \
-      FORM(REDUCE) FORM(ROWWISE) FORM(MASK) FORM(GATHER) FORM(GROUPED)
+  FORM(TRANSPOSE)                                                                                                      \
+  FORM(ARITHMETIC)                                                                                                     \
+  FORM(COMPARE) FORM(SELECT) FORM(UNARY) FORM(FUNCTION) FORM(DEQUANT) FORM(QUANT) FORM(REDUCE) FORM(ROWWISE)           \
+      FORM(MASK) FORM(GATHER) FORM(GROUPED)
 /* clang-format on */
 typedef enum GraphForm {
 #define FORM(name) FORM_##name,

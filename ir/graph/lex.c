@@ -161,10 +161,21 @@ static void scan_sign(Lexer *lexer, Token *token) {
   lexer->at += token->length;
 }
 
+bool lex_at_definition(const Lexer *lexer) {
+  size_t offset = 0;
+  while (peek(lexer, offset) == ' ' || peek(lexer, offset) == '\t') offset++;
+  char c = peek(lexer, offset);
+  return c == ':' || (c == '=' && peek(lexer, offset + 1) != '=');
+}
+
 Token lex_next(Lexer *lexer) {
   const char *before = lexer->at;
+  uint32_t line = lexer->line;
   skip_blank(lexer);
-  Token token = {.pos = position(lexer), .start = lexer->at, .touches_last = before == lexer->at};
+  Token token = {.pos = position(lexer),
+                 .start = lexer->at,
+                 .touches_last = before == lexer->at,
+                 .begins_line = line != lexer->line};
   char c = peek(lexer, 0);
   if (lexer->at == lexer->end) {
     token.kind = TOKEN_END;

@@ -21,6 +21,7 @@ typedef struct Token {
   double number;     /* TOKEN_NUMBER */
   bool is_whole;     /* digits only */
   bool touches_last; /* no space before it */
+  bool begins_line;  /* though a bracket was open before it */
 } Token;
 
 typedef struct Lexer {
@@ -33,5 +34,7 @@ typedef struct Lexer {
 void lex_init(Lexer *lexer, const char *text, size_t length, Diagnostics *faults);
 Token lex_next(Lexer *lexer);
 bool token_is(const Token *token, const char *spelling);
+/* Whether ":" or "=" comes next, as after the name that begins a statement. */
+bool lex_at_definition(const Lexer *lexer);
 
 #endif

@@ -250,10 +250,14 @@ static void end_statement(Parser *p) {
   if (!p->failed && !at_end(p)) fail_at(p, p->token.pos, "expected the end of the statement, found %s", found(p).text);
 }
 
-/* Up to the statement's end, whatever brackets it left open. */
+/* Up to the statement's end, whatever brackets it left open: where one did, a line that can only begin a statement is
+ * the end. That line's first token is then no longer a reason to stop. */
 static void recover(Parser *p) {
   p->nesting = p->lexer.nesting = 0;
-  while (!at_end(p)) {
+  bool is_next = p->token.begins_line && p->token.kind == TOKEN_NAME &&
+                 (token_is(&p->token, "return") || lex_at_definition(&p->lexer));
+  p->token.begins_line = false;
+  while (!is_next && !at_end(p)) {
     advance(p);
     p->lexer.nesting = 0;
   }
