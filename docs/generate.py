@@ -34,6 +34,38 @@ def graph_meaning(row):
     return re.sub(r"^" + re.escape(row[1]) + r"\([^)]*\): ", "", row[5])
 
 
+def tile_usage(row):
+    """How an operation of the tile IR is written."""
+    name, syntax, spelling, operands, result = row[:5]
+    values = ["x", "y", "z"][:max(0, int(operands))]
+    if syntax == "INFIX":
+        return code(f"x {spelling} y")
+    if syntax == "CALL":
+        return code(f"{spelling}({', '.join(values)})")
+    if syntax in ("STATEMENT", "LITERAL"):
+        return code(spelling) or {"index_const": "`8`", "index_symbol": "`m`"}[name]
+    text = {"tile_const": "1.5", "tile_slice": "%x[row, column]"}.get(name, ", ".join("%" + v for v in values))
+    if syntax == "ACCESS":
+        stored = "%x, " if name.endswith("_store") or name.startswith("atomic") else ""
+        bounds = " [rows r] [cols c]" if name.endswith(("_load", "_store")) else ""
+        text = f"{stored}%b[i, …]{bounds}{' level l' if name == 'prefetch' else ''}"
+    return code(f"{name} {text}".rstrip() + (" : type" if result == "TYPED" else ""))
+
+
+def tile_result(row):
+    """What it gives, where the text does not state it."""
+    if row[0] in ("for", "if"):
+        return "what is yielded"
+    return {"NONE": "", "INDEX": "index", "SAME": "as the operands", "BOOL": "bool", "TYPED": "as written",
+            "ACC": "as the first", "REDUCED_ROWS": "Rx1", "REDUCED_COLS": "1xC", "TRANSPOSED": "CxR"}[row[4]]
+
+
+def tile_table(macro):
+    return ("ir/tile/ops.def", [macro], [
+        ("operation", lambda row: code(row[0])), ("written", tile_usage), ("result", tile_result),
+        ("effect", lambda row: row[5].lower()), ("meaning", 6)])
+
+
 # marker: (file, macros, [(heading, column's number or function of the row)])
 TABLES = {
     "ops": ("include/kiln/ops.def", ["GRAPH_OP"], [
@@ -42,10 +74,11 @@ TABLES = {
         ("type", lambda row: code(row[1])), ("bits", 2), ("class", lambda row: row[3].lower()), ("meaning", 4)]),
     "statuses": ("include/kiln/status.def", ["KILN_STATUS"], [
         ("status", lambda row: code("KILN_" + row[0])), ("name", lambda row: code(row[1])), ("meaning", 2)]),
-    "tile-ops": ("ir/tile/ops.def", ["CONTROL_OP", "INDEX_OP", "MEMORY_OP", "TILE_OP", "FRAG_OP"], [
-        ("operation", lambda row: code(row[0])), ("written", lambda row: code(row[2])),
-        ("syntax", lambda row: row[1].lower()), ("operands", lambda row: "any" if row[3] == "-1" else row[3]),
-        ("result", lambda row: row[4].lower()), ("effect", lambda row: row[5].lower()), ("meaning", 6)]),
+    "tile-control": tile_table("CONTROL_OP"),
+    "tile-index": tile_table("INDEX_OP"),
+    "tile-memory": tile_table("MEMORY_OP"),
+    "tile-tile": tile_table("TILE_OP"),
+    "tile-frag": tile_table("FRAG_OP"),
 }
 
 

@@ -123,6 +123,20 @@ static const Sample samples[] = {
     {OP_mma, "  %r = mma %acc, %fa, %fb\n"},
 };
 
+/* The kernel that docs/tile-ir.md begins with. */
+Test(tile_ops, the_worked_example_is_valid) {
+  char page[4096];
+  FILE *file = fopen(KILN_SOURCE_DIR "/docs/tile-ir.md", "r");
+  cr_assert_not_null(file);
+  size_t length = fread(page, 1, sizeof page - 1, file);
+  fclose(file);
+  page[length] = 0;
+  char *text = strstr(page, "```\nkernel"), *end = text ? strstr(text + 4, "```") : NULL;
+  cr_assert_not_null(end);
+  *end = 0;
+  expect_faults(text + 4, "");
+}
+
 static bool contains(const Block *block, OpCode code) {
   for (const Op *op = block->first; op; op = op->next) {
     if (op->code == code) return true;
