@@ -1,5 +1,6 @@
-/* cmd_bench.c: kiln bench: a graph timed against the machine's measured peak and bandwidth and against other libraries, all
- * interleaved in this process. A peer computes the graph's product alone, without what comes before and after it. */
+/* cmd_bench.c: kiln bench: a graph timed against the machine's measured peak and bandwidth and against other libraries,
+ * all interleaved in this process. A peer computes the graph's product alone, without what comes before and after it.
+ */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,7 +10,8 @@
 
 enum { MAX_INPUTS = 32, MAX_PEERS = 4, MAX_COPIES = 64 };
 
-/* Everything one comparison runs. Const inputs may have copies that calls take in turn, so that weights come from memory. */
+/* Everything one comparison runs. Const inputs may have copies that calls take in turn, so that weights come from
+ * memory. */
 typedef struct Bench {
   const Command *command;
   Session session;
@@ -95,7 +97,8 @@ static int open_peers(Bench *bench) {
     snprintf(name, sizeof name, "%.*s", (int)(length < sizeof name ? length : sizeof name - 1), names);
     if (bench->peer_count == MAX_PEERS) return complain("--against names more than %d libraries", MAX_PEERS);
     BenchPeer *peer = &bench->peers[bench->peer_count++];
-    if (!bench_peer_open(name, kiln_target_vector_bits(bench->command->options.target), peer)) return complain("--against: no peer is called '%s', expected openblas", name);
+    if (!bench_peer_open(name, kiln_target_vector_bits(bench->command->options.target), peer))
+      return complain("--against: no peer is called '%s', expected openblas", name);
     names += length + (names[length] == ',');
   }
   return EXIT_GOOD;
@@ -139,7 +142,8 @@ static double graph_bytes(const Bench *bench) {
     const Node *node = graph_node(graph, i < graph->inputs.count ? graph->inputs.items[i]
                                                                  : graph->outputs.items[i - graph->inputs.count]);
     double count = 1;
-    for (int axis = 0; axis < node->shape.rank; ++axis) count *= (double)dim_value(node->shape.dims[axis], bench->session.symbols);
+    for (int axis = 0; axis < node->shape.rank; ++axis)
+      count *= (double)dim_value(node->shape.dims[axis], bench->session.symbols);
     bytes += count * type_bits(node->type) / 8;
   }
   return bytes;
@@ -160,7 +164,8 @@ static void print_row(const Bench *bench, const BenchCase *c, const kiln_kernel_
     json_string(&json, "suite", "");
     json_string(&json, "graph", info->graph);
     json_string(&json, "dims", text_get(&dims));
-    json_string(&json, "type", kiln_type_name(graph_node(bench->session.graph, bench->session.graph->inputs.items[0])->type));
+    json_string(&json, "type",
+                kiln_type_name(graph_node(bench->session.graph, bench->session.graph->inputs.items[0])->type));
     json_number(&json, "threads", threads);
     json_string(&json, "impl", c->name);
     json_number(&json, "us", c->median_us);
@@ -180,7 +185,8 @@ static void print_row(const Bench *bench, const BenchCase *c, const kiln_kernel_
 
 static int measure(Bench *bench) {
   enum { FIXED = 3 };
-  BenchCase cases[FIXED + MAX_PEERS] = {bench_peak_case(bench->peak), bench_stream_case(bench->stream),
+  BenchCase cases[FIXED + MAX_PEERS] = {bench_peak_case(bench->peak),
+                                        bench_stream_case(bench->stream),
                                         {.name = "kiln " KILN_VERSION, .run = run_kiln, .ctx = bench}};
   PeerRun runs[MAX_PEERS];
   int count = FIXED;
@@ -195,14 +201,20 @@ static int measure(Bench *bench) {
     cases[count++] = (BenchCase){.name = bench->peers[i].name, .run = run_peer, .ctx = &runs[i]};
   }
   int64_t seconds = bench->command->options.seconds;
-  if (!bench_interleave(cases, count, seconds > 0 ? (double)seconds : 2)) return complain_status("timing", KILN_OUT_OF_MEMORY, NULL);
+  if (!bench_interleave(cases, count, seconds > 0 ? (double)seconds : 2))
+    return complain_status("timing", KILN_OUT_OF_MEMORY, NULL);
   double peak = bench_peak_flops(bench->peak) / cases[0].median_us * 1e-3;
   double bandwidth = bench_stream_bytes(bench->stream) / cases[1].median_us * 1e-3;
   kiln_kernel_info info;
   kiln_kernel_describe(bench->kernel, &info);
-  if (!bench->command->options.json && !bench->command->options.quiet)
-    printf("%s, target %s, %s\nmeasured peak %.1f Gflop/s, bandwidth %.1f GB/s, %d thread(s)%s\n", info.graph, info.target,
-           info.schedule, peak, bandwidth, bench->call.threads->count,
+  if (bench->command->options.json) {
+    Json json;
+    json_open(&json);
+    json_compile(&json, &info);
+    json_close(&json);
+  } else if (!bench->command->options.quiet)
+    printf("%s, target %s, %s\nmeasured peak %.1f Gflop/s, bandwidth %.1f GB/s, %d thread(s)%s\n", info.graph,
+           info.target, info.schedule, peak, bandwidth, bench->call.threads->count,
            bench->peer_count > 0 ? "; peers compute the product only" : "");
   for (int i = 2; i < count; ++i) print_row(bench, &cases[i], &info, peak, bandwidth, cases[2].median_us);
   return EXIT_GOOD;
@@ -233,7 +245,8 @@ static int prepare(Bench *bench) {
   if (bench->peer_result == NULL) return complain_status("operands", KILN_OUT_OF_MEMORY, NULL);
   const char *target = bench->command->options.target;
   result = bench_peak_create(session->engine, target, bench->call.threads, &bench->peak, &session->message);
-  if (result == KILN_OK) result = bench_stream_create(session->engine, target, bench->call.threads, &bench->stream, &session->message);
+  if (result == KILN_OK)
+    result = bench_stream_create(session->engine, target, bench->call.threads, &bench->stream, &session->message);
   return result == KILN_OK ? EXIT_GOOD : complain_status("probe", result, &session->message);
 }
 

@@ -27,7 +27,8 @@ static int measure(kiln_engine *engine, const kiln_threads *threads, Measured *m
   return EXIT_GOOD;
 }
 
-static void print_cpu(const Command *command, const kiln_cpu *cpu, const kiln_threads *threads, const Measured *measured) {
+static void print_cpu(const Command *command, const kiln_cpu *cpu, const kiln_threads *threads,
+                      const Measured *measured) {
   if (command->options.json) {
     Json json;
     json_open(&json);
@@ -47,14 +48,16 @@ static void print_cpu(const Command *command, const kiln_cpu *cpu, const kiln_th
   printf("cpu        %s, %d core%s\n", cpu->name, cpu->cores, cpu->cores == 1 ? "" : "s");
   printf("target     %s\n", cpu->target);
   printf("features   %s\n", cpu->features);
-  printf("caches     L1d %u KiB, L2 %u KiB, L3 %u KiB\n", cpu->l1d_bytes >> 10, cpu->l2_bytes >> 10, cpu->l3_bytes >> 10);
+  printf("caches     L1d %u KiB, L2 %u KiB, L3 %u KiB\n", cpu->l1d_bytes >> 10, cpu->l2_bytes >> 10,
+         cpu->l3_bytes >> 10);
   printf("measured   %.1f Gflop/s f32, %.1f GB/s read, %d thread%s\n", measured->peak_gflops, measured->bandwidth_gbs,
          threads->count, threads->count == 1 ? "" : "s");
 }
 
 int cmd_cpu(const Command *command) {
   kiln_engine *engine;
-  int status = engine_open(command, &engine);
+  int status = expect_arguments(command, 0);
+  if (status == EXIT_GOOD) status = engine_open(command, &engine);
   if (status != EXIT_GOOD) return status;
   const kiln_threads *threads = chosen_threads(command, engine);
   kiln_cpu cpu;

@@ -1,13 +1,12 @@
 /* cmd_dump.c: kiln dump: any stage of a graph's way to bytes. */
-#include <string.h>
-
 #include "tools/command.h"
 
 int cmd_dump(const Command *command) {
   kiln_stage stage;
-  if (!stage_find(command->options.stage, &stage))
-    return complain("--stage is '%s', expected graph, tile, llvm, asm, object or dot",
-                    command->options.stage != NULL ? command->options.stage : "missing");
+  const char *name = command->options.stage;
+  if (name == NULL) return complain("dump needs --stage graph|tile|llvm|asm|object|dot");
+  if (!stage_find(name, &stage))
+    return complain("--stage is '%s', expected graph, tile, llvm, asm, object or dot", name);
   Session session;
   int status = session_open(command, false, &session);
   if (status != EXIT_GOOD) return status;

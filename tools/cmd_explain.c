@@ -6,9 +6,10 @@ int cmd_explain(const Command *command) {
   int status = session_open(command, false, &session);
   if (status != EXIT_GOOD) return status;
   kiln_buffer text = {0};
-  kiln_status result = kiln_explain(session.engine, session.graph, &session.compile, session.bound ? session.symbols : NULL,
-                                    command->options.json, &text);
-  status = result == KILN_OK ? write_output(NULL, text.data, text.size) : complain_status("explain", result, &session.message);
+  kiln_status result = kiln_explain(session.engine, session.graph, &session.compile,
+                                    session.bound ? session.symbols : NULL, command->options.json, &text);
+  status = result == KILN_OK ? write_output(NULL, text.data, text.size)
+                             : complain_status("explain", result, &session.message);
   kiln_buffer_free(&text);
   session_close(&session);
   return status;

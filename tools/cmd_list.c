@@ -5,11 +5,14 @@
 
 int cmd_list(const Command *command) {
   static const char *const names[] = {
-      [KILN_TABLE_OPS] = "ops",         [KILN_TABLE_TYPES] = "types",   [KILN_TABLE_TARGETS] = "targets",
+      [KILN_TABLE_OPS] = "ops",         [KILN_TABLE_TYPES] = "types",         [KILN_TABLE_TARGETS] = "targets",
       [KILN_TABLE_MMA] = "mma",         [KILN_TABLE_TEMPLATES] = "templates", [KILN_TABLE_PASSES] = "passes",
       [KILN_TABLE_OPTIONS] = "options",
   };
-  const char *wanted = command->argument_count == 1 ? command->arguments[0] : "";
+  static const char expected[] = "ops, types, targets, mma, templates, passes or options";
+  if (command->argument_count == 0) return complain("list needs the name of a table: %s", expected);
+  if (expect_arguments(command, 1) != EXIT_GOOD) return EXIT_USAGE;
+  const char *wanted = command->arguments[0];
   for (size_t i = 0; i < ARRAY_LENGTH(names); ++i) {
     if (strcmp(names[i], wanted) != 0) continue;
     kiln_buffer text = {0};
@@ -18,5 +21,5 @@ int cmd_list(const Command *command) {
     kiln_buffer_free(&text);
     return status;
   }
-  return complain("found '%s', expected one of ops, types, targets, mma, templates, passes, options", wanted);
+  return complain("no table is called '%s', expected %s", wanted, expected);
 }

@@ -6,18 +6,6 @@
 
 static const char *const cache_names[] = {[KILN_COLD] = "cold", [KILN_DISK] = "disk", [KILN_MEMORY] = "memory"};
 
-static void print_compile(const kiln_kernel_info *info) {
-  Json json;
-  json_open(&json);
-  json_string(&json, "template", info->template_);
-  json_string(&json, "schedule", info->schedule);
-  json_string(&json, "target", info->target);
-  json_number(&json, "object_bytes", (double)info->object_bytes);
-  json_number(&json, "compile_ms", info->compile_ms);
-  json_string(&json, "cache", cache_names[info->cache]);
-  json_close(&json);
-}
-
 static void print_result(const Command *command, const Session *session, const kiln_kernel_info *info,
                          const Comparison *comparison) {
   Text dims;
@@ -26,7 +14,9 @@ static void print_result(const Command *command, const Session *session, const k
   int32_t threads = chosen_threads(command, session->engine)->count;
   if (command->options.json) {
     Json json;
-    print_compile(info);
+    json_open(&json);
+    json_compile(&json, info);
+    json_close(&json);
     json_open(&json);
     json_string(&json, "graph", info->graph);
     json_string(&json, "dims", text_get(&dims));
@@ -39,7 +29,8 @@ static void print_result(const Command *command, const Session *session, const k
     json_close(&json);
   } else if (!command->options.quiet) {
     printf("%s %s\n", info->graph, text_get(&dims));
-    printf("template %s, %s%starget %s\n", info->template_, info->schedule, info->schedule[0] != '\0' ? ", " : "", info->target);
+    printf("template %s, %s%starget %s\n", info->template_, info->schedule, info->schedule[0] != '\0' ? ", " : "",
+           info->target);
     printf("compiled in %.2f ms (%s), object %zu bytes, code %zu bytes\n", info->compile_ms, cache_names[info->cache],
            info->object_bytes, info->code_bytes);
     printf("%s: error %g where the bound is %g, %d thread%s\n", comparison->match ? "match" : "MISMATCH",

@@ -1,7 +1,7 @@
 /* command.h: what the verbs of the command share: arguments, graphs and data, output.
  *
- * A verb is one function in one file, cmd_<verb>.c, that gives the exit status: 0 good, 1 a comparison failed, 2 usage or bad
- * input. Results go to stdout; faults, located, to stderr. */
+ * A verb is one function in one file, cmd_<verb>.c, that gives the exit status: 0 good, 1 a comparison failed, 2 usage
+ * or bad input. Results go to stdout; faults, located, to stderr. */
 #ifndef KILN_TOOLS_COMMAND_H
 #define KILN_TOOLS_COMMAND_H
 
@@ -9,7 +9,7 @@
 #include "kiln/kiln.h"
 
 enum { EXIT_GOOD = 0, EXIT_MISMATCH = 1, EXIT_USAGE = 2 };
-enum { MAX_ARGUMENTS = 64 };
+enum { MAX_ARGUMENTS = 64, MAX_THREADS = 65536 /* as kiln_engine_create has it */ };
 
 typedef const char *OptionTEXT;
 typedef int64_t OptionNUMBER; /* -1: not given */
@@ -36,9 +36,14 @@ typedef struct Command {
 
 /* Prints `kiln: …` to stderr and gives EXIT_USAGE. */
 int complain(const char *format, ...) PRINTF_LIKE(1, 2);
-/* The same for a status, with the library's message where there is one; frees the message. */
+/* The same with the library's message where there is one, else with what a status says of `what`; frees the message. */
 int complain_status(const char *what, kiln_status status, kiln_buffer *message);
-/* Writes to a file as a whole or not at all (NULL: stdout). */
+/* Prints faults `3:14: ...` of a text, with its name before each, and gives EXIT_USAGE. */
+int complain_located(const char *name, const char *message);
+/* Complains about arguments beyond the first `most`. */
+int expect_arguments(const Command *command, int most);
+/* Writes to a file as a whole or not at all (NULL or "-": stdout, unless it is a terminal and the bytes are no text).
+ */
 int write_output(const char *path, const void *bytes, size_t size);
 /* Starts, adds to and ends one JSON object on stdout. */
 typedef struct Json {
@@ -49,6 +54,8 @@ void json_open(Json *json);
 void json_string(Json *json, const char *key, const char *value);
 void json_number(Json *json, const char *key, double value);
 void json_bool(Json *json, const char *key, bool value);
+/* The fields that every compile gives. */
+void json_compile(Json *json, const kiln_kernel_info *info);
 void json_close(Json *json);
 
 /* ---- engine and graph (session.c) --------------------------------------------------------------------------------------------- */
@@ -65,8 +72,8 @@ typedef struct Session {
 
 /* Creates an engine whose warnings go to stderr unless --quiet. */
 int engine_open(const Command *command, kiln_engine **engine);
-/* Reads GRAPH and name=value arguments. `need_symbols`: every symbol must be bound. Gives an exit status; on EXIT_GOOD the
- * session must be closed. */
+/* Reads GRAPH and name=value arguments. `need_symbols`: every symbol must be bound. Gives an exit status; on EXIT_GOOD
+ * the session must be closed. */
 int session_open(const Command *command, bool need_symbols, Session *session);
 void session_close(Session *session);
 /* `m=384 k=768` of a session. */
@@ -74,10 +81,15 @@ void print_dims(const Session *session, Text *out);
 /* Reads text or, after @, a file. NULL after a complaint. Freed with free. */
 char *read_argument(const char *argument, size_t *length);
 char *read_file(const char *path, size_t *length);
-/* Finds name=value among the arguments after the first. */
-bool find_binding(const Command *command, const char *name, int64_t *value);
-/* Complains about arguments that are not name=value, or bind a name that is not in the list. */
-int check_bindings(const Command *command, size_t count, const char *(*name_of)(const void *ctx, size_t index), const void *ctx);
+
+/* The symbols that arguments may bind. */
+typedef struct Symbols {
+  size_t count;
+  const char *(*name_of)(const void *ctx, size_t index);
+  const void *ctx;
+} Symbols;
+/* Binds the arguments after the first; -1 stays where a symbol has no value, which `need_all` forbids (symbols.c). */
+int bind_symbols(const Command *command, const Symbols *symbols, bool need_all, int64_t values[MAX_ARGUMENTS]);
 
 /* The threads a verb runs on: the caller's alone for --threads 1, else the engine's pool. */
 const kiln_threads *chosen_threads(const Command *command, kiln_engine *engine);
@@ -87,8 +99,8 @@ bool stage_find(const char *name, kiln_stage *stage); /* of --stage; `name` may 
 
 /* Generated operands of a graph and room for its results. */
 typedef struct Data {
-  void **inputs;   /* as declared */
-  void **packed;   /* the same, or blobs: what kiln_run takes */
+  void **inputs; /* as declared */
+  void **packed; /* the same, or blobs: what kiln_run takes */
   void **outputs;
   size_t input_count, output_count;
 } Data;

@@ -45,7 +45,8 @@ static double draw(kiln_type type, bool exact, uint64_t *state) {
   }
 }
 
-static void fill_input(const Session *session, const Command *command, int number, void *memory, int64_t span, uint64_t *state) {
+static void fill_input(const Session *session, const Command *command, int number, void *memory, int64_t span,
+                       uint64_t *state) {
   const Node *node = graph_node(session->graph, number);
   bool ascending = false, exact = command->options.fill != NULL && strcmp(command->options.fill, "exact") == 0;
   int64_t limit = index_limit(session, number, &ascending);
@@ -66,7 +67,8 @@ int data_create(const Session *session, const Command *command, Data *data) {
   Diagnostics faults;
   diagnostics_init(&faults, NULL);
   kiln_status status = graph_check_symbols(graph, session->symbols, &faults);
-  if (status != KILN_OK) complain("%s", faults.list.count > 0 ? faults.list.items[0].message : kiln_status_text(status));
+  if (status != KILN_OK)
+    complain("%s", faults.list.count > 0 ? faults.list.items[0].message : kiln_status_text(status));
   diagnostics_release(&faults);
   if (status != KILN_OK) return EXIT_USAGE;
   data->inputs = calloc(data->input_count + 1, sizeof(void *));
@@ -149,12 +151,15 @@ int data_compare(const Session *session, const Data *data, Comparison *compariso
   Diagnostics faults;
   diagnostics_init(&faults, NULL);
   GraphResult *results = ARENA_ARRAY(&arena, GraphResult, graph->outputs.count);
-  kiln_status status = graph_interpret(graph, session->symbols, (const void *const *)data->inputs, &arena, results, &faults);
+  kiln_status status =
+      graph_interpret(graph, session->symbols, (const void *const *)data->inputs, &arena, results, &faults);
   *comparison = (Comparison){.match = status == KILN_OK};
   double worst = -1;
   for (size_t o = 0; status == KILN_OK && o < graph->outputs.count; ++o)
-    compare_output(session, graph_node(graph, graph->outputs.items[o]), data->outputs[o], &results[o], &worst, comparison);
-  if (status != KILN_OK) complain("interpreter: %s", faults.list.count > 0 ? faults.list.items[0].message : kiln_status_text(status));
+    compare_output(session, graph_node(graph, graph->outputs.items[o]), data->outputs[o], &results[o], &worst,
+                   comparison);
+  if (status != KILN_OK)
+    complain("interpreter: %s", faults.list.count > 0 ? faults.list.items[0].message : kiln_status_text(status));
   diagnostics_release(&faults);
   arena_release(&arena);
   return status == KILN_OK ? EXIT_GOOD : EXIT_USAGE;

@@ -1,5 +1,5 @@
-/* main.c: the command: finds the verb, reads options, prints help. What verbs and options there are stands in verbs.def and
- * options.def. */
+/* main.c: the command: finds the verb, reads options, prints help. What verbs and options there are stands in verbs.def
+ * and options.def; what a verb does with its arguments is the verb's affair. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -42,27 +42,30 @@ static bool has_word(const char *list, const char *word) {
 
 static void print_help(void) {
   puts("kiln: a JIT compiler for matrix-product kernels on CPUs\n");
-  for (size_t i = 0; i < ARRAY_LENGTH(verbs); ++i)
-    printf("  kiln %-8s %-20s %s\n", verbs[i].name, strlen(verbs[i].arguments) > 20 ? "..." : verbs[i].arguments, verbs[i].does);
-  puts("\nGRAPH is text or @file; `kiln VERB --help` has its options and an example.");
+  for (size_t i = 0; i < ARRAY_LENGTH(verbs); ++i) printf("  kiln %-8s %s\n", verbs[i].name, verbs[i].does);
+  puts(
+      "\nkiln VERB --help has a verb's arguments, options and an example. Exit status: 0 good, 1 a comparison failed,\n"
+      "2 usage or bad input.");
 }
 
 static void print_verb_help(const Verb *verb) {
-  printf("kiln %s %s\n  %s\n", verb->name, verb->arguments, verb->does);
+  printf("kiln %s%s%s\n  %s\n", verb->name, verb->arguments[0] ? " " : "", verb->arguments, verb->does);
   for (size_t i = 0; i < ARRAY_LENGTH(option_rows); ++i) {
     const OptionRow *row = &option_rows[i];
     if (!has_word(verb->options, row->name)) continue;
-    char head[64];
-    snprintf(head, sizeof head, "--%s %s", row->name, row->value);
+    char head[96];
+    snprintf(head, sizeof head, "--%s%s%s", row->name, row->value[0] ? " " : "", row->value);
     printf("  %-24s %s\n", head, row->meaning);
   }
+  if (strncmp(verb->arguments, "GRAPH", 5) == 0) puts("GRAPH is text, @FILE, or @- for standard input.");
   printf("example:\n  %s\n", verb->example);
 }
 
 static const OptionRow *find_option(const Verb *verb, const char *name, size_t length) {
   for (size_t i = 0; i < ARRAY_LENGTH(option_rows); ++i) {
     const OptionRow *row = &option_rows[i];
-    if (strlen(row->name) == length && memcmp(row->name, name, length) == 0 && has_word(verb->options, row->name)) return row;
+    if (strlen(row->name) == length && memcmp(row->name, name, length) == 0 && has_word(verb->options, row->name))
+      return row;
   }
   return NULL;
 }
@@ -88,11 +91,11 @@ static int set_option(Options *options, const OptionRow *row, const char *value)
 static int read_option(const Verb *verb, int argc, char **argv, int *at, Options *options) {
   const char *word = argv[*at], *name = word + 2;
   if (strcmp(word, "-o") == 0) name = "output";
-  else if (word[1] != '-') return complain("unknown option '%s'; see kiln %s --help", word, verb->name);
+  else if (word[1] != '-') return complain("%s has no option '%s'; see kiln %s --help", verb->name, word, verb->name);
   const char *equals = strchr(name, '=');
   size_t length = equals != NULL ? (size_t)(equals - name) : strlen(name);
   const OptionRow *row = find_option(verb, name, length);
-  if (row == NULL) return complain("kiln %s has no option '%s'; see kiln %s --help", verb->name, word, verb->name);
+  if (row == NULL) return complain("%s has no option '%s'; see kiln %s --help", verb->name, word, verb->name);
   if (row->kind == OPTION_FLAG && equals != NULL) return complain("--%s takes no value", row->name);
   const char *value = equals != NULL ? equals + 1 : NULL;
   if (row->kind != OPTION_FLAG && value == NULL) {
@@ -105,7 +108,8 @@ static int read_option(const Verb *verb, int argc, char **argv, int *at, Options
 static int run_verb(const Verb *verb, int argc, char **argv) {
   Command command = {.verb = verb->name};
   for (size_t i = 0; i < ARRAY_LENGTH(option_rows); ++i)
-    if (option_rows[i].kind == OPTION_NUMBER) *(int64_t *)(void *)((char *)&command.options + option_rows[i].offset) = -1;
+    if (option_rows[i].kind == OPTION_NUMBER)
+      *(int64_t *)(void *)((char *)&command.options + option_rows[i].offset) = -1;
   for (int i = 2; i < argc; ++i) {
     if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
       print_verb_help(verb);
@@ -123,7 +127,7 @@ static int run_verb(const Verb *verb, int argc, char **argv) {
   return verb->run(&command);
 }
 
-int main(int argc, char **argv) {
+static int run_command(int argc, char **argv) {
   const char *word = argc > 1 ? argv[1] : "--help";
   if (strcmp(word, "--version") == 0) {
     puts("kiln " KILN_VERSION);
@@ -136,4 +140,12 @@ int main(int argc, char **argv) {
   for (size_t i = 0; i < ARRAY_LENGTH(verbs); ++i)
     if (strcmp(verbs[i].name, word) == 0) return run_verb(&verbs[i], argc, argv);
   return complain("no verb is called '%s'; see kiln --help", word);
+}
+
+int main(int argc, char **argv) {
+  int status = run_command(argc, argv);
+  /* What was printed counts as done only when it has left, say to a full disk. */
+  if ((fflush(stdout) != 0 || ferror(stdout)) && status == EXIT_GOOD)
+    status = complain("standard output: %s", strerror(errno));
+  return status;
 }

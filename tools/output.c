@@ -20,14 +20,32 @@ int complain(const char *format, ...) {
 
 int complain_status(const char *what, kiln_status status, kiln_buffer *message) {
   if (message != NULL && message->data != NULL && message->size > 0)
-    fprintf(stderr, "kiln: %s: %s%s", what, message->data, message->data[message->size - 1] == '\n' ? "" : "\n");
+    fprintf(stderr, "kiln: %s%s", message->data, message->data[message->size - 1] == '\n' ? "" : "\n");
   else complain("%s: %s", what, kiln_status_text(status));
   if (message != NULL) kiln_buffer_free(message);
   return EXIT_USAGE;
 }
 
+int complain_located(const char *name, const char *message) {
+  while (*message != '\0') {
+    int length = (int)strcspn(message, "\n");
+    if (*message >= '0' && *message <= '9') fprintf(stderr, "%s:", name); /* else an excerpt or its caret */
+    fprintf(stderr, "%.*s\n", length, message);
+    message += length + (message[length] == '\n');
+  }
+  return EXIT_USAGE;
+}
+
+int expect_arguments(const Command *command, int most) {
+  if (command->argument_count <= most) return EXIT_GOOD;
+  return complain("%s: found '%s', expected no more; see kiln %s --help", command->verb, command->arguments[most],
+                  command->verb);
+}
+
 int write_output(const char *path, const void *bytes, size_t size) {
   if (path == NULL || strcmp(path, "-") == 0) {
+    if (memchr(bytes, 0, size) != NULL && isatty(STDOUT_FILENO))
+      return complain("bytes are not for a terminal; use -o FILE");
     bool good = fwrite(bytes, 1, size, stdout) == size && fflush(stdout) == 0;
     return good ? EXIT_GOOD : complain("standard output: %s", strerror(errno));
   }
@@ -52,7 +70,7 @@ void json_open(Json *json) {
 }
 
 static void json_key(Json *json, const char *key) {
-  text_printf(&json->text, "%s\"%s\": ", json->started ? ", " : "", key);
+  text_printf(&json->text, "%s\"%s\":", json->started ? "," : "", key);
   json->started = true;
 }
 
@@ -70,6 +88,16 @@ void json_number(Json *json, const char *key, double value) {
 void json_bool(Json *json, const char *key, bool value) {
   json_key(json, key);
   text_add(&json->text, value ? "true" : "false");
+}
+
+void json_compile(Json *json, const kiln_kernel_info *info) {
+  static const char *const hits[] = {[KILN_COLD] = "cold", [KILN_DISK] = "disk", [KILN_MEMORY] = "memory"};
+  json_string(json, "template", info->template_);
+  json_string(json, "schedule", info->schedule);
+  json_string(json, "target", info->target);
+  json_number(json, "object_bytes", (double)info->object_bytes);
+  json_number(json, "compile_ms", info->compile_ms);
+  json_string(json, "cache", hits[info->cache]);
 }
 
 void json_close(Json *json) {

@@ -38,6 +38,10 @@ char *read_file(const char *path, size_t *length) {
 }
 
 char *read_argument(const char *argument, size_t *length) {
+  if (strcmp(argument, "@") == 0) {
+    complain("'@' needs the name of a file behind it");
+    return NULL;
+  }
   if (argument[0] == '@') return read_file(argument + 1, length);
   char *text = malloc(strlen(argument) + 1);
   if (text != NULL) strcpy(text, argument);
@@ -54,8 +58,10 @@ static void log_to_stderr(void *ctx, kiln_log_level level, const char *message) 
 int engine_open(const Command *command, kiln_engine **engine) {
   kiln_engine_options options = {.size = sizeof options};
   if (!command->options.quiet) options.log.write = log_to_stderr;
-  if (command->options.threads == 0) return complain("--threads is 0, expected at least 1");
-  if (command->options.threads > 0) options.threads = (int32_t)command->options.threads;
+  int64_t threads = command->options.threads;
+  if (threads == 0 || threads > MAX_THREADS)
+    return complain("--threads is %lld, expected 1 to %d", (long long)threads, MAX_THREADS);
+  if (threads > 0) options.threads = (int32_t)threads;
   kiln_status status = kiln_engine_create(&options, engine);
   return status == KILN_OK ? EXIT_GOOD : complain_status("engine", status, NULL);
 }
@@ -77,51 +83,19 @@ bool stage_find(const char *name, kiln_stage *stage) {
   return false;
 }
 
-bool find_binding(const Command *command, const char *name, int64_t *value) {
-  size_t length = strlen(name);
-  for (int i = 1; i < command->argument_count; ++i) {
-    const char *argument = command->arguments[i];
-    if (strncmp(argument, name, length) != 0 || argument[length] != '=') continue;
-    *value = strtoll(argument + length + 1, NULL, 10);
-    return true;
-  }
-  return false;
-}
-
-int check_bindings(const Command *command, size_t count, const char *(*name_of)(const void *ctx, size_t index),
-                   const void *ctx) {
-  for (int i = 1; i < command->argument_count; ++i) {
-    const char *argument = command->arguments[i], *equals = strchr(argument, '=');
-    size_t length = equals != NULL ? (size_t)(equals - argument) : 0, known = 0;
-    char *end = NULL;
-    errno = 0;
-    long long value = equals != NULL ? strtoll(equals + 1, &end, 10) : -1;
-    if (equals == NULL || end == equals + 1 || *end != '\0' || errno != 0 || value < 0)
-      return complain("found '%s', expected name=number", argument);
-    while (known < count && (strlen(name_of(ctx, known)) != length || memcmp(name_of(ctx, known), argument, length) != 0)) ++known;
-    if (known == count) return complain("'%.*s' is not a symbol here", (int)length, argument);
-  }
-  return EXIT_GOOD;
-}
-
 static const char *graph_symbol(const void *graph, size_t index) { return kiln_graph_symbol_name(graph, index); }
 
-static int bind_symbols(const Command *command, bool needed, Session *session) {
-  size_t count = kiln_graph_symbol_count(session->graph);
-  if (count > MAX_ARGUMENTS) return complain("the graph has more than %d symbols", MAX_ARGUMENTS);
-  int status = check_bindings(command, count, graph_symbol, session->graph);
+static int bind_graph(const Command *command, bool need_symbols, Session *session) {
+  const Symbols symbols = {kiln_graph_symbol_count(session->graph), graph_symbol, session->graph};
+  int status = bind_symbols(command, &symbols, need_symbols, session->symbols);
   session->bound = true;
-  for (size_t i = 0; i < count && status == EXIT_GOOD; ++i) {
-    const char *name = kiln_graph_symbol_name(session->graph, i);
-    if (find_binding(command, name, &session->symbols[i])) continue;
-    session->bound = false;
-    if (needed) status = complain("symbol '%s' has no value; add %s=128, say", name, name);
-  }
+  for (size_t i = 0; i < symbols.count && status == EXIT_GOOD; ++i) session->bound &= session->symbols[i] >= 0;
   return status;
 }
 
 static int read_graph(const Command *command, Session *session) {
-  if (command->argument_count == 0) return complain("kiln %s needs a GRAPH; see kiln %s --help", command->verb, command->verb);
+  if (command->argument_count == 0)
+    return complain("%s needs a GRAPH; see kiln %s --help", command->verb, command->verb);
   size_t length;
   char *text = read_argument(command->arguments[0], &length);
   if (text == NULL) return EXIT_USAGE;
@@ -131,7 +105,8 @@ static int read_graph(const Command *command, Session *session) {
     Text faults;
     text_init(&faults, NULL);
     const char *argument = command->arguments[0];
-    diagnostics_print(&session->graph->faults, argument[0] == '@' ? argument + 1 : "graph", text, length, &faults);
+    const char *name = argument[0] != '@' ? "graph" : argument[1] == '-' ? "standard input" : argument + 1;
+    diagnostics_print(&session->graph->faults, name, text, length, &faults);
     fputs(text_get(&faults), stderr);
     text_release(&faults);
   } else if (status != KILN_OK) {
@@ -152,7 +127,8 @@ static int read_compile_options(const Command *command, Session *session) {
       .message = &session->message,
   };
   if (o->pack != NULL && strcmp(o->pack, "never") == 0) session->compile.packing = KILN_PACK_NEVER;
-  else if (o->pack != NULL && strcmp(o->pack, "const") != 0) return complain("--pack is '%s', expected const or never", o->pack);
+  else if (o->pack != NULL && strcmp(o->pack, "const") != 0)
+    return complain("--pack is '%s', expected const or never", o->pack);
   return EXIT_GOOD;
 }
 
@@ -160,7 +136,7 @@ int session_open(const Command *command, bool need_symbols, Session *session) {
   *session = (Session){0};
   int status = read_compile_options(command, session);
   if (status == EXIT_GOOD) status = read_graph(command, session);
-  if (status == EXIT_GOOD) status = bind_symbols(command, need_symbols, session);
+  if (status == EXIT_GOOD) status = bind_graph(command, need_symbols, session);
   if (status == EXIT_GOOD) status = engine_open(command, &session->engine);
   if (status != EXIT_GOOD) session_close(session);
   return status;
