@@ -5,8 +5,9 @@ Usage: summary.py ALLOWED BUILD_DIR=NAME ... [--note 'FEATURE: REASON']
 
 Each build folder holds results/ctest.xml and, per ctest test <folder>/<name>, perhaps results/<folder>-<name>.xml with
 its single tests; a test without such a file counts as one. Leak reports beyond the failed tests of a program count as
-failed tests, and a program that fails though all its single tests pass adds one failure. Lines "NOT EXERCISED: <feature>: <reason>" in any output are collected; one
-that no pattern in the file ALLOWED covers is a failure. Exit status 1 where anything failed.
+failed tests, and a program that fails though all its single tests pass adds one failure. Lines "NOT EXERCISED:
+<feature>: <reason>" in any output are collected; one that no pattern in the file ALLOWED covers is a failure. Exit
+status 1 where anything failed.
 """
 import fnmatch
 import os
