@@ -106,7 +106,8 @@ typedef struct Search {
 /* An entry that is not usable: says why, and removes it where that is ours to do and helps. */
 static void reject(const JitCache *cache, const CacheLayer *layer, int directory, const char *name, JitEntryState state,
                    const char *why) {
-  bool removed = !layer->is_read_only && jit_os_remove_file(directory, name) == 0;
+  bool is_bad = state != JIT_ENTRY_UNREADABLE;
+  bool removed = is_bad && !layer->is_read_only && jit_os_remove_file(directory, name) == 0;
   log_event(&cache->log, KILN_LOG_WARNING, "cache: '%s/%s' is %s: %s%s", layer->path, name, jit_entry_state_name(state),
             why, removed ? "; removed" : "");
 }

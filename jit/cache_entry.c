@@ -48,9 +48,12 @@ JitEntryState jit_entry_judge(const JitCache *cache, const char *name, const Jit
     text_add(why, "the checksum is wrong");
     return JIT_ENTRY_DAMAGED;
   }
-  if (jit_metadata_read(&parsed, arena, metadata, why)) {
+  kiln_status status = jit_metadata_read(&parsed, arena, metadata, why);
+  if (status) {
     *metadata = (JitMetadata){0};
-    return JIT_ENTRY_STALE;
+    if (status != KILN_OUT_OF_MEMORY) return JIT_ENTRY_STALE;
+    text_add(why, kiln_status_text(status));
+    return JIT_ENTRY_UNREADABLE;
   }
   if (is_stale(cache, metadata, why)) return JIT_ENTRY_STALE;
   if (jit_object_check_kernel(&parsed, why)) return JIT_ENTRY_DAMAGED;
