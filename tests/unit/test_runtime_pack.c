@@ -12,11 +12,13 @@ typedef struct Setup {
   size_t bytes; /* of the blob of w */
 } Setup;
 
+static const int64_t nine_rows[] = {9};
+
 static void set_up(Setup *s) {
   place_init(&s->place);
   s->engine = place_engine(&s->place);
   s->kernel = compile(s->engine, GELU);
-  s->tensors = make_tensors(s->kernel, GELU, (int64_t[]){9});
+  s->tensors = make_tensors(s->kernel, GELU, nine_rows);
   cr_assert_eq(kiln_packed_bytes(s->kernel, 1, NULL, &s->bytes), KILN_OK);
 }
 
