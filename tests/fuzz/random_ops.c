@@ -1,5 +1,5 @@
 /* random_ops.c: random operations on the tiles in the pool, with the range of what they give. */
-#include "tests/fuzz/random_gen.h"
+#include "tests/fuzz/random_ops.h"
 
 #include <math.h>
 

@@ -2,7 +2,7 @@
  *
  * A task takes R rows of the m x n results and goes through them C columns at a time. In each step it has values from
  * memory, makes others of them (random_ops.c), and stores some. */
-#include "tests/fuzz/random_gen.h"
+#include "tests/fuzz/random_ops.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -21,7 +21,7 @@ enum {
   BUFFER_COUNTER,
   BUFFER_NIBBLES
 };
-enum { MAX_SIZE = 40, MAX_DEPTH = 3 };
+enum { MAX_SIZE = 40, MAX_DEPTH = 3, TASK_BYTES = 64 << 10 };
 
 /* ---- chance ------------------------------------------------------------------------------------------------------ */
 
@@ -135,9 +135,35 @@ static void add_buffers(Gen *g) {
   if (g->has_nibbles) add_buffer(g, "nibbles", RANDOM_INPUT, random_layout(g, KILN_I4, SYMBOL_M, SYMBOL_N));
 }
 
+/* ---- positions --------------------------------------------------------------------------------------------------- */
+
+static Value *index_op(Gen *g, OpCode code, Value *x, Value *y) { return build_binary(&g->b, code, x, y); }
+
+/* The same index (of 0 or more, and small) by a detour. */
+static Value *detour(Gen *g, Value *x) {
+  Value *c = build_number(&g->b, 1 + random_below(g, 9));
+  switch (random_below(g, 9)) {
+  case 0: return index_op(g, OP_index_sub, index_op(g, OP_index_add, x, c), c);
+  case 1: return index_op(g, OP_index_div, index_op(g, OP_index_mul, x, c), c);
+  case 2: return index_op(g, OP_index_ceildiv, index_op(g, OP_index_mul, c, x), c);
+  case 3: return index_op(g, OP_index_max, x, index_op(g, OP_index_sub, x, c));
+  case 4: return index_op(g, OP_index_min, index_op(g, OP_index_add, x, c), x);
+  case 5: return build_ternary(&g->b, OP_index_select, index_op(g, OP_index_lt, x, c), x, x);
+  case 6: return index_op(g, OP_index_mod, x, build_number(&g->b, 1000000));
+  case 7: {
+    Value *scalar = build_typed(&g->b, OP_tile_index, type_scalar(KILN_I32), x, NULL);
+    return build_unary(&g->b, OP_index_tile, scalar);
+  }
+  default: return x;
+  }
+}
+
 /* ---- values from memory ------------------------------------------------------------------------------------------ */
 
-static Place place_at(const Gen *g, Value *buffer) { return (Place){buffer, {g->i, g->j}, g->rows_left, g->cols_left}; }
+static Place place_at(Gen *g, Value *buffer) {
+  Value *i = detour(g, g->i), *j = detour(g, g->j);
+  return (Place){buffer, {i, j}, g->rows_left, g->cols_left};
+}
 
 static void load_tile(Gen *g) {
   int choice = random_below(g, g->has_nibbles ? 5 : 4);
@@ -176,7 +202,13 @@ static bool is_private(const Gen *g, const Known *x) {
   return !x->is_partial && type_bits(x->value->type.type) >= 8;
 }
 
-/* Through memory of the task's own. */
+/* Memory of the task's own: scratch, or a part of the workspace. */
+static Value *own_memory(Gen *g, const BufType *buf) {
+  if (random_chance(g, 2)) return build_scratch(&g->b, buf);
+  Value *offset = build_mul(&g->b, kernel_task(g->kernel), build_number(&g->b, TASK_BYTES));
+  return build_workspace(&g->b, offset, buf);
+}
+
 static void store_and_load(Gen *g) {
   const Known *found = random_pick(g, is_private);
   if (!found) return;
@@ -189,18 +221,41 @@ static void store_and_load(Gen *g) {
     buf.panel = buf.layout == LAYOUT_COL_PANEL ? type.cols : type.rows;
     buf.group = 1 + random_below(g, 2);
   }
-  Place place = {build_scratch(&g->b, &buf), {zero, zero}, NULL, NULL};
+  Place place = {own_memory(g, &buf), {zero, zero}, NULL, NULL};
   build_store(&g->b, OP_tile_store, x.value, place);
   random_know(g, build_load(&g->b, OP_tile_load, place, type), x.exactness, x.lo, x.hi, false);
 }
 
+static bool is_start(const Gen *g, const Known *x) {
+  kiln_type a = g->tile->buffers[BUFFER_A].type->type;
+  kiln_type acc = type_is_integer(a) ? KILN_I32 : a == KILN_F64 ? KILN_F64 : KILN_F32;
+  return x->exactness == EXACT_INTEGERS && fmax(fabs(x->lo), fabs(x->hi)) < 1e6 &&
+         tile_type_equal(x->value->type, type_tile(g->rows, g->cols, acc));
+}
+
+/* The accumulator as a tile: directly, or through scratch memory. */
+static Value *tile_of(Gen *g, Value *acc) {
+  TileType type = type_tile(g->rows, g->cols, acc->type.type);
+  if (random_chance(g, 2)) return build_typed(&g->b, OP_frag_tile, type, acc, NULL);
+  BufType buf = {.type = type.type, .rank = 2, .dims = {extent_number(g->rows), extent_number(g->cols)}};
+  Value *zero = build_number(&g->b, 0);
+  Place place = {build_scratch(&g->b, &buf), {zero, zero}, NULL, NULL};
+  build_store(&g->b, OP_frag_store, acc, place);
+  return build_load(&g->b, OP_tile_load, place, type);
+}
+
+/* The product of rows of A and columns of B, added to nothing or to a tile. */
 static void make_product(Gen *g) {
   kiln_type a = g->tile->buffers[BUFFER_A].type->type, b = g->tile->buffers[BUFFER_B].type->type;
   kiln_type acc = type_is_integer(a) ? KILN_I32 : a == KILN_F64 ? KILN_F64 : KILN_F32;
   int step = 1 << random_below(g, 3);
-  Value *zero = build_typed(&g->b, OP_frag_zero, type_frag(ROLE_ACC, g->rows, g->cols, acc), NULL, NULL);
+  const Known *start = random_chance(g, 2) ? random_pick(g, is_start) : NULL;
+  double lo = -16.0 * MAX_SIZE + (start ? start->lo : 0), hi = 16.0 * MAX_SIZE + (start ? start->hi : 0);
+  TileType type = type_frag(ROLE_ACC, g->rows, g->cols, acc);
+  Value *first = start ? build_typed(&g->b, OP_tile_frag, type, start->value, NULL)
+                       : build_typed(&g->b, OP_frag_zero, type, NULL, NULL);
   Value *k = build_symbol(&g->b, SYMBOL_K);
-  Loop loop = build_for(&g->b, build_number(&g->b, 0), k, build_number(&g->b, step), &zero, 1);
+  Loop loop = build_for(&g->b, build_number(&g->b, 0), k, build_number(&g->b, step), &first, 1);
   Builder in = builder_of(g->kernel, loop.body);
   Value *left = build_sub(&in, k, loop.index);
   Place at = {random_input(g, BUFFER_A), {g->i, loop.index}, g->rows_left, left};
@@ -209,8 +264,7 @@ static void make_product(Gen *g) {
   Value *fb = build_load(&in, OP_frag_load, at, type_frag(ROLE_B, step, g->cols, b));
   Value *sum = build_ternary(&in, OP_mma, loop.carried[0], fa, fb);
   build_yield(&in, &sum, 1);
-  Value *tile = build_typed(&g->b, OP_frag_tile, type_tile(g->rows, g->cols, acc), &loop.op->results[0], NULL);
-  random_know(g, tile, EXACT_INTEGERS, -16.0 * MAX_SIZE, 16.0 * MAX_SIZE, true);
+  random_know(g, tile_of(g, &loop.op->results[0]), EXACT_INTEGERS, lo, hi, true);
 }
 
 /* ---- control ----------------------------------------------------------------------------------------------------- */
@@ -262,7 +316,8 @@ static Value *random_condition(Gen *g) {
   const Known *known = random_pick(g, is_condition);
   if (known && random_chance(g, 2)) return known->value;
   Value *bound = build_number(&g->b, random_below(g, MAX_SIZE));
-  return build_index(&g->b, codes[random_below(g, 4)], random_chance(g, 2) ? g->i : g->cols_left, bound);
+  OpCode code = codes[random_below(g, 4)];
+  return build_index(&g->b, code, random_chance(g, 2) ? g->i : g->cols_left, bound);
 }
 
 static bool is_any(const Gen *g, const Known *x) { return g && x; }
@@ -413,6 +468,8 @@ RandomTile random_tile_make(uint64_t seed, const kiln_type *types, size_t type_c
   add_buffers(&g);
   Builder header = builder_of(g.kernel, g.kernel->header);
   g.kernel->tasks = build_ceildiv(&header, build_symbol(&header, SYMBOL_M), build_number(&header, g.rows));
+  Value *tasks = build_ceildiv(&header, build_symbol(&header, SYMBOL_M), build_number(&header, g.rows));
+  g.kernel->workspace = build_mul(&header, tasks, build_number(&header, TASK_BYTES));
   make_body(&g);
   return tile;
 }

@@ -1,6 +1,6 @@
-/* random_gen.h: what the files of the random tile IR generator share. */
-#ifndef KILN_TESTS_FUZZ_RANDOM_GEN_H
-#define KILN_TESTS_FUZZ_RANDOM_GEN_H
+/* random_ops.h: random operations on values whose range is known, and the state that the whole generator shares. */
+#ifndef KILN_TESTS_FUZZ_RANDOM_OPS_H
+#define KILN_TESTS_FUZZ_RANDOM_OPS_H
 
 #include "tests/fuzz/random_tile.h"
 
