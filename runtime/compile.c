@@ -51,22 +51,23 @@ static void warn_of_fallback(const Code *code) {
   }
 }
 
-/* Loads the object that the disk cache has. An object that does not link is a miss. */
-static bool find_on_disk(Code *code, Stages *stages, int64_t *clock) {
+/* Loads the object that the disk cache has. One that does not link is none; `hit` stays what it is where there is none.
+ */
+static kiln_status find_on_disk(Code *code, Stages *stages, int64_t *clock, kiln_cache_hit *hit) {
+  const kiln_engine *engine = code->engine;
   JitBuffer object = {0};
   Text why;
-  bool found =
-      jit_cache_find(code->engine->cache, code->key_text, code->key_length, &code->engine->cpu.features, &object);
+  bool found = jit_cache_find(engine->cache, code->key_text, code->key_length, &engine->cpu.features, &object);
   stages->find_ns = lap(clock);
-  if (!found) return false;
-  text_init(&why, &code->engine->allocator);
+  if (!found) return KILN_OK;
+  text_init(&why, &engine->allocator);
   kiln_status status = rt_code_load(code, &object, &why);
-  if (status)
-    log_event(&code->engine->log, KILN_LOG_WARNING, "cache: %s does not link: %s", code->key_name, text_get(&why));
+  if (!status) *hit = KILN_DISK;
+  else log_event(&engine->log, KILN_LOG_WARNING, "cache: %s does not link: %s", code->key_name, text_get(&why));
   stages->load_ns = lap(clock);
   text_release(&why);
   jit_buffer_release(&object);
-  return !status;
+  return status == KILN_OUT_OF_MEMORY ? status : KILN_OK;
 }
 
 /* Compiles and links. The object is kept even where linking fails: that is a matter of this process. */
@@ -93,8 +94,9 @@ static kiln_status make_code(kiln_engine *engine, const Request *request, const 
   stages.plan_ns = lap(&clock);
   warn_of_fallback(made);
   bool use_cache = !request->options.no_cache;
-  *hit = use_cache && find_on_disk(made, &stages, &clock) ? KILN_DISK : KILN_COLD;
-  if (*hit == KILN_COLD) status = make_anew(made, use_cache, &stages, &clock, why);
+  *hit = KILN_COLD;
+  if (use_cache) status = find_on_disk(made, &stages, &clock, hit);
+  if (!status && *hit == KILN_COLD) status = make_anew(made, use_cache, &stages, &clock, why);
   if (status == KILN_INTERNAL) log_event(&engine->log, KILN_LOG_ERROR, "%s: %s", made->name, text_get(why));
   if (status) {
     rt_code_release(made);
