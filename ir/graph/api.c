@@ -3,6 +3,7 @@
 
 #include "ir/graph/build.h"
 
+/* What is built by calls has no place in a text. */
 static const SourcePos nowhere = {0, 0};
 
 static size_t length_of(const char *name) { return name ? strlen(name) : 0; }
@@ -19,6 +20,7 @@ static bool read_dim(kiln_graph *graph, const char *name, kiln_dim from, Dim *to
   return false;
 }
 
+/* Type and sizes of the caller's tensor; false after a fault. */
 static bool read_tensor(kiln_graph *graph, const char *name, const kiln_tensor *tensor, TypeSpec *spec) {
   *spec = (TypeSpec){.type = tensor->type, .rank = tensor->rank, .has_strides = tensor->has_strides};
   if ((size_t)tensor->type >= KILN_TYPE_COUNT) {
@@ -42,6 +44,7 @@ static bool read_strides(kiln_graph *graph, const char *name, const kiln_tensor 
   return true;
 }
 
+/* The builder checks this too; here it keeps symbols of refused calls out of the graph. */
 static bool can_build(const kiln_graph *graph) { return graph && !graph->examined && !arena_has_failed(&graph->arena); }
 
 kiln_status kiln_graph_parse(const char *text, size_t length, const kiln_allocator *allocator, kiln_graph **graph) {
@@ -132,6 +135,7 @@ static kiln_dim write_dim(const kiln_graph *graph, Dim dim) {
   return (kiln_dim){dim.symbol < 0 ? dim.size : 0, dim.symbol < 0 ? NULL : graph->symbols.items[dim.symbol]};
 }
 
+/* Names point into the graph. */
 static void describe(const kiln_graph *graph, int number, kiln_tensor_info *info) {
   const Node *node = graph_node(graph, number);
   *info = (kiln_tensor_info){.name = node->name ? node->name : "", .is_const = node->is_const};

@@ -24,6 +24,7 @@ double approx_distance(double a, double b) {
   return isnan(distance) ? INFINITY : distance;
 }
 
+/* Conversions of large unsigned numbers are the implementation's in C11: no conversion here is one. */
 int32_t approx_wrap(int64_t value) {
   uint32_t low = (uint32_t)(uint64_t)value;
   return low < 0x80000000u ? (int32_t)low : (int32_t)(low - 0x80000000u) + INT32_MIN;
@@ -84,6 +85,7 @@ static Approx sum(const Arithmetic *arithmetic, Approx a, Approx b) {
 /* Whether an operand's sign, and that it is not 0, are beyond doubt. */
 static bool is_firm(Approx x) { return x.bound == 0 || fabs(x.value) > x.bound; }
 
+/* The bound of an infinity or NaN: exact operands and firm signs make it certain. */
 static double special_bound(Approx a, Approx b) {
   bool has_nan = (isnan(a.value) && a.bound == 0) || (isnan(b.value) && b.bound == 0);
   return has_nan || (is_firm(a) && is_firm(b)) ? 0 : INFINITY;
@@ -214,6 +216,7 @@ COMPARE(NE, !=)
 
 /* ---- quantisation ------------------------------------------------------------------------------------------------ */
 
+/* One rounding where there is no zero. Otherwise a kernel may multiply out, and both terms round. */
 static Approx approx_DEQUANT(const Arithmetic *arithmetic, const Approx *x, int count) {
   Approx q = x[0], scale = x[1], zero = count > 2 ? x[2] : (Approx){0, 0};
   if (zero.value == 0 && zero.bound == 0) return product(arithmetic, q, scale);
@@ -231,10 +234,12 @@ static double saturate(kiln_type type, double value) {
   return type_round(type, value);
 }
 
+/* Integers round before the zero is added, so that a zero shifts no tie. */
 static double quantised(kiln_type type, double scaled, double zero) {
   return saturate(type, (type_is_floating(type) ? scaled : nearbyint(scaled)) + zero);
 }
 
+/* Monotone in both operands, so the ends of the intervals bound the result. */
 Approx approx_quant(const Arithmetic *arithmetic, kiln_type type, const Approx *x, int count) {
   Approx zero = count > 2 ? x[2] : (Approx){0, 0};
   Approx scaled = approx_settle(arithmetic, quotient(arithmetic, x[0], x[1], 3));

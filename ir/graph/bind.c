@@ -12,6 +12,7 @@ static int64_t multiply(int64_t a, int64_t b) {
 
 static int64_t add(int64_t a, int64_t b) { return a > INT64_MAX - b ? INT64_MAX : a + b; }
 
+/* With `symbols` NULL only numbers are known. */
 static bool is_known(Dim dim, const int64_t *symbols) { return dim.symbol < 0 || symbols != NULL; }
 
 static bool shape_is_known(const Node *node, const int64_t *symbols) {
@@ -60,6 +61,7 @@ int64_t node_group(const kiln_graph *graph, const Node *node, int operand, const
 /* ---- views ------------------------------------------------------------------------------------------------------- */
 
 static void report(Diagnostics *faults, const Node *node, const char *format, ...) PRINTF_LIKE(3, 4);
+/* A fault at the node's position, where anybody wants it. */
 static void report(Diagnostics *faults, const Node *node, const char *format, ...) {
   if (!faults) return;
   va_list args;
@@ -147,6 +149,7 @@ bool graph_check_view(const kiln_graph *graph, const Node *node, bool is_output,
 
 /* ---- a whole binding --------------------------------------------------------------------------------------------- */
 
+/* Whether each scale's groups divide the rows. */
 static bool check_groups(const kiln_graph *graph, int number, const int64_t *symbols, Diagnostics *faults) {
   const Node *node = graph_node(graph, number);
   for (int i = 1; i < node->operand_count; i++) {

@@ -43,6 +43,7 @@ static bool is_same(const char *name, const char *other, size_t length) {
 /* What a fault quotes: hostile names may be long. */
 static int quoted(size_t length) { return length > 60 ? 60 : (int)length; }
 
+/* Whether a name is one, and free of the language's words. */
 static bool check_word(kiln_graph *graph, SourcePos pos, const char *what, const char *name, size_t length) {
   if (!graph_is_identifier(name, length))
     graph_fault(graph, pos, "'%.*s' cannot name a %s: names are letters, digits and _, and begin with no digit",
@@ -53,6 +54,7 @@ static bool check_word(kiln_graph *graph, SourcePos pos, const char *what, const
   return false;
 }
 
+/* Linear search: a graph has a handful of symbols, and at most GRAPH_MAX_SYMBOLS. */
 int32_t graph_symbol(kiln_graph *graph, SourcePos pos, const char *name, size_t length) {
   for (size_t i = 0; i < graph->symbols.count; i++)
     if (is_same(graph->symbols.items[i], name, length)) return (int32_t)i;
@@ -87,8 +89,11 @@ static const char *claim_name(kiln_graph *graph, SourcePos pos, const char *name
 
 /* ---- nodes ------------------------------------------------------------------------------------------------------- */
 
+/* After these a builder does nothing: a checked graph may be read by other threads, and in an arena that failed every
+ * allocation is a loan. */
 static bool is_closed(const kiln_graph *graph) { return graph->examined || arena_has_failed(&graph->arena); }
 
+/* A new node at the end, or NULL: closed, or full, which is reported once. `number` is KILN_NO_VALUE then. */
 static Node *add_node(kiln_graph *graph, SourcePos pos, kiln_op op, kiln_value *number) {
   *number = KILN_NO_VALUE;
   if (is_closed(graph)) return NULL;
@@ -139,15 +144,16 @@ kiln_value graph_add_input(kiln_graph *graph, SourcePos pos, const char *name, s
   return number;
 }
 
-kiln_value graph_add_number(kiln_graph *graph, SourcePos pos, double literal) {
-  kiln_value number;
-  Node *node = add_node(graph, pos, KILN_OP_NUMBER, &number);
-  if (!node) return number;
-  node->number = isnan(literal) ? NAN : literal; /* the sign of a NaN has no spelling */
-  node->poison = !graph_verify_node(graph, node, number);
-  return number;
+kiln_value graph_add_number(kiln_graph *graph, SourcePos pos, double number) {
+  kiln_value value;
+  Node *node = add_node(graph, pos, KILN_OP_NUMBER, &value);
+  if (!node) return value;
+  node->number = isnan(number) ? NAN : number; /* the sign of a NaN has no spelling */
+  node->poison = !graph_verify_node(graph, node, value);
+  return value;
 }
 
+/* Whether the operator exists, can be applied, and takes so many operands. */
 static bool check_operand_count(kiln_graph *graph, SourcePos pos, kiln_op op, size_t count) {
   if ((size_t)op >= KILN_OP_COUNT || graph_op_info(op)->max_operands == 0) {
     graph_fault(graph, pos, "%d is no operator that can be applied", (int)op);
@@ -230,6 +236,7 @@ static bool check_rounding(kiln_graph *graph, SourcePos pos, const Node *node, k
   return false;
 }
 
+/* Whether type, shape and strides as declared fit the value. */
 static bool check_annotation(kiln_graph *graph, SourcePos pos, const Node *node, kiln_value value,
                              const TypeSpec *spec) {
   if (!check_rounding(graph, pos, node, value, spec->type)) return false;
@@ -244,6 +251,7 @@ static bool check_annotation(kiln_graph *graph, SourcePos pos, const Node *node,
   return check_stride_count(graph, pos, graph_phrase(graph, value).text, node->shape.rank, spec);
 }
 
+/* Gives a value its declared type. The shape is as inferred: the declared one was found equal. */
 static void annotate(Node *node, const TypeSpec *spec) {
   node->annotated = true;
   node->type = spec->type;

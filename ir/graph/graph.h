@@ -19,15 +19,10 @@ enum {
 #define GRAPH_MAX_SIZE ((int64_t)1 << 40) /* of a dimension or stride */
 
 /* How an operator is written and typed: one verify_<FORM> and one interpret_<FORM> each. */
-/* clang-format off: it moves a line more with each run */
+/* clang-format off */
 #define GRAPH_FORMS(FORM)                                                                                              \
-  FORM(INPUT)                                                                                                          \
-  FORM(NUMBER)                                                                                                         \
-  FORM(MATMUL)                                                                                                         \
-  FORM(TRANSPOSE)                                                                                                      \
-  FORM(ARITHMETIC)                                                                                                     \
-  FORM(COMPARE) FORM(SELECT) FORM(UNARY) FORM(FUNCTION) FORM(DEQUANT) FORM(QUANT) FORM(REDUCE) FORM(ROWWISE)           \
-      FORM(MASK) FORM(GATHER) FORM(GROUPED)
+  FORM(INPUT) FORM(NUMBER) FORM(MATMUL) FORM(TRANSPOSE) FORM(ARITHMETIC) FORM(COMPARE) FORM(SELECT) FORM(UNARY)        \
+  FORM(FUNCTION) FORM(DEQUANT) FORM(QUANT) FORM(REDUCE) FORM(ROWWISE) FORM(MASK) FORM(GATHER) FORM(GROUPED)
 /* clang-format on */
 typedef enum GraphForm {
 #define FORM(name) FORM_##name,

@@ -42,6 +42,7 @@ Approx run_get(const Run *run, const Node *node, int operand, int64_t index) {
   return meet(from, node->compute, tensor_get(&run->tensors[node->operands[operand]], index));
 }
 
+/* Stores what needs no more rounding. */
 static void store_final(Tensor *tensor, int64_t index, Approx value) {
   tensor->values[index] = value.value;
   if (tensor->bounds) tensor->bounds[index] = value.bound;
@@ -68,6 +69,7 @@ typedef struct View {
   int64_t stride[GRAPH_MAX_RANK], group[GRAPH_MAX_RANK];
 } View;
 
+/* Axes of size 1 get the stride 0, which repeats them. */
 static View view_of(const Run *run, const Node *node, int operand) {
   View view = {run_operand(run, node, operand), graph_node(run->graph, node->operands[operand]), {0}, {1, 1, 1, 1}};
   int64_t stride = 1;
@@ -86,6 +88,7 @@ static int64_t row_start(const View *view, int64_t i, int64_t j, int64_t k) {
   return i * view->stride[0] + j * view->stride[1] + k / view->group[2] * view->stride[2];
 }
 
+/* Sizes of four axes, 1 where the tensor has fewer. */
 static void pad_dims(const Tensor *tensor, int64_t dims[static GRAPH_MAX_RANK]) {
   for (int i = 0; i < GRAPH_MAX_RANK; i++) {
     int axis = i - (GRAPH_MAX_RANK - tensor->rank);
@@ -93,6 +96,7 @@ static void pad_dims(const Tensor *tensor, int64_t dims[static GRAPH_MAX_RANK]) 
   }
 }
 
+/* One loop for all of them: rows of the last axis, operands walked by their views. */
 static void interpret_elementwise(Run *run, int number) {
   const Node *node = graph_node(run->graph, number);
   Arithmetic arithmetic = arithmetic_of(node->compute);
@@ -125,6 +129,7 @@ static void interpret_elementwise(Run *run, int number) {
 
 /* ---- inputs and movement ----------------------------------------------------------------------------------------- */
 
+/* Reads the caller's memory at its strides into row-major f64. */
 static void interpret_INPUT(Run *run, int number) {
   const Node *node = graph_node(run->graph, number);
   Tensor *out = &run->tensors[number];
@@ -207,6 +212,7 @@ static bool needs_bounds(const Run *run, const Node *node) {
   return !only_moves && node->compute != KILN_I32;
 }
 
+/* Shape and memory of a node's value. */
 static bool make_tensor(Run *run, int number) {
   const Node *node = graph_node(run->graph, number);
   Tensor *tensor = &run->tensors[number];
@@ -232,6 +238,7 @@ static void drop_zero_bounds(Run *run, Tensor *tensor) {
   tensor->bounds = NULL;
 }
 
+/* Operands are freed after their last use; results have one use more and stay. */
 static void run_nodes(Run *run, int *uses) {
   for (int i = 0; i < (int)run->graph->nodes.count && run->status == KILN_OK; i++) {
     const Node *node = graph_node(run->graph, i);
@@ -245,6 +252,7 @@ static void run_nodes(Run *run, int *uses) {
   }
 }
 
+/* Into the caller's arena; the zeroed bounds stay where all is exact. */
 static void copy_result(Run *run, const Tensor *tensor, Arena *arena, GraphResult *result) {
   size_t bytes = (size_t)tensor->count * sizeof(double);
   *result = (GraphResult){arena_alloc(arena, bytes), arena_alloc(arena, bytes), tensor->count};

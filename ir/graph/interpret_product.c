@@ -32,6 +32,7 @@ static double factor(int which, double value, double bound) {
   return which == SUM_MAGNITUDE ? fabs(value) : fabs(value) + bound;
 }
 
+/* WIDTH columns of B from `column` on, row after row, 0 past the last. */
 static void pack_panel(const Product *p, int64_t column, int which, double *panel) {
   for (int64_t i = 0; i < p->k; i++) {
     for (int64_t j = 0; j < WIDTH; j++) {
@@ -49,6 +50,7 @@ static void pack_row(const Product *p, int64_t row, int which, double *factors) 
   }
 }
 
+/* sums[j] = row . panel column j */
 static void dot_panel(const double *restrict row, const double *restrict panel, int64_t k,
                       double sums[restrict WIDTH]) {
   for (int j = 0; j < WIDTH; j++) sums[j] = 0;
@@ -80,6 +82,7 @@ static Approx product_of(const Product *p, const Arithmetic *arithmetic, double 
   return (Approx){value, reach - magnitude + error};
 }
 
+/* All rows of A times one panel. Sums that were not computed equal those that were. */
 static void multiply_panel(const Product *p, const Arithmetic *arithmetic, const Scratch *scratch, int64_t column) {
   bool is_integer = arithmetic->type == KILN_I32, is_exact = !p->a_bounds && !p->b_bounds;
   int sum_count = !is_exact ? 3 : is_integer ? 1 : 2;
@@ -182,6 +185,7 @@ static bool check_offsets(Run *run, int number, const Tensor *offsets, int64_t r
   return true;
 }
 
+/* Rows of no group are exactly 0. */
 static void clear_rows(const Product *p, int64_t first, int64_t last) {
   Arithmetic arithmetic = arithmetic_of(p->node->compute);
   for (int64_t i = first * p->n; i < last * p->n; i++) run_store(p->node, &arithmetic, p->out, i, (Approx){0, 0});

@@ -16,6 +16,7 @@ static Approx get(const Row *row, int64_t index) { return run_get(row->run, row-
 
 /* ---- reductions -------------------------------------------------------------------------------------------------- */
 
+/* Modulo 2^32; a bound that might cross the wrap says nothing. */
 static Approx sum_integers(const Row *row) {
   int64_t sum = 0;
   double bound = 0, reach = 0;
@@ -48,6 +49,7 @@ static Approx reduce_SUM(const Row *row) {
   return row->arithmetic->type == KILN_I32 ? sum_integers(row) : sum_floats(row);
 }
 
+/* A sum, and a division or a product with 1/n. */
 static Approx reduce_MEAN(const Row *row) {
   Approx sum = sum_floats(row);
   double count = (double)row->count, value = sum.value / count;
@@ -55,6 +57,7 @@ static Approx reduce_MEAN(const Row *row) {
   return (Approx){value, sum.bound / count + 2 * row->arithmetic->unit * (fabs(value) + sum.bound / count)};
 }
 
+/* Exact up to the operands: the maximum of all that each may be, and the least it can be. */
 static Approx reduce_ROW_MAX(const Row *row) {
   double least = row->arithmetic->type == KILN_I32 ? INT32_MIN : -INFINITY;
   double value = least, low = least, high = least;
@@ -156,6 +159,7 @@ static Scale scale_of(const Row *row, Approx mean, Approx eps) {
   return (Scale){1 / sqrt(sum / count + eps.value), 1 / sqrt(high), low > 0 ? 1 / sqrt(low) : INFINITY};
 }
 
+/* y = x scale, where both are uncertain. */
 static void norm_row(const Row *row, Approx mean) {
   Scale scale = scale_of(row, mean, run_get(row->run, row->node, 1, 0));
   for (int64_t i = 0; i < row->count; i++) {

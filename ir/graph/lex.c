@@ -26,6 +26,7 @@ static char peek(const Lexer *lexer, size_t offset) {
   return (size_t)(lexer->end - lexer->at) > offset ? lexer->at[offset] : 0;
 }
 
+/* Where the lexer stands. */
 static SourcePos position(const Lexer *lexer) {
   return (SourcePos){lexer->line, (uint32_t)(lexer->at - lexer->line_start) + 1};
 }
@@ -36,6 +37,7 @@ static void skip_newline(Lexer *lexer) {
   lexer->line_start = lexer->at;
 }
 
+/* Spaces, comments, and newlines inside brackets. */
 static void skip_blank(Lexer *lexer) {
   while (lexer->at < lexer->end) {
     char c = *lexer->at;
@@ -60,6 +62,7 @@ typedef struct Digits {
   int count, fraction, exponent;
 } Digits;
 
+/* Appends a run of digits; false where there are too many. */
 static bool scan_digits(Lexer *lexer, Digits *digits) {
   for (; is_digit(peek(lexer, 0)); lexer->at++) {
     if (digits->count == MAX_DIGITS) return false;
@@ -68,6 +71,7 @@ static bool scan_digits(Lexer *lexer, Digits *digits) {
   return true;
 }
 
+/* An `e` that no digits follow is left for the caller, who finds a letter behind a number. */
 static void scan_exponent(Lexer *lexer, Digits *digits) {
   char sign = peek(lexer, 1);
   bool has_sign = sign == '+' || sign == '-';
@@ -78,6 +82,7 @@ static void scan_exponent(Lexer *lexer, Digits *digits) {
   if (has_sign && sign == '-') digits->exponent = -digits->exponent;
 }
 
+/* Appends the exponent as text; far exponents become 0 or infinity in strtod, as they should. */
 static double convert(Digits *digits) {
   int exponent = digits->exponent - digits->fraction, count = digits->count;
   unsigned magnitude = (unsigned)abs(exponent);
@@ -92,6 +97,7 @@ static double convert(Digits *digits) {
   return strtod(digits->text, NULL);
 }
 
+/* Digits, point, exponent. What sticks to a number makes it none: `2x` is not 2 times x. */
 static void scan_number(Lexer *lexer, Token *token) {
   Digits digits = {.count = 0};
   bool fits = scan_digits(lexer, &digits);

@@ -21,6 +21,7 @@ static bool is_same(const char *word, const char *name, size_t length) {
   return strlen(word) == length && memcmp(word, name, length) == 0;
 }
 
+/* Spelled as a word and applied to operands. */
 static bool is_function_row(const GraphOpInfo *row) { return is_letter(row->spelling[0]) && row->max_operands > 0; }
 
 int graph_op_level(kiln_op op) {
@@ -46,6 +47,7 @@ bool graph_is_function(const char *name, size_t length) {
   return false;
 }
 
+/* `max` is two rows, told apart by the number of operands. */
 bool graph_function_find(const char *name, size_t length, int operands, kiln_op *op, int *least, int *most) {
   *least = GRAPH_MAX_OPERANDS;
   *most = 0;

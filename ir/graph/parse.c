@@ -25,11 +25,14 @@ typedef struct Parser {
 /* How much of a token a fault quotes. */
 static int shown(const Token *token) { return token->length > 40 ? 40 : (int)token->length; }
 
+/* One token of lookahead. */
 static void advance(Parser *p) { p->token = lex_next(&p->lexer); }
 
 /* ---- faults ------------------------------------------------------------------------------------------------------ */
 
 static void fail_at(Parser *p, SourcePos pos, const char *format, ...) PRINTF_LIKE(3, 4);
+/* The statement does not parse. Said once: what follows from the first fault is no news, and the lexer reported its
+ * own. */
 static void fail_at(Parser *p, SourcePos pos, const char *format, ...) {
   bool is_news = !p->failed && p->token.kind != TOKEN_BAD;
   p->failed = p->graph->malformed = true;
@@ -48,6 +51,7 @@ static Phrase found(const Parser *p) {
   return phrase;
 }
 
+/* Takes a sign, or fails saying what was expected `instead` of what is found. */
 static void expect(Parser *p, const char *sign, const char *instead) {
   if (token_is(&p->token, sign)) advance(p);
   else fail_at(p, p->token.pos, "expected %s, found %s", instead, found(p).text);
@@ -59,6 +63,7 @@ static kiln_value parse_expression(Parser *p);
 
 static kiln_value poison(Parser *p, SourcePos pos) { return graph_add_poison(p->graph, pos, NULL, 0); }
 
+/* One level of brackets deeper, if the stack allows. */
 static bool enter(Parser *p) {
   if (++p->nesting <= MAX_NESTING) return true;
   fail_at(p, p->token.pos, "nested deeper than %d", MAX_NESTING);
@@ -102,6 +107,7 @@ static kiln_value parse_call(Parser *p, const Token *name) {
   return p->failed ? KILN_NO_VALUE : apply_function(p, name, operands, count);
 }
 
+/* The value of this name, or poison after a fault. */
 static kiln_value find_name(Parser *p, const Token *name) {
   int length = shown(name);
   kiln_value value = graph_find(p->graph, name->start, name->length);
@@ -151,6 +157,7 @@ static kiln_value parse_operand(Parser *p) {
   return value;
 }
 
+/* A loop, not recursion: `.T.T.T…` nests nothing. */
 static kiln_value parse_postfix(Parser *p) {
   SourcePos pos = p->token.pos;
   kiln_value value = parse_operand(p);
@@ -167,6 +174,7 @@ static bool at_operator(const Parser *p, int level, kiln_op *op) {
          graph_op_level(*op) == level;
 }
 
+/* Operators of this level between operands of the next tighter one, grouped to the left. */
 static kiln_value parse_level(Parser *p, int level) {
   if (level == LEVEL_POSTFIX) return parse_postfix(p);
   SourcePos pos = p->token.pos;
@@ -187,6 +195,7 @@ static kiln_value parse_expression(Parser *p) { return parse_level(p, LEVEL_COMP
 
 /* ---- types ------------------------------------------------------------------------------------------------------- */
 
+/* A number or a symbol. */
 static Dim parse_dim(Parser *p) {
   Token token = p->token;
   Dim dim = {0, -1};
@@ -226,6 +235,7 @@ static int parse_dims(Parser *p, Dim *dims) {
   return count;
 }
 
+/* `f32`, `f32[m, 4]`, `f32 strides [ld, 1]`, `f32[m, 4] strides [ld, 1]` */
 static void parse_type(Parser *p, TypeSpec *spec) {
   *spec = (TypeSpec){.rank = -1};
   if (p->token.kind != TOKEN_NAME) {
@@ -246,6 +256,7 @@ static void parse_type(Parser *p, TypeSpec *spec) {
 
 static bool at_end(const Parser *p) { return p->token.kind == TOKEN_SEPARATOR || p->token.kind == TOKEN_END; }
 
+/* A statement that parsed ends here. */
 static void end_statement(Parser *p) {
   if (!p->failed && !at_end(p)) fail_at(p, p->token.pos, "expected the end of the statement, found %s", found(p).text);
 }
@@ -263,6 +274,7 @@ static void recover(Parser *p) {
   }
 }
 
+/* At the `=` of a value's definition. */
 static void define(Parser *p, const Token *name, const TypeSpec *spec, bool is_const) {
   if (is_const)
     graph_fault(p->graph, name->pos, "'%.*s' is computed: only an input can be const", shown(name), name->start);
@@ -272,6 +284,7 @@ static void define(Parser *p, const Token *name, const TypeSpec *spec, bool is_c
   if (!p->failed) graph_set_name(p->graph, name->pos, value, name->start, name->length, spec);
 }
 
+/* An input, or a value's definition. */
 static void parse_definition(Parser *p) {
   Token name = p->token;
   if (name.kind != TOKEN_NAME) {
@@ -299,6 +312,7 @@ static void parse_definition(Parser *p) {
     graph_set_name(p->graph, name.pos, poison(p, name.pos), name.start, name.length, NULL);
 }
 
+/* Positions are kept one a value, because faults are one a value. */
 static void parse_return(Parser *p) {
   SourcePos pos = p->token.pos;
   Arena *arena = &p->graph->arena;
@@ -314,6 +328,7 @@ static void parse_return(Parser *p) {
   else graph_set_results(p->graph, pos, positions.items, values.items, values.count);
 }
 
+/* When going on would only make more of the same fault. */
 static bool is_hopeless(const Parser *p) { return p->graph->full || arena_has_failed(&p->graph->arena); }
 
 kiln_graph *graph_parse(const char *text, size_t length, const Allocator *allocator) {

@@ -61,6 +61,7 @@ static void print_use(const Printer *p, int number, int level, int depth) {
   }
 }
 
+/* `name(a, b)`: commas separate, so operands need no parentheses. */
 static void print_call(const Printer *p, const Node *node, int depth) {
   text_printf(p->out, "%s(", graph_op_info(node->op)->spelling);
   for (int i = 0; i < node->operand_count; i++) {
@@ -93,6 +94,7 @@ static void print_expression(const Printer *p, int number, int depth) {
 
 /* ---- statements -------------------------------------------------------------------------------------------------- */
 
+/* Whether a value is already called t<label>. */
 static bool is_taken(const kiln_graph *graph, int label) {
   Text name;
   text_init(&name, &graph->arena.allocator);
@@ -122,6 +124,7 @@ static int *label_values(const kiln_graph *graph, Arena *arena) {
   return labels;
 }
 
+/* The name a statement defines. */
 static void print_name(const Printer *p, int number) {
   const Node *node = graph_node(p->graph, number);
   if (node->name) text_add(p->out, node->name);
@@ -164,6 +167,7 @@ void graph_print(const kiln_graph *graph, bool one_line, Text *out) {
 
 /* ---- Graphviz ---------------------------------------------------------------------------------------------------- */
 
+/* One node and the edges from its operands, numbered where their order matters. */
 static void print_dot_node(const kiln_graph *graph, int number, Text *out) {
   const Node *node = graph_node(graph, number);
   text_printf(out, "  n%d [label=\"", number);

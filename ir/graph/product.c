@@ -14,6 +14,8 @@ static int input_behind(const kiln_graph *graph, int number, bool *transposed) {
 kiln_status kiln_graph_product(const kiln_graph *graph, const int64_t *symbols, kiln_product *product) {
   if (graph == NULL || !graph->checked || product == NULL || (symbols == NULL && graph->symbols.count > 0))
     return KILN_INVALID_ARGUMENT;
+  const int64_t none = 0;
+  if (symbols == NULL) symbols = &none;
   for (size_t i = 0; i < graph->nodes.count; ++i) {
     const Node *node = graph->nodes.items[i];
     if (node->op != KILN_OP_MATMUL) continue;

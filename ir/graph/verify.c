@@ -24,6 +24,7 @@ static Phrase phrase_dim(const Verify *v, Dim dim) { return graph_phrase_dim(v->
 
 /* ---- types ------------------------------------------------------------------------------------------------------- */
 
+/* Of the value as annotated, not of what it is computed in. */
 static bool is_floating(const Node *node) { return type_is_floating(node->type); }
 
 static bool refuse_bool(const Verify *v, int index) {
@@ -85,6 +86,7 @@ static Dim axis_from_last(const Shape *shape, int back) {
   return back < shape->rank ? shape->dims[shape->rank - 1 - back] : (Dim){1, -1};
 }
 
+/* The size of two axes side by side; false where they do not fit. */
 static bool join_dims(Dim a, Dim b, Dim *joined) {
   *joined = dim_is_one(a) ? b : a;
   return dim_equal(a, b) || dim_is_one(a) || dim_is_one(b);
@@ -104,6 +106,7 @@ static bool broadcast(const Verify *v, Shape *shape, int index, int other) {
   return true;
 }
 
+/* The shape that operands first … last have together. */
 static bool broadcast_all(const Verify *v, int first, int last) {
   v->node->shape = operand(v, first)->shape;
   for (int i = first + 1; i <= last; i++)
@@ -138,6 +141,7 @@ static bool verify_NUMBER(const Verify *v) {
   return true;
 }
 
+/* Products never mix: what an integer times a float should round to is for dequant to say. */
 static bool check_product_types(const Verify *v) {
   const Node *a = operand(v, 0), *b = operand(v, 1);
   for (int i = 0; i < 2; i++)
@@ -148,6 +152,7 @@ static bool check_product_types(const Verify *v) {
                phrase_type(v, 1).text, phrase_operand(v, integer).text);
 }
 
+/* The fault of two sizes that should be as `rule` says. */
 static bool refuse_product(const Verify *v, Dim a, Dim b, const char *rule) {
   return FAULT(v, "'%s' multiplies %s by %s: %s and %s must be %s", phrase(v).text, phrase_type(v, 0).text,
                phrase_type(v, 1).text, phrase_dim(v, a).text, phrase_dim(v, b).text, rule);
@@ -240,6 +245,7 @@ static bool check_scale_shape(const Verify *v, int index) {
                phrase(v).text, phrase_type(v, 0).text, phrase_type(v, index).text);
 }
 
+/* A zero is like the scale, or one for all. */
 static bool check_zero_shape(const Verify *v) {
   if (v->node->operand_count < 3) return true;
   const Shape *scale = &operand(v, 1)->shape, *zero = &operand(v, 2)->shape;
@@ -250,6 +256,7 @@ static bool check_zero_shape(const Verify *v) {
                phrase_type(v, 2).text, phrase_type(v, 1).text);
 }
 
+/* What DEQUANT and QUANT have in common. */
 static bool check_scales(const Verify *v) {
   if (!join_as_floating(v, 0, v->node->operand_count - 1, &v->node->compute)) return false;
   v->node->type = v->node->compute;
@@ -299,6 +306,7 @@ static bool verify_MASK(const Verify *v) {
   return true;
 }
 
+/* Indices and offsets are i32: other integers would silently wrap or lose range. */
 static bool need_index(const Verify *v, int index) {
   if (!need_exact_rank(v, index, 1)) return false;
   if (operand(v, index)->type == KILN_I32) return true;
@@ -359,6 +367,7 @@ static void check_uses(kiln_graph *graph) {
   }
 }
 
+/* What graph_check says, now and whenever it is asked again. */
 static kiln_status verdict(const kiln_graph *graph) {
   if (graph->checked) return KILN_OK;
   if (arena_has_failed(&graph->arena) || arena_has_failed(&graph->faults.arena)) return KILN_OUT_OF_MEMORY;
