@@ -331,9 +331,9 @@ static void online_softmax(const double *x, float *y) {
 static void norm(const double *x, bool centre, float eps, float *y) {
   float mean = 0, square = 0;
   for (int i = 0; centre && i < WIDTH; i++) mean += (float)x[i];
-  mean /= WIDTH;
+  mean /= (float)WIDTH;
   for (int i = 0; i < WIDTH; i++) square += ((float)x[i] - mean) * ((float)x[i] - mean);
-  float scale = 1 / sqrtf(square / WIDTH + eps);
+  float scale = 1 / sqrtf(square / (float)WIDTH + eps);
   for (int i = 0; i < WIDTH; i++) y[i] = ((float)x[i] - mean) * scale;
 }
 

@@ -6,8 +6,8 @@
 /* Each is printed as it is. */
 static const char *const canonical_texts[] = {
     "x: f32[m, 768]\nw: const f32[768, 3072]\nb: const f32[3072]\ny: f32 = gelu(x @ w + b)\nreturn y\n",
-    "x: bf16[m, 4096]\nwg: const bf16[4096, 11008]\nwu: const bf16[4096, 11008]\n"
-    "y: bf16 = silu(x @ wg) * (x @ wu)\nreturn y\n",
+    ("x: bf16[m, 4096]\nwg: const bf16[4096, 11008]\nwu: const bf16[4096, 11008]\n"
+     "y: bf16 = silu(x @ wg) * (x @ wu)\nreturn y\n"),
     "a: f32[2, k]\ns: f32[]\nreturn a * s, a + (s + 1), a - (a - s), a / (s * 2), a * (a / s)\n",
     "a: f32[k]\nreturn (a + 1) * 2, a - 1 - 2, a < 1, where(a < 1, a, 1) == 2, a + 1 < 2 * a\n",
     "x: f32[m, k] strides [1, ldx]\ny: f32[k, m] strides [ldy, 1] = x.T\nreturn y\n",
