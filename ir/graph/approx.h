@@ -8,7 +8,7 @@
  *   functions   8 units in the last place, and 4 u |x| for those that cancel (gelu, silu, hardswish)
  *   dequant     (q - zero) * scale or q * scale - zero * scale
  *   quant       x / scale or x * (1 / scale)
- *   softmax     a running maximum and rescaled sums
+ *   softmax     a running maximum and rescaled sums; exp(x - m) as 2^(x c - m c)
  *   layer_norm  two passes, not mean(x^2) - mean(x)^2
  * and of denormal results that they are flushed in functions and products. Integers are exact; they wrap. An infinite
  * bound means that anything may come out. */

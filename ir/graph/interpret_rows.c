@@ -99,9 +99,10 @@ void interpret_REDUCE(Run *run, int number) { for_rows(run, number, reduce_row);
 
 /* ---- softmax ----------------------------------------------------------------------------------------------------- */
 
-/* How far the exponent of one term may be off: what x carries, the subtraction, and the function with its rescaling. */
+/* How far the exponent of one term may be off: what x carries, the subtraction, the function with its rescaling, and a
+ * maximum that was scaled to powers of 2 before the subtraction. */
 static double exponent_error(const Row *row, Approx x, double most) {
-  return x.bound + row->arithmetic->unit * (32 + 4 * fabs(x.value - most));
+  return x.bound + row->arithmetic->unit * (32 + 4 * fabs(x.value - most) + 2 * fabs(most));
 }
 
 /* y_i = e_i / sum(e), each e_j within exp(-w_j) … exp(w_j) of its value. */
