@@ -159,8 +159,8 @@ static kiln_status compile(kiln_engine *engine, kiln_graph *graph, const char *s
     return KILN_MISSING_FEATURE;
   }
   Text text;
-  Code *code;
-  kiln_cache_hit hit;
+  Code *code = NULL;
+  kiln_cache_hit hit = KILN_COLD;
   text_init(&text, &engine->allocator);
   graph_print(graph, true, &text);
   size_t graph_length = text.length;

@@ -112,7 +112,8 @@ static kiln_status explain(const Code *code, const int64_t *symbols, bool json, 
     diagnostics_release(&faults);
     if (status) return status;
   }
-  e.machine = rt_engine_machine(engine, target, engine->pool.threads.count);
+  int32_t threads = engine->pool.threads.count;
+  e.machine = e.has_sizes ? rt_code_machine(code, symbols, threads) : rt_engine_machine(engine, target, threads);
   if (e.has_sizes) e.work = tmpl_work(code->graph, symbols);
   e.cycles = e.work.flops / (FLOPS_PER_LANE * target_lanes(target));
   Text text;

@@ -197,6 +197,8 @@ kiln_status rt_code_compile(const Code *code, const char *name, JitOutput output
                             JitBuffer *out, Text *why);
 /* Links an object of this code and completes the fields. */
 kiln_status rt_code_load(Code *code, const JitBuffer *object, Text *why);
+/* The machine for a call: cache sizes, and of `threads` as many as its work is worth. */
+Machine rt_code_machine(const Code *code, const int64_t *symbols, int32_t threads);
 /* dims of a call from the graph's symbols; tasks and workspace follow from them. */
 void rt_code_bind(const Code *code, const int64_t *symbols, int32_t threads, Binding *binding);
 

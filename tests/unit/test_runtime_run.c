@@ -68,7 +68,7 @@ Test(runtime_run, any_threads_give_the_same_bits) {
   Setup s;
   Probe probe = {0};
   kiln_threads counted = {&probe, 7, probe_parallel_for};
-  set_up(&s, GELU, (int64_t[]){50}, (kiln_compile_options){0});
+  set_up(&s, GELU, (int64_t[]){50}, (kiln_compile_options){.schedule = "mc=8 nc=32"});
   size_t bytes = s.tensors.output_sizes[0] * sizeof(float);
   s.call.threads = kiln_threads_serial();
   cr_assert_eq(kiln_run(s.kernel, &s.call), KILN_OK);
@@ -88,6 +88,24 @@ Test(runtime_run, any_threads_give_the_same_bits) {
   free(probe.seen);
   free(first);
   tear_down(&s);
+}
+
+/* Threads are used where there is work for them. */
+Test(runtime_run, cuts_large_work_into_tasks) {
+  static const char text[] = "x: f32[m, 512]; w: f32[512, 512]; y: f32 = x @ w; return y";
+  Place place;
+  place_init(&place);
+  kiln_engine *engine = place_engine(&place);
+  kiln_kernel *kernel = compile(engine, text);
+  int64_t dims[32], few, alone, many;
+  cr_assert_eq(kiln_kernel_args(kernel, (int64_t[]){1}, 8, dims, &few, NULL), KILN_OK);
+  cr_assert_eq(kiln_kernel_args(kernel, (int64_t[]){512}, 1, dims, &alone, NULL), KILN_OK);
+  cr_assert_eq(kiln_kernel_args(kernel, (int64_t[]){512}, 8, dims, &many, NULL), KILN_OK);
+  cr_expect(many >= 8 && many > alone, "%d tasks for 8 threads, %d for one", (int)many, (int)alone);
+  cr_expect_geq(few, 1);
+  kiln_kernel_release(kernel);
+  kiln_engine_destroy(engine);
+  place_release(&place);
 }
 
 /* One task, or one thread, is a plain call. */
