@@ -21,6 +21,8 @@ kiln_status jit_compile(const Module *module, const Target *target, const JitCom
                         const Allocator *allocator, JitBuffer *out, Diagnostics *faults) {
   int64_t start = jit_os_now_ns();
   LLVMContextRef context = LLVMContextCreate();
+  /* Names of values are for readers; objects have none. */
+  LLVMContextSetDiscardValueNames(context, options->output == JIT_OUTPUT_OBJECT);
   LLVMModuleRef lowered = NULL;
   *out = (JitBuffer){0};
   kiln_status status = lower_module(module, target, context, NULL, &lowered, faults);
