@@ -183,6 +183,22 @@ static void print_row(const Bench *bench, const BenchCase *c, const kiln_kernel_
   printf("\n");
 }
 
+/* What stands above the rows: what was compiled, and what the shares are of. */
+static void print_compile(const Bench *bench, const kiln_kernel_info *info, double peak, double bandwidth) {
+  if (bench->command->options.json) {
+    Json json;
+    json_open(&json);
+    json_compile(&json, info);
+    json_close(&json);
+  } else if (!bench->command->options.quiet) {
+    int32_t threads = bench->call.threads->count;
+    printf("%s\ntemplate %s, %s%starget %s\n", info->graph, info->template_, info->schedule,
+           info->schedule[0] != '\0' ? ", " : "", info->target);
+    printf("measured peak %.1f Gflop/s, bandwidth %.1f GB/s, %d thread%s%s\n", peak, bandwidth, threads,
+           threads == 1 ? "" : "s", bench->peer_count > 0 ? "; peers compute the product only" : "");
+  }
+}
+
 static int measure(Bench *bench) {
   enum { FIXED = 3 };
   BenchCase cases[FIXED + MAX_PEERS] = {bench_peak_case(bench->peak),
@@ -201,21 +217,13 @@ static int measure(Bench *bench) {
     cases[count++] = (BenchCase){.name = bench->peers[i].name, .run = run_peer, .ctx = &runs[i]};
   }
   int64_t seconds = bench->command->options.seconds;
-  if (!bench_interleave(cases, count, seconds > 0 ? (double)seconds : 2))
+  if (!bench_interleave(cases, count, seconds < 0 ? 2 : (double)seconds))
     return complain_status("timing", KILN_OUT_OF_MEMORY, NULL);
   double peak = bench_peak_flops(bench->peak) / cases[0].median_us * 1e-3;
   double bandwidth = bench_stream_bytes(bench->stream) / cases[1].median_us * 1e-3;
   kiln_kernel_info info;
   kiln_kernel_describe(bench->kernel, &info);
-  if (bench->command->options.json) {
-    Json json;
-    json_open(&json);
-    json_compile(&json, &info);
-    json_close(&json);
-  } else if (!bench->command->options.quiet)
-    printf("%s, target %s, %s\nmeasured peak %.1f Gflop/s, bandwidth %.1f GB/s, %d thread(s)%s\n", info.graph,
-           info.target, info.schedule, peak, bandwidth, bench->call.threads->count,
-           bench->peer_count > 0 ? "; peers compute the product only" : "");
+  print_compile(bench, &info, peak, bandwidth);
   for (int i = 2; i < count; ++i) print_row(bench, &cases[i], &info, peak, bandwidth, cases[2].median_us);
   return EXIT_GOOD;
 }
@@ -250,26 +258,30 @@ static int prepare(Bench *bench) {
   return result == KILN_OK ? EXIT_GOOD : complain_status("probe", result, &session->message);
 }
 
+/* Also of a bench that was prepared in part. */
+static void release(Bench *bench) {
+  bench_peak_destroy(bench->peak);
+  bench_stream_destroy(bench->stream);
+  for (size_t i = 0; i < MAX_INPUTS; ++i)
+    for (int c = 0; c < MAX_COPIES; ++c) free(bench->copies[i][c]);
+  free(bench->peer_result);
+  for (int i = 0; i < bench->peer_count; ++i) bench_peer_close(&bench->peers[i]);
+  data_destroy(&bench->data);
+  kiln_kernel_release(bench->kernel);
+  session_close(&bench->session);
+  free(bench);
+}
+
 int cmd_bench(const Command *command) {
   Bench *bench = calloc(1, sizeof *bench);
   if (bench == NULL) return complain_status("bench", KILN_OUT_OF_MEMORY, NULL);
   bench->command = command;
   int status = session_open(command, true, &bench->session);
+  if (status == EXIT_GOOD && command->options.seconds == 0) status = complain("--seconds is 0, expected at least 1");
   if (status == EXIT_GOOD && bench->session.graph->inputs.count > MAX_INPUTS)
     status = complain("the graph has more than %d inputs", MAX_INPUTS);
-  if (status == EXIT_GOOD) {
-    status = prepare(bench);
-    if (status == EXIT_GOOD) status = measure(bench);
-    bench_peak_destroy(bench->peak);
-    bench_stream_destroy(bench->stream);
-    for (size_t i = 0; i < MAX_INPUTS; ++i)
-      for (int c = 0; c < MAX_COPIES; ++c) free(bench->copies[i][c]);
-    free(bench->peer_result);
-    for (int i = 0; i < bench->peer_count; ++i) bench_peer_close(&bench->peers[i]);
-    data_destroy(&bench->data);
-    kiln_kernel_release(bench->kernel);
-    session_close(&bench->session);
-  }
-  free(bench);
+  if (status == EXIT_GOOD) status = prepare(bench);
+  if (status == EXIT_GOOD) status = measure(bench);
+  release(bench);
   return status;
 }

@@ -75,7 +75,7 @@ int engine_open(const Command *command, kiln_engine **engine);
 /* Reads GRAPH and name=value arguments. `need_symbols`: every symbol must be bound. Gives an exit status; on EXIT_GOOD
  * the session must be closed. */
 int session_open(const Command *command, bool need_symbols, Session *session);
-void session_close(Session *session);
+void session_close(Session *session); /* a closed one too */
 /* `m=384 k=768` of a session. */
 void print_dims(const Session *session, Text *out);
 /* Reads text or, after @, a file. NULL after a complaint. Freed with free. */

@@ -146,6 +146,7 @@ void session_close(Session *session) {
   kiln_graph_destroy(session->graph);
   kiln_engine_destroy(session->engine);
   kiln_buffer_free(&session->message);
+  *session = (Session){0};
 }
 
 void print_dims(const Session *session, Text *out) {
