@@ -215,9 +215,11 @@ void emit_index_select(Emitter *e, const Op *op) {
 }
 
 void emit_index_tile(Emitter *e, const Op *op) {
-  LLVMValueRef scalar = lower_get(e, op->operands[0])->parts[0];
-  LLVMValueRef index = LLVMBuildSExt(e->builder, scalar, e->i64, "");
-  lower_define_one(e, &op->results[0], index, lower_get(e, op->operands[0])->depth);
+  const Lowered *scalar = lower_get(e, op->operands[0]);
+  Spot back = lower_go(e, scalar->depth);
+  LLVMValueRef index = LLVMBuildSExt(e->builder, scalar->parts[0], e->i64, "");
+  lower_define_one(e, &op->results[0], index, scalar->depth);
+  lower_back(e, back);
 }
 
 void emit_tile_index(Emitter *e, const Op *op) {
