@@ -38,6 +38,14 @@ static void add_json_line(const char *line, size_t length, size_t number, Text *
   text_add_json(out, line, length);
 }
 
+/* `1.81 Gflop in at least ` */
+static void add_scaled(double number, const char *unit, Text *out) {
+  static const char prefixes[][2] = {"", "k", "M", "G", "T"};
+  size_t prefix = 0;
+  for (; number >= 1000 && prefix + 1 < ARRAY_LENGTH(prefixes); ++prefix) number /= 1000;
+  text_printf(out, "%.3g %s%s", number, prefixes[prefix], unit);
+}
+
 /* For people: one subject a line, reasons indented. */
 static void print_text(const Explanation *e, Text *out) {
   const Code *code = e->code;
@@ -58,8 +66,11 @@ static void print_text(const Explanation *e, Text *out) {
     text_add(out, "limits    unknown until the symbols are bound\n");
     return;
   }
-  text_printf(out, "limits    %.4g flop in at least %.4g cycles of one core; %.4g bytes at least; %.3g flop a byte\n",
-              e->work.flops, e->cycles, e->work.bytes, e->work.bytes > 0 ? e->work.flops / e->work.bytes : 0);
+  text_add(out, "limits    ");
+  add_scaled(e->work.flops, "flop in at least ", out);
+  add_scaled(e->cycles, "cycles of one core; ", out);
+  add_scaled(e->work.bytes, "bytes at least; ", out);
+  text_printf(out, "%.3g flop a byte\n", e->work.bytes > 0 ? e->work.flops / e->work.bytes : 0);
 }
 
 /* `"name":"value",` */

@@ -15,11 +15,11 @@ static void print_extent(Extent extent, Text *out) {
   else text_printf(out, "(int64_t)%lld", (long long)extent.number);
 }
 
-/* An axis in whole steps: `(x + 47) / 48 * 48`. */
+/* An axis in whole steps: `((x + 47) / 48 * 48)`. */
 static void print_padded(Extent extent, int step, Text *out) {
-  if (step > 1) text_add_char(out, '(');
+  if (step > 1) text_add(out, "((");
   print_extent(extent, out);
-  if (step > 1) text_printf(out, " + %d) / %d * %d", step - 1, step, step);
+  if (step > 1) text_printf(out, " + %d) / %d * %d)", step - 1, step, step);
 }
 
 /* Bytes of a packed buffer, as its layout pads it (ir/tile/tile.h). */
@@ -42,23 +42,29 @@ static void print_packed_bytes(const BufType *type, Text *out) {
 
 /* What it is, for people, and the include guard. */
 static void print_opening(const Code *code, const char *name, Text *out) {
-  text_printf(out,
-              "/* Made by kiln " KILN_VERSION ": the kernel %s for target %s.\n *\n *   %s\n *\n"
-              " * Template %s, schedule %s. Needs the CPU features: %s.\n"
-              " * Everything here is re-entrant and calls nothing. Run the tasks 0 to %s_tasks(&args) - 1 in any "
-              "order, on any\n"
-              " * number of threads; a call is done when all of them are. */\n",
-              name, code->plan.problem.target->name, code->graph_text, code->plan.template->name, code->schedule,
-              code->features[0] ? code->features : "none", name);
+  text_printf(out, "/* Made by kiln " KILN_VERSION ": the kernel %s for target %s.\n *\n *   %s\n *\n", name,
+              code->plan.problem.target->name, code->graph_text);
+  text_printf(out, " * Template %s, schedule %s. Needs the CPU features\n *   %s\n", code->plan.template->name,
+              code->schedule, code->features[0] ? code->features : "(none)");
+  text_printf(
+      out,
+      " * Everything here is re-entrant and calls nothing. Run the tasks 0 to %s_tasks(&args) - 1 in any order,\n"
+      " * on any number of threads; a call is done when all of them are. */\n",
+      name);
   text_printf(out, "#ifndef KILN_KERNEL_%s\n#define KILN_KERNEL_%s\n\n#include <stdint.h>\n\n", name, name);
   text_add(out, "#ifdef __cplusplus\nextern \"C\" {\n#endif\n\n");
+}
+
+static void print_field(const char *type, const char *name, const char *meaning, Text *out) {
+  bool is_pointer = type[strlen(type) - 1] == '*';
+  text_printf(out, "  %s%s%s; /* %s */\n", type, is_pointer ? "" : " ", name, meaning);
 }
 
 /* What include/kiln/args.h says, from the same table and under the same guard. */
 static void print_args(Text *out) {
   text_printf(out, "#ifndef KILN_ARGS_H\n#define KILN_ARGS_H\n#define KILN_ARGS_VERSION %d\n", KILN_ARGS_VERSION);
   text_add(out, "typedef struct kiln_args {\n");
-#define FIELD(type, name, meaning) text_add(out, "  " #type " " #name "; /* " meaning " */\n");
+#define FIELD(type, name, meaning) print_field(#type, #name, meaning, out);
   KILN_ARGS_FIELDS(FIELD)
 #undef FIELD
   text_add(out, "} kiln_args;\ntypedef void kiln_entry(const kiln_args *args, int64_t task);\n"

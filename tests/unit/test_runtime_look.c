@@ -122,55 +122,62 @@ Test(runtime_look, emit_refuses) {
 }
 
 /* The object and header make a program without libkiln, which computes the same. */
+static const char driver[] = "#include \"layer.h\"\n#include <stdio.h>\n#include <stdlib.h>\n"
+                             "int main(void) {\n"
+                             "  enum { M = 21, K = 50, N = 90 };\n"
+                             "  static float x[M * K], w[K * N], b[N], y[M * N];\n"
+                             "  int64_t symbols[layer_SYMBOLS] = {M, K, N}, dims[layer_DIMS];\n"
+                             "  layer_bind(symbols, dims);\n"
+                             "  if (layer_packed_bytes_w(symbols) != PACKED_BYTES) return 3;\n"
+                             "  for (int i = 0; i < M * K; i++) x[i] = i % 5 - 2;\n"
+                             "  for (int i = 0; i < K * N; i++) w[i] = i % 7 - 3;\n"
+                             "  for (int i = 0; i < N; i++) b[i] = i % 3;\n"
+                             "  void *packed = aligned_alloc(64, (layer_packed_bytes_w(symbols) + 63) / 64 * 64);\n"
+                             "  void *pack[] = {w, packed}, *buffers[layer_BUFFERS] = {x, packed, b, y};\n"
+                             "  kiln_args packing = {pack, symbols, 0}, args = {buffers, dims, 0};\n"
+                             "  for (int64_t t = 0; t < layer_pack_w_tasks(&packing); t++) layer_pack_w(&packing, t);\n"
+                             "  if (layer_workspace(&args) != 0) return 2;\n"
+                             "  for (int64_t t = 0; t < layer_tasks(&args); t++) layer(&args, t);\n"
+                             "  for (int i = 0; i < M; i++)\n"
+                             "    for (int j = 0; j < N; j++) {\n"
+                             "      float sum = b[j];\n"
+                             "      for (int p = 0; p < K; p++) sum += x[i * K + p] * w[p * N + j];\n"
+                             "      if (y[i * N + j] != (sum > 0 ? sum : 0)) return 1;\n"
+                             "    }\n"
+                             "  return 0;\n}\n";
+
+static void write_file(const Place *place, const char *name, const char *data, size_t size) {
+  char path[128];
+  snprintf(path, sizeof path, "%s/%s", place->root, name);
+  FILE *file = fopen(path, "wb");
+  cr_assert(file && fwrite(data, 1, size, file) == size);
+  fclose(file);
+}
+
 Test(runtime_look, emitted_code_links_and_runs, .timeout = 60) {
-  static const char driver[] =
-      "#include \"layer.h\"\n#include <stdio.h>\n#include <stdlib.h>\n"
-      "int main(void) {\n"
-      "  enum { M = 21, K = 64, N = 96 };\n"
-      "  static float x[M * K], w[K * N], b[N], y[M * N];\n"
-      "  int64_t symbols[layer_SYMBOLS] = {M}, dims[layer_DIMS];\n"
-      "  layer_bind(symbols, dims);\n"
-      "  for (int i = 0; i < M * K; i++) x[i] = i % 5 - 2;\n"
-      "  for (int i = 0; i < K * N; i++) w[i] = i % 7 - 3;\n"
-      "  for (int i = 0; i < N; i++) b[i] = i % 3;\n"
-      "  void *packed = aligned_alloc(64, (layer_packed_bytes_w(symbols) + 63) / 64 * 64);\n"
-      "  void *pack[] = {w, packed}, *buffers[layer_BUFFERS] = {x, packed, b, y};\n"
-      "  kiln_args packing = {pack, symbols, 0}, args = {buffers, dims, 0};\n"
-      "  for (int64_t t = 0; t < layer_pack_w_tasks(&packing); t++) layer_pack_w(&packing, t);\n"
-      "  if (layer_workspace(&args) != 0) return 2;\n"
-      "  for (int64_t t = 0; t < layer_tasks(&args); t++) layer(&args, t);\n"
-      "  for (int i = 0; i < M; i++)\n"
-      "    for (int j = 0; j < N; j++) {\n"
-      "      float sum = b[j];\n"
-      "      for (int p = 0; p < K; p++) sum += x[i * K + p] * w[p * N + j];\n"
-      "      if (y[i * N + j] != (sum > 0 ? sum : 0)) return 1;\n"
-      "    }\n"
-      "  return 0;\n}\n";
+  static const char text[] = "x: f32[m, k]; w: const f32[k, n]; b: f32[n]; y: f32 = relu(x @ w + b); return y";
   Setup s;
   kiln_buffer object, header;
   char command[1024];
-  set_up(&s, "x: f32[m, 64]; w: const f32[64, 96]; b: f32[96]; y: f32 = relu(x @ w + b); return y");
+  size_t bytes;
+  set_up(&s, text);
   cr_assert_eq(kiln_emit(s.engine, s.graph, NULL, "layer", &object, &header), KILN_OK);
-  const struct {
-    const char *name, *data;
-    size_t size;
-  } files[] = {{"layer.o", object.data, object.size},
-               {"layer.h", header.data, header.size},
-               {"main.c", driver, sizeof driver - 1}};
-  for (size_t i = 0; i < 3; ++i) {
-    snprintf(command, sizeof command, "%s/%s", s.place.root, files[i].name);
-    FILE *file = fopen(command, "wb");
-    cr_assert(file && fwrite(files[i].data, 1, files[i].size, file) == files[i].size);
-    fclose(file);
-  }
-  snprintf(command, sizeof command,
-           "cd %s && cc -std=c11 -Wall -Wextra -Werror -I. main.c layer.o -o main && ./main && "
-           "cc -std=c11 -Werror -I. -I" KILN_SOURCE_DIR "/include -include kiln/kiln.h -c main.c && "
-           "cc -std=c11 -Werror -I. -I" KILN_SOURCE_DIR "/include -include layer.h -include kiln/kiln.h -c main.c",
-           s.place.root);
-  cr_expect_eq(system(command), 0);
+  kiln_kernel *kernel = compile(s.engine, text);
+  cr_assert_eq(kiln_packed_bytes(kernel, 1, (int64_t[]){21, 50, 90}, &bytes), KILN_OK);
+  kiln_kernel_release(kernel);
+  write_file(&s.place, "layer.o", object.data, object.size);
+  write_file(&s.place, "layer.h", header.data, header.size);
+  write_file(&s.place, "main.c", driver, sizeof driver - 1);
   kiln_buffer_free(&object);
   kiln_buffer_free(&header);
+  /* Alone, and with the library's headers before and after its own. */
+  snprintf(command, sizeof command,
+           "cd %s && export CFLAGS='-std=c11 -Wall -Wextra -Werror -I. -I" KILN_SOURCE_DIR
+           "/include -DPACKED_BYTES=%zu' && "
+           "cc $CFLAGS main.c layer.o -o main && ./main && cc $CFLAGS -include kiln/kiln.h -c main.c && "
+           "cc $CFLAGS -include layer.h -include kiln/kiln.h -c main.c",
+           s.place.root, bytes - 128);
+  cr_expect_eq(system(command), 0);
   tear_down(&s);
 }
 
