@@ -1,6 +1,6 @@
-/* demo.c: the main job. The feed-forward layer of BERT-base and its projection back, 384 tokens: compiled cold, checked against
- * the interpreter, timed against this machine's peak and against OpenBLAS with a separate epilogue, and started again in a
- * new process from the object cache. Prints a short report. */
+/* demo.c: the main job. The feed-forward layer of BERT-base and its projection back, 384 tokens: compiled cold, checked
+ * against the interpreter, timed against this machine's peak and against OpenBLAS with a separate epilogue, and started
+ * again in a new process from the object cache. Prints a short report. */
 #define _POSIX_C_SOURCE 200809L
 #include <math.h>
 #include <stdio.h>
@@ -21,10 +21,12 @@ typedef struct Layer {
 
 static const Layer layers[] = {
     {"feed-forward layer of BERT-base, gelu(x @ w + b)",
-     "x: f32[384, 768]; w: const f32[768, 3072]; b: const f32[3072]; y: f32 = gelu(x @ w + b); return y", 384, 3072, 768, false},
+     "x: f32[384, 768]; w: const f32[768, 3072]; b: const f32[3072]; y: f32 = gelu(x @ w + b); return y", 384, 3072,
+     768, false},
     {"its projection back, x @ w + b + r",
-     "x: f32[384, 3072]; w: const f32[3072, 768]; b: const f32[768]; r: f32[384, 768]; y: f32 = x @ w + b + r; return y", 384, 768,
-     3072, true},
+     "x: f32[384, 3072]; w: const f32[3072, 768]; b: const f32[768]; r: f32[384, 768]; y: f32 = x @ w + b + r; return "
+     "y",
+     384, 768, 3072, true},
 };
 enum { LAYERS = sizeof layers / sizeof *layers };
 
@@ -43,7 +45,8 @@ typedef struct Job {
 } Job;
 
 static void fail(const char *what, kiln_status status, const kiln_buffer *message) {
-  fprintf(stderr, "demo: %s: %s\n%s", what, kiln_status_text(status), message != NULL && message->data != NULL ? message->data : "");
+  fprintf(stderr, "demo: %s: %s\n%s", what, kiln_status_text(status),
+          message != NULL && message->data != NULL ? message->data : "");
   exit(1);
 }
 
@@ -121,7 +124,8 @@ static double check(const Job *job) {
   double *values = malloc(count * sizeof *values), *bounds = malloc(count * sizeof *bounds), worst = 0;
   const void *inputs[4] = {job->x, job->w, job->b, job->r};
   kiln_status status = values != NULL && bounds != NULL
-                           ? kiln_graph_interpret(job->graph, NULL, inputs, &values, &bounds) : KILN_OUT_OF_MEMORY;
+                           ? kiln_graph_interpret(job->graph, NULL, inputs, &values, &bounds)
+                           : KILN_OUT_OF_MEMORY;
   if (status != KILN_OK) fail("interpreter", status, NULL);
   for (size_t i = 0; i < count; ++i) worst = fmax(worst, fabs((double)job->y[i] - values[i]) / bounds[i]);
   free(values);
@@ -162,14 +166,16 @@ static void start_again(const char *program, const char *directory, double ms[LA
   FILE *answers = fdopen(pipe_ends[0], "r");
   for (int i = 0; i < LAYERS; ++i) {
     int hit = 0;
-    if (answers == NULL || fscanf(answers, "%d %lf", &hit, &ms[i]) != 2 || !hit) fail("the second process found no entry", KILN_IO, NULL);
+    if (answers == NULL || fscanf(answers, "%d %lf", &hit, &ms[i]) != 2 || !hit)
+      fail("the second process found no entry", KILN_IO, NULL);
   }
   fclose(answers);
   waitpid(pid, NULL, 0);
 }
 
 static void report(kiln_engine *engine, Job *job, const BenchPeer *peer, BenchPeak *peak, double cached_ms) {
-  BenchCase cases[3] = {bench_peak_case(peak), {.name = "kiln", .run = run_kiln, .ctx = job},
+  BenchCase cases[3] = {bench_peak_case(peak),
+                        {.name = "kiln", .run = run_kiln, .ctx = job},
                         {.name = peer->name, .run = run_peer, .ctx = job}};
   int count = peer->absent[0] == '\0' ? 3 : 2;
   kiln_kernel_info info;
@@ -185,8 +191,8 @@ static void report(kiln_engine *engine, Job *job, const BenchPeer *peer, BenchPe
   printf("  compile   cold %.1f ms, from the disk cache in a new process %.2f ms (engine included), object %zu bytes\n",
          job->cold_ms, cached_ms, info.object_bytes);
   printf("  check     largest error is %.2f of the interpreter's bound: %s\n", share, share <= 1 ? "right" : "WRONG");
-  printf("  time      %.0f us (spread %.1f %%), %.1f Gflop/s, %.1f %% of the measured peak of %.1f\n", cases[1].median_us,
-         100 * cases[1].spread, rate, 100 * rate / peak_rate, peak_rate);
+  printf("  time      %.0f us (spread %.1f %%), %.1f Gflop/s, %.1f %% of the measured peak of %.1f\n",
+         cases[1].median_us, 100 * cases[1].spread, rate, 100 * rate / peak_rate, peak_rate);
   if (count == 3)
     printf("  peer      %s + separate epilogue %.0f us (spread %.1f %%): kiln is %.2f times as fast\n", peer->name,
            cases[2].median_us, 100 * cases[2].spread, cases[2].median_us / cases[1].median_us);

@@ -1,5 +1,6 @@
-/* figures.c: what the library costs around its kernels: compiling cold, from disk and from memory, calling, and memory. Prints a
- * line each, or JSON with --json. Each figure is a median with its spread, in one process (the disk's: a new process a sample). */
+/* figures.c: what the library costs around its kernels: compiling cold, from disk and from memory, calling, and memory.
+ * Prints a line each, or JSON with --json. Each figure is a median with its spread, in one process (the disk's: a new
+ * process a sample). */
 #define _GNU_SOURCE
 #include <malloc.h>
 #include <math.h>
@@ -32,8 +33,8 @@ static int ascending(const void *x, const void *y) {
 
 static void print_figure(const char *what, const char *unit, double value, double low, double high, const char *bar) {
   if (as_json)
-    printf("{\"figure\": \"%s\", \"unit\": \"%s\", \"median\": %g, \"low\": %g, \"high\": %g, \"bar\": \"%s\"}\n", what, unit,
-           value, low, high, bar);
+    printf("{\"figure\": \"%s\", \"unit\": \"%s\", \"median\": %g, \"low\": %g, \"high\": %g, \"bar\": \"%s\"}\n", what,
+           unit, value, low, high, bar);
   else printf("%-58s %9.3f %-4s (%.3f to %.3f)  %s\n", what, value, unit, low, high, bar);
 }
 
@@ -105,7 +106,8 @@ static double run_child(const char *program, const char *directory) {
   FILE *answer = fdopen(ends[0], "r");
   double ms = NAN;
   int hit = 0;
-  if (answer == NULL || fscanf(answer, "%lf %d", &ms, &hit) != 2 || !hit) check(KILN_IO, "no disk hit in the new process");
+  if (answer == NULL || fscanf(answer, "%lf %d", &ms, &hit) != 2 || !hit)
+    check(KILN_IO, "no disk hit in the new process");
   fclose(answer);
   waitpid(pid, NULL, 0);
   return ms;
@@ -163,7 +165,9 @@ static void call_overhead(void) {
   memcpy(&buffers[1], &payload, sizeof payload);
   kiln_args args = {.buffers = buffers, .dims = dims};
   kiln_entry *entry = kiln_kernel_function(kernel);
-  kiln_call call = {.size = sizeof call, .inputs = (const void *[]){x, blob}, .outputs = (void *[]){y},
+  kiln_call call = {.size = sizeof call,
+                    .inputs = (const void *[]){x, blob},
+                    .outputs = (void *[]){y},
                     .threads = kiln_threads_serial()};
   double direct[SAMPLES], overhead[SAMPLES];
   for (int s = 0; s < SAMPLES; ++s) {
@@ -200,7 +204,8 @@ static void resident(void) {
     if (kernels == NULL) check(KILN_OUT_OF_MEMORY, "kernels");
     for (int i = 0; i < KERNELS; ++i) {
       char text[128];
-      snprintf(text, sizeof text, "x: f32[%d, %d]; w: const f32[%d, 16]; y: f32 = x @ w; return y", i % 25 + 1, i / 25 + 1, i / 25 + 1);
+      snprintf(text, sizeof text, "x: f32[%d, %d]; w: const f32[%d, 16]; y: f32 = x @ w; return y", i % 25 + 1,
+               i / 25 + 1, i / 25 + 1);
       kernels[i] = compile(engine, text, false);
     }
     double full = resident_mib();

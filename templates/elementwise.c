@@ -1,5 +1,6 @@
-/* elementwise.c: graph math on tiles: one element-wise node becomes a few tile operations, in the node's compute type, rounded
- * where the graph annotates. Used by every template, on any tile shape; knows nothing of where operands come from. */
+/* elementwise.c: graph math on tiles: one element-wise node becomes a few tile operations, in the node's compute type,
+ * rounded where the graph annotates. Used by every template, on any tile shape; knows nothing of where operands come
+ * from. */
 #include <math.h>
 
 #include "templates/template.h"
@@ -76,7 +77,8 @@ static Value *gelu(const Expansion *e, Value *x) {
   return build_ternary(e->b, OP_tile_fma, half, tail, half);
 }
 
-/* x / 2 * (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))) = x * sigmoid(2 sqrt(2/pi) (x + 0.044715 x^3)): no cancellation where x < 0 */
+/* x / 2 * (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))) = x * sigmoid(2 sqrt(2/pi) (x + 0.044715 x^3)): no cancellation
+ * where x < 0 */
 static Value *gelu_tanh(const Expansion *e, Value *x) {
   double scale = 2 * sqrt(2 / acos(-1.0));
   Value *cubic = build_ternary(e->b, OP_tile_fma, mul(e, x, x), number(e, scale * 0.044715), number(e, scale));
@@ -161,9 +163,7 @@ Value *elementwise_build(Builder *b, const kiln_graph *graph, const Node *node, 
   return convert_build(b, result, node->type);
 }
 
-static Extent extent_of(Dim d) {
-  return (Extent){.number = d.size, .symbol = d.symbol < 0 ? EXTENT_NUMBER : d.symbol};
-}
+static Extent extent_of(Dim d) { return (Extent){.number = d.size, .symbol = d.symbol < 0 ? EXTENT_NUMBER : d.symbol}; }
 
 BufType buf_of_node(const Node *node) {
   BufType type = {.type = node->type, .rank = node->shape.rank};

@@ -1,5 +1,6 @@
-/* gemm.c: recognises C = epilogue(A @ B): one product of two f32 matrices that are inputs (either may be transposed), and any
- * element-wise graph of it and of inputs of shape [], [n], [1, n], [m, 1], [m, n], with one or several results. */
+/* gemm.c: recognises C = epilogue(A @ B): one product of two f32 matrices that are inputs (either may be transposed),
+ * and any element-wise graph of it and of inputs of shape [], [n], [1, n], [m, 1], [m, n], with one or several results.
+ */
 #include "templates/gemm.h"
 
 GemmOperand gemm_operand(const kiln_graph *graph, const int *inputs_of_nodes, int number) {
@@ -44,7 +45,8 @@ static bool check_product(const GemmMatch *match, Text *why_not) {
     } else if (operands[i]->node->shape.rank != 2) {
       text_printf(why_not, "'%s' has %d axes, expected 2", operands[i]->node->name, operands[i]->node->shape.rank);
     } else if (operands[i]->node->type != KILN_F32) {
-      text_printf(why_not, "'%s' is %s, expected f32", operands[i]->node->name, kiln_type_name(operands[i]->node->type));
+      text_printf(why_not, "'%s' is %s, expected f32", operands[i]->node->name,
+                  kiln_type_name(operands[i]->node->type));
     }
     if (why_not->length > 0) return false;
   }
@@ -60,7 +62,8 @@ static bool check_operand(const GemmMatch *match, const Node *node, Text *why_no
   bool good = s->rank == 0 || (s->rank == 1 && fits(s->dims[0], match->n)) ||
               (s->rank == 2 && fits(s->dims[0], match->m) && fits(s->dims[1], match->n));
   if (!good) text_printf(why_not, "'%s' does not broadcast to the product's rows and columns", name);
-  else if (type_bits(node->type) < 8) text_printf(why_not, "'%s' is %s, two elements a byte", name, kiln_type_name(node->type));
+  else if (type_bits(node->type) < 8)
+    text_printf(why_not, "'%s' is %s, two elements a byte", name, kiln_type_name(node->type));
   return why_not->length == 0;
 }
 
@@ -87,8 +90,8 @@ static bool check_output(const kiln_graph *graph, const GemmMatch *match, int nu
   const Node *node = graph_node(graph, number);
   bool transposed = node->op == KILN_OP_TRANSPOSE;
   const Node *value = transposed ? graph_node(graph, node->operands[0]) : node;
-  bool full = value->shape.rank == 2 && dim_equal(value->shape.dims[0], match->m) &&
-              dim_equal(value->shape.dims[1], match->n);
+  bool full =
+      value->shape.rank == 2 && dim_equal(value->shape.dims[0], match->m) && dim_equal(value->shape.dims[1], match->n);
   if (!full || (transposed && node->type != value->type)) {
     text_printf(why_not, "result '%s' does not have the shape of the product", node->name != NULL ? node->name : "?");
     return false;

@@ -1,7 +1,7 @@
 /* gemm.h: what the files of the gemm template share: the match, and the shape of its kernel.
  *
- * C (m x n) is cut into register tiles of mr x nr; rows are split evenly (13 rows are 7 + 6), columns by panels of nr. A task
- * computes mt x nt of these tiles: ceildiv(mc, mr) by ceildiv(nc, nr). */
+ * C (m x n) is cut into register tiles of mr x nr; rows are split evenly (13 rows are 7 + 6), columns by panels of nr.
+ * A task computes mt x nt of these tiles: ceildiv(mc, mr) by ceildiv(nc, nr). */
 #ifndef KILN_TEMPLATES_GEMM_H
 #define KILN_TEMPLATES_GEMM_H
 
@@ -9,7 +9,7 @@
 
 /* A 2-D operand: an input, read as it is or transposed. */
 typedef struct GemmOperand {
-  int input;      /* index among the graph's inputs */
+  int input; /* index among the graph's inputs */
   const Node *node;
   bool transposed;
 } GemmOperand;

@@ -1,16 +1,14 @@
-/* gemm_build.c: the tile IR of the gemm template: which tiles a task computes, and the product inside one. The element-wise
- * part is gemm_epilogue.c. One kernel serves every size: sizes, strides and blocks are symbols. */
+/* gemm_build.c: the tile IR of the gemm template: which tiles a task computes, and the product inside one. The
+ * element-wise part is gemm_epilogue.c. One kernel serves every size: sizes, strides and blocks are symbols. */
 #include <string.h>
 
 #include "templates/gemm_build.h"
 
-/* ---- small verbs ------------------------------------------------------------------------------------------------------ */
+/* ---- small verbs ------------------------------------------------------------------------------------------------- */
 
 Value *gemm_number(GemmBuild *g, int64_t value) { return build_number(&g->b, value); }
 
-static Extent extent_of(Dim d) {
-  return (Extent){.number = d.size, .symbol = d.symbol < 0 ? EXTENT_NUMBER : d.symbol};
-}
+static Extent extent_of(Dim d) { return (Extent){.number = d.size, .symbol = d.symbol < 0 ? EXTENT_NUMBER : d.symbol}; }
 
 static Value *size_value(Builder *b, Dim d) { return build_extent(b, extent_of(d)); }
 
@@ -36,7 +34,7 @@ static Value *panels_per_task(const GemmBuild *g, Builder *b) {
   return build_ceildiv(b, param_value(g, b, FIELD_nc), build_number(b, field(g, FIELD_nr)));
 }
 
-/* ---- interface -------------------------------------------------------------------------------------------------------- */
+/* ---- interface --------------------------------------------------------------------------------------------------- */
 
 static void add_symbols(const kiln_graph *graph, Kernel *kernel) {
   for (size_t i = 0; i < graph->symbols.count; ++i) kernel_symbol(kernel, graph->symbols.items[i], false);
@@ -89,7 +87,8 @@ static Value *task_count(const GemmBuild *g, Builder *b) {
                    build_ceildiv(b, panel_count(g, b), panels_per_task(g, b)));
 }
 
-/* Workspace: a panel of B a task where tasks pack, then an accumulator tile for each tile of C where k is visited in blocks. */
+/* Workspace: a panel of B a task where tasks pack, then an accumulator tile for each tile of C where k is visited in
+ * blocks. */
 static Value *packed_bytes(const GemmBuild *g, Builder *b) {
   if (field(g, FIELD_pack_b) != PACK_B_TASK) return build_number(b, 0);
   return build_mul(b, task_count(g, b), panel_bytes(g, b));
@@ -109,7 +108,7 @@ static void add_header(GemmBuild *g) {
   g->kernel->workspace = build_add(&header, packed_bytes(g, &header), accumulator_bytes(g, &header));
 }
 
-/* ---- packing ---------------------------------------------------------------------------------------------------------- */
+/* ---- packing ----------------------------------------------------------------------------------------------------- */
 
 /* Copies rows lo … hi-1 of B's columns j … into panel rows 0 …: whole vectors, 0 where B has no column. */
 static void pack_rows(Builder *b, const Plan *plan, Value *source, Value *target, Value *column, Value *target_column,
@@ -146,7 +145,7 @@ static void build_pack_kernel(const Plan *plan, const char *name, Module *module
   pack_rows(&b, plan, source, packed, column, column, cols, build_number(&b, 0), size_value(&b, match->k));
 }
 
-/* ---- the product in one register tile ----------------------------------------------------------------------------------- */
+/* ---- the product in one register tile ---------------------------------------------------------------------------- */
 
 /* acc + A * B for k from lo to hi, `steps` at a time; hi - lo is a multiple of steps. */
 static Value *product_loop(GemmBuild *g, Value *acc, int rows, Value *lo, Value *hi, int steps) {
@@ -249,7 +248,7 @@ static void tile_variants(GemmBuild *g, int rows) {
   g->b.block = outer;
 }
 
-/* ---- tiles of a task ------------------------------------------------------------------------------------------------------ */
+/* ---- tiles of a task --------------------------------------------------------------------------------------------- */
 
 /* First row and number of rows of tile `t`: the first m % tiles have one more than the others. */
 static void place_rows(GemmBuild *g, Value *t) {
@@ -269,9 +268,10 @@ static void place_columns(GemmBuild *g, Value *panel) {
   int64_t nr = field(g, FIELD_nr);
   g->j = build_named(build_mul(&g->b, panel, gemm_number(g, nr)), "j");
   bool even = g->match->n.symbol < 0 && g->match->n.size % nr == 0;
-  g->cols = even ? NULL
-                 : build_named(build_min(&g->b, gemm_number(g, nr), build_sub(&g->b, size_value(&g->b, g->match->n), g->j)),
-                               "cols");
+  g->cols =
+      even ? NULL
+           : build_named(build_min(&g->b, gemm_number(g, nr), build_sub(&g->b, size_value(&g->b, g->match->n), g->j)),
+                         "cols");
 }
 
 /* Where this panel of B is read from; packs it first where tasks do. */
@@ -349,7 +349,8 @@ static void build_body(GemmBuild *g) {
   Value *mt = build_named(tiles_per_task(g, b), "mt"), *nt = build_named(panels_per_task(g, b), "nt");
   Value *columns = build_named(build_ceildiv(b, panels, nt), "column_blocks");
   Value *task = kernel_task(g->kernel);
-  Value *row_block = build_index(b, OP_index_div, task, columns), *column_block = build_index(b, OP_index_mod, task, columns);
+  Value *row_block = build_index(b, OP_index_div, task, columns),
+        *column_block = build_index(b, OP_index_mod, task, columns);
   Value *bounds[4];
   bounds[0] = build_named(build_mul(b, row_block, mt), "t_lo");
   bounds[1] = build_named(build_min(b, build_add(b, bounds[0], mt), tiles), "t_hi");
@@ -365,9 +366,11 @@ static void build_body(GemmBuild *g) {
   g->tile_buffer = (BufType){.type = KILN_F32, .rank = 2};
   g->tile_buffer.dims[0] = (Extent){field(g, FIELD_mr), EXTENT_NUMBER};
   g->tile_buffer.dims[1] = (Extent){field(g, FIELD_nr), EXTENT_NUMBER};
-  if (field(g, FIELD_epilogue) == EPILOGUE_ROWS) g->scratch = build_named(build_scratch(b, &g->tile_buffer), "finished");
+  if (field(g, FIELD_epilogue) == EPILOGUE_ROWS)
+    g->scratch = build_named(build_scratch(b, &g->tile_buffer), "finished");
   if (field(g, FIELD_pack_b) == PACK_B_TASK) {
-    BufType panel = {.type = KILN_F32, .rank = 2, .layout = LAYOUT_COL_PANEL, .panel = (int)field(g, FIELD_nr), .group = 1};
+    BufType panel = {
+        .type = KILN_F32, .rank = 2, .layout = LAYOUT_COL_PANEL, .panel = (int)field(g, FIELD_nr), .group = 1};
     int kc_symbol = g->first_param + g->plan->param_count - 1;
     panel.dims[0] = g->has_kc ? (Extent){0, kc_symbol} : extent_of(g->match->k);
     panel.dims[1] = g->tile_buffer.dims[1];

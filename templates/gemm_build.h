@@ -1,4 +1,5 @@
-/* gemm_build.h: the state of building one gemm kernel, shared by its tiles (gemm_build.c) and its epilogue (gemm_epilogue.c). */
+/* gemm_build.h: the state of building one gemm kernel, shared by its tiles (gemm_build.c) and its epilogue
+ * (gemm_epilogue.c). */
 #ifndef KILN_TEMPLATES_GEMM_BUILD_H
 #define KILN_TEMPLATES_GEMM_BUILD_H
 
@@ -20,10 +21,10 @@ typedef struct GemmBuild {
   Value *scratch;                   /* a finished accumulator, for the row loop */
   Value *task_panel;                /* B's panel that this task packed */
 
-  Value *k_lo, *k_hi, *is_last; /* the block of k; is_last where has_kc */
-  Value *i, *j;                 /* first row and column of the tile */
-  Value *rows, *cols;           /* how many of them; NULL: all */
-  Value *kept;                  /* this tile's accumulator between blocks of k */
+  Value *k_lo, *k_hi, *is_last;                        /* the block of k; is_last where has_kc */
+  Value *i, *j;                                        /* first row and column of the tile */
+  Value *rows, *cols;                                  /* how many of them; NULL: all */
+  Value *kept;                                         /* this tile's accumulator between blocks of k */
   Value *panel, *panel_column, *panel_cols, *panel_lo; /* where B is read */
 } GemmBuild;
 
@@ -31,8 +32,9 @@ Value *gemm_number(GemmBuild *g, int64_t value);
 /* The operand's buffer, turned where the product reads its transpose. */
 Value *gemm_operand_buffer(Builder *b, Value *buffer, const GemmOperand *operand);
 
-/* Computes and stores every result of `count` rows from row i on; `product` is their tile of A @ B, `rows` bounds them (NULL:
- * all are there). All operands are read before the first result is written, so a result may take an operand's place. */
+/* Computes and stores every result of `count` rows from row i on; `product` is their tile of A @ B, `rows` bounds them
+ * (NULL: all are there). All operands are read before the first result is written, so a result may take an operand's
+ * place. */
 void gemm_epilogue(GemmBuild *g, Value *product, Value *i, Value *rows, int count);
 /* The same, row by row from g->scratch. */
 void gemm_epilogue_rows(GemmBuild *g);

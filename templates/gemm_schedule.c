@@ -1,5 +1,5 @@
-/* gemm_schedule.c: the default schedule of the gemm template, from a model of one core: issue slots, loads, latency and what
- * tails waste. The baked part depends on problem and target only, so that a cache filled elsewhere fits. */
+/* gemm_schedule.c: the default schedule of the gemm template, from a model of one core: issue slots, loads, latency and
+ * what tails waste. The baked part depends on problem and target only, so that a cache filled elsewhere fits. */
 #include <math.h>
 
 #include "templates/gemm.h"
@@ -8,8 +8,9 @@ static int64_t ceil_div(int64_t x, int64_t y) { return (x + y - 1) / y; }
 static int64_t smaller_of(int64_t x, int64_t y) { return x < y ? x : y; }
 static int64_t larger_of(int64_t x, int64_t y) { return x > y ? x : y; }
 
-/* Two fused multiply-adds and two loads a cycle, four cycles of latency: every x86 core since Haswell, nearly. Loads that fit
- * beside the multiply-adds still cost a little, and a vector of B, which comes from the second-level cache, more. */
+/* Two fused multiply-adds and two loads a cycle, four cycles of latency: every x86 core since Haswell, nearly. Loads
+ * that fit beside the multiply-adds still cost a little, and a vector of B, which comes from the second-level cache,
+ * more. */
 enum { FMA_PER_CYCLE = 2, LOADS_PER_CYCLE = 2, FMA_LATENCY = 4, TILE_OVERHEAD_CYCLES = 30 };
 static const double load_cost = 0.06, panel_cost = 0.25;
 
@@ -28,13 +29,15 @@ static double product_cycles(const Plan *plan, int64_t rows, int64_t vectors) {
   int64_t m = match->m.symbol < 0 ? match->m.size : 96 * rows;
   int64_t n = match->n.symbol < 0 ? match->n.size : 96 * vectors * target_lanes(target);
   int64_t k = match->k.symbol < 0 ? match->k.size : 512;
-  double tiles = (double)ceil_div(larger_of(m, 1), rows) * (double)ceil_div(larger_of(n, 1), vectors * target_lanes(target));
+  double tiles =
+      (double)ceil_div(larger_of(m, 1), rows) * (double)ceil_div(larger_of(n, 1), vectors * target_lanes(target));
   double fill = (double)(rows * vectors) * 1.5 + TILE_OVERHEAD_CYCLES;
   double unknown = (double)larger_of(m, 1) * (double)larger_of(n, 1);
   return tiles * (tile_cycles(rows, vectors) * (double)k + fill) / unknown;
 }
 
-/* Row addresses live in general registers unless the row stride is a number or rows are adjacent; x86-64 has 16 of them. */
+/* Row addresses live in general registers unless the row stride is a number or rows are adjacent; x86-64 has 16 of
+ * them. */
 static int64_t max_rows(const Plan *plan) {
   const GemmMatch *match = plan->match;
   BufType a = gemm_view(match->a.node, match->a.transposed);
@@ -76,8 +79,7 @@ static int64_t default_pack_b(const Plan *plan) {
   const GemmMatch *match = plan->match;
   if (may_pack_ahead(plan)) return PACK_B_AHEAD;
   BufType b = gemm_view(match->b.node, match->b.transposed);
-  bool contiguous = b.layout == LAYOUT_ROW_MAJOR ||
-                    (b.strides[1].symbol == EXTENT_NUMBER && b.strides[1].number == 1);
+  bool contiguous = b.layout == LAYOUT_ROW_MAJOR || (b.strides[1].symbol == EXTENT_NUMBER && b.strides[1].number == 1);
   bool few_rows = match->m.symbol < 0 && match->m.size < 8 * plan->schedule.values[FIELD_mr];
   return contiguous && few_rows ? PACK_B_NONE : PACK_B_TASK;
 }
@@ -97,7 +99,9 @@ static kiln_status check_fixed(const Plan *plan, Text *why_not) {
   }
   if (s->values[FIELD_pack_b] == PACK_B_AHEAD && !may_pack_ahead(plan)) {
     text_printf(why_not, "schedule: 'pack_b' is ahead, but '%s' is %s", match->b.node->name,
-                !match->b.node->is_const ? "not const" : match->b_is_shared ? "read elsewhere too" : "to be passed as it is");
+                !match->b.node->is_const ? "not const"
+                : match->b_is_shared     ? "read elsewhere too"
+                                         : "to be passed as it is");
     return KILN_UNSUPPORTED;
   }
   return KILN_OK;
@@ -128,8 +132,9 @@ kiln_status gemm_schedule(Plan *plan, Text *why_not) {
   return check_fixed(plan, why_not);
 }
 
-/* Steps of k a visit takes: all, unless a panel of B and the rows of A it meets overflow half the second-level cache. Depends
- * on k and the cache alone: it decides in which order terms are added, and that may not change with threads or rows. */
+/* Steps of k a visit takes: all, unless a panel of B and the rows of A it meets overflow half the second-level cache.
+ * Depends on k and the cache alone: it decides in which order terms are added, and that may not change with threads or
+ * rows. */
 static int64_t bind_kc(int64_t k, const Machine *machine) {
   enum { STEP_BYTES = 4 * (12 + 48), MULTIPLE = 16 };
   if (k * STEP_BYTES <= machine->l2_bytes / 2) return larger_of(k, 1);
@@ -138,8 +143,8 @@ static int64_t bind_kc(int64_t k, const Machine *machine) {
   return ceil_div(ceil_div(k, visits), MULTIPLE) * MULTIPLE;
 }
 
-/* Rows and columns of a task, in register tiles: the rows of A stay in half the second-level cache while panels of B pass;
- * columns, then rows, are cut further until every thread has several tasks. */
+/* Rows and columns of a task, in register tiles: the rows of A stay in half the second-level cache while panels of B
+ * pass; columns, then rows, are cut further until every thread has several tasks. */
 static void bind_blocks(const Plan *plan, const int64_t *symbols, const Machine *machine, int64_t kc, int64_t *mc,
                         int64_t *nc) {
   enum { TASKS_PER_THREAD = 4 };
@@ -175,10 +180,10 @@ void gemm_explain(const Plan *plan, const int64_t *symbols, const Machine *machi
   const Schedule *s = &plan->schedule;
   int64_t lanes = target_lanes(plan->problem.target), vectors = s->values[FIELD_nr] / lanes;
   double cycles = tile_cycles(s->values[FIELD_mr], vectors);
-  text_printf(out, "register tile %lldx%lld: %lld accumulators of %d registers, %g cycles a step of k where %g would be peak\n",
-              (long long)s->values[FIELD_mr], (long long)s->values[FIELD_nr],
-              (long long)(s->values[FIELD_mr] * vectors), plan->problem.target->vector_registers, cycles,
-              (double)(s->values[FIELD_mr] * vectors) / FMA_PER_CYCLE);
+  text_printf(
+      out, "register tile %lldx%lld: %lld accumulators of %d registers, %g cycles a step of k where %g would be peak\n",
+      (long long)s->values[FIELD_mr], (long long)s->values[FIELD_nr], (long long)(s->values[FIELD_mr] * vectors),
+      plan->problem.target->vector_registers, cycles, (double)(s->values[FIELD_mr] * vectors) / FMA_PER_CYCLE);
   static const char *const pack_reasons[] = {
       [PACK_B_NONE] = "read in place: few rows of C use it",
       [PACK_B_AHEAD] = "const, so it is packed ahead into panels",
@@ -186,7 +191,8 @@ void gemm_explain(const Plan *plan, const int64_t *symbols, const Machine *machi
   };
   text_printf(out, "b '%s': %s\n", match->b.node->name, pack_reasons[s->values[FIELD_pack_b]]);
   text_printf(out, "epilogue: about %g instructions an element, %s\n", match->epilogue_cost,
-              s->values[FIELD_epilogue] == EPILOGUE_ROWS ? "row by row through L1 (small code)" : "on the register tile");
+              s->values[FIELD_epilogue] == EPILOGUE_ROWS ? "row by row through L1 (small code)"
+                                                         : "on the register tile");
   if (symbols == NULL) return;
   int64_t params[PLAN_MAX_PARAMS];
   gemm_bind(plan, symbols, machine, params);

@@ -1,4 +1,5 @@
-/* match.c: offers a problem to the templates in table order and keeps why each refuses. Knows templates only as rows. */
+/* match.c: offers a problem to the templates in table order and keeps why each refuses. Knows templates only as rows.
+ */
 #include <string.h>
 
 #include "templates/template.h"

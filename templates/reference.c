@@ -1,5 +1,5 @@
-/* reference.c: any valid graph as plain loops, one node after another through the workspace, in one task. It is right for the
- * whole language and slow on purpose: nothing here is worth reading twice for speed. */
+/* reference.c: any valid graph as plain loops, one node after another through the workspace, in one task. It is right
+ * for the whole language and slow on purpose: nothing here is worth reading twice for speed. */
 #include "templates/reference.h"
 
 kiln_type reference_memory_type(const Node *node) {
@@ -7,9 +7,7 @@ kiln_type reference_memory_type(const Node *node) {
   return node->type == KILN_U4 ? KILN_U8 : node->type;
 }
 
-static Extent extent_of(Dim d) {
-  return (Extent){.number = d.size, .symbol = d.symbol < 0 ? EXTENT_NUMBER : d.symbol};
-}
+static Extent extent_of(Dim d) { return (Extent){.number = d.size, .symbol = d.symbol < 0 ? EXTENT_NUMBER : d.symbol}; }
 
 static Value *size_in(Builder *b, Dim d) { return build_extent(b, extent_of(d)); }
 Value *reference_size(Reference *g, Dim d) { return size_in(&g->b, d); }
@@ -23,7 +21,7 @@ static Value *node_bytes(Builder *b, const Node *node) {
   return build_mul(b, build_ceildiv(b, bytes, build_number(b, 64)), build_number(b, 64));
 }
 
-/* ---- loops and elements ----------------------------------------------------------------------------------------------- */
+/* ---- loops and elements ------------------------------------------------------------------------------------------ */
 
 Nest reference_open(Reference *g, const Shape *shape, int axes, int step) {
   static const char *const names[GRAPH_MAX_RANK] = {"h", "i", "j", "l"};
@@ -34,7 +32,8 @@ Nest reference_open(Reference *g, const Shape *shape, int axes, int step) {
     nest.loops[axis] = build_for(&g->b, build_number(&g->b, 0), hi, build_number(&g->b, by), NULL, 0);
     nest.indices[axis] = build_named(nest.loops[axis].index, names[axis]);
     g->b.block = nest.loops[axis].body;
-    if (by > 1) nest.cols = build_named(build_sub(&g->b, reference_size(g, shape->dims[axis]), nest.indices[axis]), "left");
+    if (by > 1)
+      nest.cols = build_named(build_sub(&g->b, reference_size(g, shape->dims[axis]), nest.indices[axis]), "left");
   }
   return nest;
 }
@@ -91,7 +90,7 @@ void reference_store(Reference *g, int number, Value *tile, Value *const *indice
   build_store(&g->b, OP_tile_store, convert_build(&g->b, tile, reference_memory_type(node)), place);
 }
 
-/* ---- the frame ---------------------------------------------------------------------------------------------------------- */
+/* ---- the frame --------------------------------------------------------------------------------------------------- */
 
 /* Results leave the workspace last, when every input has been read: a result may take an operand's place. */
 static void copy_output(Reference *g, size_t output, Value *buffer) {

@@ -29,8 +29,8 @@ typedef struct Nest {
 Nest reference_open(Reference *g, const Shape *shape, int axes, int step);
 void reference_close(Reference *g, Nest *nest);
 
-/* Part of an operand's value that meets element `indices` of a broadcast result of `rank` axes: 1 x width, or 1x1 where its last
- * axis is 1. Numbers become constants of `number_type`. */
+/* Part of an operand's value that meets element `indices` of a broadcast result of `rank` axes: 1 x width, or 1x1 where
+ * its last axis is 1. Numbers become constants of `number_type`. */
 Value *reference_load(Reference *g, int operand, Value *const *indices, int rank, Value *cols, kiln_type number_type);
 /* One element of a node by its own indices, as a scalar. */
 Value *reference_element(Reference *g, int node, Value *const *indices);

@@ -14,7 +14,7 @@ static kiln_type sum_type(const Reference *g, const Node *node) {
   return whole ? KILN_I32 : KILN_F32;
 }
 
-/* ---- element-wise ------------------------------------------------------------------------------------------------------- */
+/* ---- element-wise ------------------------------------------------------------------------------------------------ */
 
 /* A scale or zero point with fewer rows than its tensor serves groups of rows: its row is i / (rows / groups). */
 static bool is_grouped(const Reference *g, const Node *node, int operand) {
@@ -50,7 +50,7 @@ static void elementwise(Reference *g, int number) {
   reference_close(g, &nest);
 }
 
-/* ---- moves ---------------------------------------------------------------------------------------------------------------- */
+/* ---- moves ------------------------------------------------------------------------------------------------------- */
 
 static void transpose(Reference *g, int number) {
   const Node *node = graph_node(g->graph, number);
@@ -65,7 +65,8 @@ static void transpose(Reference *g, int number) {
   reference_close(g, &nest);
 }
 
-/* An index out of range is the caller's fault (kiln_run cannot look); it reads the nearest row rather than foreign memory. */
+/* An index out of range is the caller's fault (kiln_run cannot look); it reads the nearest row rather than foreign
+ * memory. */
 static Value *clamped(Reference *g, Value *index, Value *limit) {
   Value *last = build_sub(&g->b, limit, index_of(g, 1));
   return build_index(&g->b, OP_index_max, build_min(&g->b, index, last), index_of(g, 0));
@@ -84,7 +85,8 @@ static void gather(Reference *g, int number) {
   Value *any = build_index(&g->b, OP_index_lt, index_of(g, 0), rows);
   Block *outer = g->b.block;
   g->b.block = build_if(&g->b, any, NULL, 0, false)->blocks[0];
-  Value *from[2] = {clamped(g, loaded_index(g, node->operands[1], nest.indices), rows), nest.indices[node->shape.rank - 1]};
+  Value *from[2] = {clamped(g, loaded_index(g, node->operands[1], nest.indices), rows),
+                    nest.indices[node->shape.rank - 1]};
   Value *x = reference_element(g, node->operands[0], from);
   reference_store(g, number, convert_build(&g->b, x, node->type), nest.indices, NULL);
   build_yield(&g->b, NULL, 0);
@@ -92,7 +94,7 @@ static void gather(Reference *g, int number) {
   reference_close(g, &nest);
 }
 
-/* ---- products ------------------------------------------------------------------------------------------------------------- */
+/* ---- products ---------------------------------------------------------------------------------------------------- */
 
 /* Sum over p of a[…, i, p] * b[…, p, j …] as a 1 x width tile in the accumulator's type. */
 static Value *dot(Reference *g, int a, Value **a_index, int a_rank, int b, Value **b_index, int b_rank, Value *cols,
@@ -170,7 +172,7 @@ static void grouped_matmul(Reference *g, int number) {
   grouped_rows(g, number, &groups.op->results[0], rows, NULL);
 }
 
-/* ---- rows: reductions, softmax, norms --------------------------------------------------------------------------------------- */
+/* ---- rows: reductions, softmax, norms ---------------------------------------------------------------------------- */
 
 /* One pass over a row of operand 0: folds f(x) into a scalar. */
 typedef Value *RowStep(Reference *g, Value *x, Value *state, void *ctx);
@@ -196,7 +198,8 @@ static Value *row_pass(Reference *g, const RowPass *pass, RowStep *step, void *c
   Value *x = reference_load(g, pass->operand, pass->indices, pass->rank, left, pass->type);
   x = convert_build(&g->b, x, pass->type);
   if (x->type.cols == 1) x = build_typed(&g->b, OP_tile_broadcast, type_tile(1, g->width, pass->type), x, NULL);
-  Value *count = build_typed(&g->b, OP_tile_index, type_scalar(KILN_I32), build_min(&g->b, left, index_of(g, g->width)), NULL);
+  Value *count =
+      build_typed(&g->b, OP_tile_index, type_scalar(KILN_I32), build_min(&g->b, left, index_of(g, g->width)), NULL);
   Value *column = build_typed(&g->b, OP_tile_iota, type_tile(1, g->width, KILN_I32), NULL, NULL);
   Value *inside = binary(g, OP_tile_lt, column, count);
   Value *y = step(g, x, NULL, ctx);
@@ -229,7 +232,8 @@ static Value *step_exp(Reference *g, Value *x, Value *state, void *ctx) {
 /* The number of columns as a scalar of the type. */
 static Value *column_count(Reference *g, const Node *node, kiln_type type) {
   const Shape *s = &graph_node(g->graph, node->operands[0])->shape;
-  Value *count = build_typed(&g->b, OP_tile_index, type_scalar(KILN_I32), reference_size(g, s->dims[s->rank - 1]), NULL);
+  Value *count =
+      build_typed(&g->b, OP_tile_index, type_scalar(KILN_I32), reference_size(g, s->dims[s->rank - 1]), NULL);
   return convert_build(&g->b, count, type);
 }
 
@@ -303,7 +307,8 @@ static void causal(Reference *g, int number) {
   Value *x = reference_load(g, node->operands[0], nest.indices, rank, nest.cols, node->type);
   kiln_type type = type_compute(x->type.type) == KILN_F64 ? KILN_F64 : KILN_F32;
   x = convert_build(&g->b, x, type);
-  Value *shift = build_sub(&g->b, reference_size(g, node->shape.dims[rank - 1]), reference_size(g, node->shape.dims[rank - 2]));
+  Value *shift =
+      build_sub(&g->b, reference_size(g, node->shape.dims[rank - 1]), reference_size(g, node->shape.dims[rank - 2]));
   Value *last = build_sub(&g->b, build_add(&g->b, nest.indices[rank - 2], shift), nest.indices[rank - 1]);
   Value *limit = build_typed(&g->b, OP_tile_index, type_scalar(KILN_I32), last, NULL);
   Value *column = build_typed(&g->b, OP_tile_iota, type_tile(1, g->width, KILN_I32), NULL, NULL);

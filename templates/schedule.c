@@ -1,4 +1,5 @@
-/* schedule.c: schedules as text: one line of `field=value`, in table order. Knows the fields, not what they mean to whom. */
+/* schedule.c: schedules as text: one line of `field=value`, in table order. Knows the fields, not what they mean to
+ * whom. */
 #include <string.h>
 
 #include "templates/template.h"

@@ -1,12 +1,12 @@
 /* template.h: from a graph to a plan, and from a plan to tile IR. Pure functions: no threads, files or LLVM.
  *
- * A problem (graph, target, wishes) is offered to the templates in the order of templates.def; the first that matches makes
- * the plan, and each refusal keeps a sentence. A plan is a template with a complete schedule. Its kernels follow one
- * convention, so that the runtime knows nothing of templates:
+ * A problem (graph, target, wishes) is offered to the templates in the order of templates.def; the first that matches
+ * makes the plan, and each refusal keeps a sentence. A plan is a template with a complete schedule. Its kernels follow
+ * one convention, so that the runtime knows nothing of templates:
  *   - the first kernel of the module is the entry; its buffers are the graph's inputs, then its outputs
  *   - its symbols are the graph's symbols in order, then the plan's params (passed schedule fields) in order
- *   - for each input i with packs[i].packed, a kernel NAME_pack_<input's name> has buffers (source, packed) and the graph's
- *     symbols, and its packed buffer has the type the entry's buffer i has */
+ *   - for each input i with packs[i].packed, a kernel NAME_pack_<input's name> has buffers (source, packed) and the
+ * graph's symbols, and its packed buffer has the type the entry's buffer i has */
 #ifndef KILN_TEMPLATES_TEMPLATE_H
 #define KILN_TEMPLATES_TEMPLATE_H
 
@@ -15,7 +15,7 @@
 #include "ir/tile/tile.h"
 #include "kiln/kiln.h"
 
-/* ---- schedules -------------------------------------------------------------------------------------------------------- */
+/* ---- schedules --------------------------------------------------------------------------------------------------- */
 
 typedef enum Field {
 #define SCHEDULE_FIELD(name, kind, words, low, high, meaning) FIELD_##name,
@@ -37,8 +37,8 @@ const FieldInfo *field_info(Field field);
 enum { PACK_B_NONE, PACK_B_AHEAD, PACK_B_TASK };
 enum { EPILOGUE_REGISTERS, EPILOGUE_ROWS };
 
-/* A field is set by the caller (fixed), by the template (set), or not used at all. Passed fields that are not fixed are chosen
- * at each call (template's bind). */
+/* A field is set by the caller (fixed), by the template (set), or not used at all. Passed fields that are not fixed are
+ * chosen at each call (template's bind). */
 typedef struct Schedule {
   int64_t values[FIELD_COUNT];
   bool set[FIELD_COUNT];
@@ -50,7 +50,7 @@ kiln_status schedule_parse(const char *text, Schedule *schedule, Text *why);
 /* The set fields of one kind, in table order, separated by spaces. */
 void schedule_print(const Schedule *schedule, FieldKind kind, Text *out);
 
-/* ---- plans ------------------------------------------------------------------------------------------------------------ */
+/* ---- plans ------------------------------------------------------------------------------------------------------- */
 
 typedef struct Template Template;
 
@@ -78,7 +78,7 @@ typedef struct Plan {
   Schedule schedule; /* complete in the baked fields the template uses */
   Field params[PLAN_MAX_PARAMS];
   int param_count;
-  Pack *packs;         /* one an input */
+  Pack *packs;          /* one an input */
   const char *refusals; /* a line for each template that was asked before: `name: sentence` */
 } Plan;
 
@@ -95,13 +95,13 @@ struct Template {
   bool is_fallback;
   /* Whether it can compute the graph: fills plan->match and packs, or writes a sentence to `why_not`. */
   bool (*match)(Plan *plan, Arena *arena, Text *why_not);
-  /* Completes plan->schedule and params from the problem, respecting fixed fields. KILN_UNSUPPORTED with a sentence where a
-   * fixed field does not fit; KILN_NOT_FOUND where the template does not use it. */
+  /* Completes plan->schedule and params from the problem, respecting fixed fields. KILN_UNSUPPORTED with a sentence
+   * where a fixed field does not fit; KILN_NOT_FOUND where the template does not use it. */
   kiln_status (*schedule)(Plan *plan, Text *why_not);
   /* Appends its kernels to the module; the entry is called `name`. */
   void (*build)(const Plan *plan, const char *name, Module *module);
-  /* Values of the params for one call: symbols are the graph's. Fast: it runs in each call with symbolic sizes. Results of the
-   * kernel must not depend on machine->threads. */
+  /* Values of the params for one call: symbols are the graph's. Fast: it runs in each call with symbolic sizes. Results
+   * of the kernel must not depend on machine->threads. */
   void (*bind)(const Plan *plan, const int64_t *symbols, const Machine *machine, int64_t *params);
   /* Lines for `kiln explain`: why this schedule. */
   void (*explain)(const Plan *plan, const int64_t *symbols, const Machine *machine, Text *out);
@@ -116,21 +116,21 @@ kiln_status tmpl_plan(const Problem *problem, Arena *arena, Plan *plan, Text *wh
 /* The module of a plan; verified by the caller. NULL when out of memory. */
 Module *tmpl_build(const Plan *plan, const char *name, const Allocator *allocator);
 
-/* Multiply-adds (or element operations where there is no product) and compulsory bytes of a graph for these symbols: the
- * roofline's numerator, whatever the template. */
+/* Multiply-adds (or element operations where there is no product) and compulsory bytes of a graph for these symbols:
+ * the roofline's numerator, whatever the template. */
 typedef struct Work {
   double flops; /* 2 a multiply-add */
   double bytes; /* inputs and outputs once */
 } Work;
 Work tmpl_work(const kiln_graph *graph, const int64_t *symbols);
 
-/* ---- shared by templates ------------------------------------------------------------------------------------------------ */
+/* ---- shared by templates ----------------------------------------------------------------------------------------- */
 
 /* The compute type of an element-wise node: what its operands are converted to. */
 kiln_type elementwise_type(const kiln_graph *graph, const Node *node);
 bool elementwise_covers(const Node *node);
-/* Emits one element-wise node on tiles of rows x cols: operands in their own types (any broadcastable tile), result in the node's
- * type. A NUMBER operand may be NULL: it is made here. */
+/* Emits one element-wise node on tiles of rows x cols: operands in their own types (any broadcastable tile), result in
+ * the node's type. A NUMBER operand may be NULL: it is made here. */
 Value *elementwise_build(Builder *b, const kiln_graph *graph, const Node *node, Value *const *operands);
 /* tile_convert, or x itself where it has the type. */
 Value *convert_build(Builder *b, Value *x, kiln_type type);

@@ -32,7 +32,7 @@ typedef struct Command {
 #include "tools/verbs.def"
 #undef VERB
 
-/* ---- faults and output (output.c) ----------------------------------------------------------------------------------------- */
+/* ---- faults and output (output.c) -------------------------------------------------------------------------------- */
 
 /* Prints `kiln: …` to stderr and gives EXIT_USAGE. */
 int complain(const char *format, ...) PRINTF_LIKE(1, 2);
@@ -58,7 +58,7 @@ void json_bool(Json *json, const char *key, bool value);
 void json_compile(Json *json, const kiln_kernel_info *info);
 void json_close(Json *json);
 
-/* ---- engine and graph (session.c) --------------------------------------------------------------------------------------------- */
+/* ---- engine and graph (session.c) -------------------------------------------------------------------------------- */
 
 /* A graph from the command line with its symbols bound, on an engine. */
 typedef struct Session {
@@ -95,7 +95,7 @@ int bind_symbols(const Command *command, const Symbols *symbols, bool need_all, 
 const kiln_threads *chosen_threads(const Command *command, kiln_engine *engine);
 bool stage_find(const char *name, kiln_stage *stage); /* of --stage; `name` may be NULL */
 
-/* ---- data (data.c) --------------------------------------------------------------------------------------------------------- */
+/* ---- data (data.c) ----------------------------------------------------------------------------------------------- */
 
 /* Generated operands of a graph and room for its results. */
 typedef struct Data {

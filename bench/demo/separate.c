@@ -1,4 +1,5 @@
-/* separate.c: the peer's epilogue at its best: fast-math lets gcc call glibc's vector erf, clones let it use this CPU's vectors. */
+/* separate.c: the peer's epilogue at its best: fast-math lets gcc call glibc's vector erf, clones let it use this CPU's
+ * vectors. */
 #include "bench/demo/separate.h"
 
 #include <math.h>

@@ -90,8 +90,7 @@ bool bench_interleave(BenchCase *cases, int count, double seconds) {
     double end = bench_now() + seconds;
     int rounds = 0;
     while (rounds < MAX_ROUNDS && (rounds < MIN_ROUNDS || bench_now() < end)) {
-      for (int i = 0; i < count; ++i)
-        samples[i * MAX_ROUNDS + rounds] = sample(&cases[i], runs[i]);
+      for (int i = 0; i < count; ++i) samples[i * MAX_ROUNDS + rounds] = sample(&cases[i], runs[i]);
       ++rounds;
     }
     for (int i = 0; i < count; ++i) summarise(&cases[i], &samples[i * MAX_ROUNDS], rounds);

@@ -1,4 +1,5 @@
-/* machine.c: what this machine can do, measured with kernels written in tile IR: multiply-adds in registers, and reading. */
+/* machine.c: what this machine can do, measured with kernels written in tile IR: multiply-adds in registers, and
+ * reading. */
 #define _POSIX_C_SOURCE 200809L
 #include <stdio.h>
 #include <stdlib.h>
@@ -59,7 +60,8 @@ static void probe_release(Probe *probe) {
   free(probe->buffers[1]);
 }
 
-/* The register tile that fills the vector unit without a load in the loop: 24 accumulators of 32 registers, 12 of 16. */
+/* The register tile that fills the vector unit without a load in the loop: 24 accumulators of 32 registers, 12 of 16.
+ */
 static void peak_shape(const char *target, kiln_engine *engine, int *rows, int *columns) {
   kiln_cpu cpu;
   const char *name = target;
@@ -106,7 +108,9 @@ void bench_peak_destroy(BenchPeak *peak) {
   free(peak);
 }
 
-BenchCase bench_peak_case(BenchPeak *peak) { return (BenchCase){.name = "peak", .run = run_probe, .ctx = &peak->probe}; }
+BenchCase bench_peak_case(BenchPeak *peak) {
+  return (BenchCase){.name = "peak", .run = run_probe, .ctx = &peak->probe};
+}
 
 double bench_peak_flops(const BenchPeak *peak) {
   return 2.0 * peak->rows * peak->columns * PEAK_LOOPS * PEAK_STEPS * (double)peak->probe.tasks;
@@ -133,7 +137,8 @@ kiln_status bench_stream_create(kiln_engine *engine, const char *target, const k
   stream->probe.tasks = ROWS;
   stream->probe.buffers[0] = aligned_alloc(64, stream->bytes);
   stream->probe.buffers[1] = calloc((size_t)ROWS * 64, sizeof(float));
-  kiln_status status = stream->probe.buffers[0] != NULL && stream->probe.buffers[1] != NULL ? KILN_OK : KILN_OUT_OF_MEMORY;
+  kiln_status status =
+      stream->probe.buffers[0] != NULL && stream->probe.buffers[1] != NULL ? KILN_OK : KILN_OUT_OF_MEMORY;
   if (status == KILN_OK) {
     memset(stream->probe.buffers[0], 0, stream->bytes);
     status = probe_compile(engine, target, text, &stream->probe, message);

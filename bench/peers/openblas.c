@@ -1,5 +1,5 @@
-/* openblas.c: OpenBLAS as a peer, loaded at run time. Debian's build chooses its code path by CPU model and knows none newer
- * than itself, so the AVX-512 path is forced where the CPU has it. */
+/* openblas.c: OpenBLAS as a peer, loaded at run time. Debian's build chooses its code path by CPU model and knows none
+ * newer than itself, so the AVX-512 path is forced where the CPU has it. */
 #define _POSIX_C_SOURCE 200809L
 #include <dlfcn.h>
 #include <stdio.h>
@@ -8,8 +8,8 @@
 
 #include "bench/bench.h"
 
-typedef void Sgemm(int order, int transpose_a, int transpose_b, int m, int n, int k, float alpha, const float *a, int lda,
-                   const float *b, int ldb, float beta, float *c, int ldc);
+typedef void Sgemm(int order, int transpose_a, int transpose_b, int m, int n, int k, float alpha, const float *a,
+                   int lda, const float *b, int ldb, float beta, float *c, int ldc);
 enum { ROW_MAJOR = 101, PLAIN = 111, TRANSPOSED = 112 };
 
 static void *symbol(const BenchPeer *peer, const char *name) { return dlsym(peer->library, name); }

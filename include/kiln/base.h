@@ -31,8 +31,8 @@ KILN_API const char *kiln_status_text(kiln_status status);
 /* The spelling of a type in both languages, static storage; "unknown" for any other value. */
 KILN_API const char *kiln_type_name(kiln_type type);
 
-/* Memory hooks. `alloc` returns `bytes` of memory aligned to `align` (a power of two), or NULL; `release` takes what alloc
- * returned, or NULL. Both may be called from any thread. LLVM's own allocations do not pass through them. */
+/* Memory hooks. `alloc` returns `bytes` of memory aligned to `align` (a power of two), or NULL; `release` takes what
+ * alloc returned, or NULL. Both may be called from any thread. LLVM's own allocations do not pass through them. */
 typedef struct kiln_allocator {
   void *ctx;
   void *(*alloc)(void *ctx, size_t bytes, size_t align);
@@ -41,8 +41,8 @@ typedef struct kiln_allocator {
 
 typedef enum kiln_log_level { KILN_LOG_ERROR, KILN_LOG_WARNING, KILN_LOG_INFO, KILN_LOG_DEBUG } kiln_log_level;
 
-/* Where events go; the library itself never writes to stdout or stderr. `write` may be NULL (events are dropped) and may be
- * called from any thread; `message` is one line without a newline, valid during the call. */
+/* Where events go; the library itself never writes to stdout or stderr. `write` may be NULL (events are dropped) and
+ * may be called from any thread; `message` is one line without a newline, valid during the call. */
 typedef struct kiln_log {
   void *ctx;
   void (*write)(void *ctx, kiln_log_level level, const char *message);

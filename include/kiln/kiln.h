@@ -4,9 +4,10 @@
  *   kiln_kernel *kernel;  kiln_compile(engine, graph, NULL, &kernel);
  *   kiln_run(kernel, &(kiln_call){.size = sizeof(kiln_call), .inputs = …, .outputs = …, .symbols = …});
  *
- * Option structs begin with their size, so that a program built against an older header keeps its meaning; zero means the
- * default in every field. Functions that can fail return kiln_status and touch their result only on success. An engine and
- * a kernel may be used from any number of threads at once; a kernel is immutable. docs/embedding.md is the guide. */
+ * Option structs begin with their size, so that a program built against an older header keeps its meaning; zero means
+ * the default in every field. Functions that can fail return kiln_status and touch their result only on success. An
+ * engine and a kernel may be used from any number of threads at once; a kernel is immutable. docs/embedding.md is the
+ * guide. */
 #ifndef KILN_KILN_H
 #define KILN_KILN_H
 
@@ -26,7 +27,7 @@ extern "C" {
 #define KILN_VERSION_PATCH 0
 #define KILN_VERSION "0.1.0"
 
-/* ---- text the library hands out ------------------------------------------------------------------------------------- */
+/* ---- text the library hands out ---------------------------------------------------------------------------------- */
 
 /* Bytes owned by the caller; `data` has a NUL after `size`. Free with kiln_buffer_free, which takes NULL data too. */
 typedef struct kiln_buffer {
@@ -36,18 +37,18 @@ typedef struct kiln_buffer {
 } kiln_buffer;
 KILN_API void kiln_buffer_free(kiln_buffer *buffer);
 
-/* ---- threads ---------------------------------------------------------------------------------------------------------- */
+/* ---- threads ----------------------------------------------------------------------------------------------------- */
 
-/* Who runs the tasks of a call. `parallel_for` calls body(arg, i) once for each i in 0 … count-1, on any threads, in any
- * order, and returns when all are done. `count` is how many threads it is likely to use: it guides blocking, nothing relies
- * on it. */
+/* Who runs the tasks of a call. `parallel_for` calls body(arg, i) once for each i in 0 … count-1, on any threads, in
+ * any order, and returns when all are done. `count` is how many threads it is likely to use: it guides blocking,
+ * nothing relies on it. */
 typedef struct kiln_threads {
   void *ctx;
   int32_t count;
   void (*parallel_for)(void *ctx, int64_t count, void (*body)(void *arg, int64_t index), void *arg);
 } kiln_threads;
 
-/* ---- engine ------------------------------------------------------------------------------------------------------------ */
+/* ---- engine ------------------------------------------------------------------------------------------------------ */
 
 typedef struct kiln_engine kiln_engine;
 
@@ -61,23 +62,23 @@ typedef struct kiln_engine_options {
   size_t size;                     /* sizeof(kiln_engine_options) */
   const kiln_allocator *allocator; /* copied; NULL: malloc */
   kiln_log log;                    /* events; none by default */
-  const char *cache_dir;           /* NULL: $KILN_CACHE_DIR, else $XDG_CACHE_HOME/kiln, else ~/.cache/kiln; "": no disk cache */
-  const char *cache_path;          /* read-only directories, separated by ':'; NULL: $KILN_CACHE_PATH */
-  uint64_t cache_max_bytes;        /* size at which old entries go; 0: 1 GiB */
-  size_t memory_max_kernels;       /* kernels kept in memory for later compiles of the same; 0: 1024 */
-  int32_t threads;                 /* of the default pool, started at the first call that needs it; 0: every core */
-  uint32_t profile;                /* kiln_profile bits */
-  const char *profile_dir;         /* NULL: the current directory */
+  const char *cache_dir;  /* NULL: $KILN_CACHE_DIR, else $XDG_CACHE_HOME/kiln, else ~/.cache/kiln; "": no disk cache */
+  const char *cache_path; /* read-only directories, separated by ':'; NULL: $KILN_CACHE_PATH */
+  uint64_t cache_max_bytes;  /* size at which old entries go; 0: 1 GiB */
+  size_t memory_max_kernels; /* kernels kept in memory for later compiles of the same; 0: 1024 */
+  int32_t threads;           /* of the default pool, started at the first call that needs it; 0: every core */
+  uint32_t profile;          /* kiln_profile bits */
+  const char *profile_dir;   /* NULL: the current directory */
 } kiln_engine_options;
 
-/* `options` may be NULL. KILN_INVALID_ARGUMENT for an impossible option, KILN_MISSING_FEATURE where this CPU is of no family
- * in `kiln list targets`. A cache directory that cannot be used is logged and costs only recompiling. */
+/* `options` may be NULL. KILN_INVALID_ARGUMENT for an impossible option, KILN_MISSING_FEATURE where this CPU is of no
+ * family in `kiln list targets`. A cache directory that cannot be used is logged and costs only recompiling. */
 KILN_API kiln_status kiln_engine_create(const kiln_engine_options *options, kiln_engine **engine);
-/* Kernels may be released before or after: they keep what they need. No other call with this engine may be under way. NULL is
- * allowed. */
+/* Kernels may be released before or after: they keep what they need. No other call with this engine may be under way.
+ * NULL is allowed. */
 KILN_API void kiln_engine_destroy(kiln_engine *engine);
 
-/* ---- compiling ---------------------------------------------------------------------------------------------------------- */
+/* ---- compiling --------------------------------------------------------------------------------------------------- */
 
 typedef struct kiln_kernel kiln_kernel;
 
@@ -87,20 +88,21 @@ typedef enum kiln_packing {
 } kiln_packing;
 
 typedef struct kiln_compile_options {
-  size_t size;             /* sizeof(kiln_compile_options) */
-  const char *target;      /* a row of `kiln list targets`; NULL: this machine */
-  const char *template_;   /* force a template by name; NULL: the first that matches */
-  const char *schedule;    /* `mr=8 nr=48 …`: fields to fix; NULL: none */
+  size_t size;           /* sizeof(kiln_compile_options) */
+  const char *target;    /* a row of `kiln list targets`; NULL: this machine */
+  const char *template_; /* force a template by name; NULL: the first that matches */
+  const char *schedule;  /* `mr=8 nr=48 …`: fields to fix; NULL: none */
   kiln_packing packing;
-  bool batch_invariant;    /* a row's result does not depend on how many rows there are */
-  bool no_cache;           /* neither read nor write the memory and disk caches */
-  kiln_buffer *message;    /* overwritten with why it failed, located in the graph's text; data NULL on success; NULL: not wanted */
+  bool batch_invariant; /* a row's result does not depend on how many rows there are */
+  bool no_cache;        /* neither read nor write the memory and disk caches */
+  kiln_buffer *
+      message; /* overwritten with why it failed, located in the graph's text; data NULL on success; NULL: not wanted */
 } kiln_compile_options;
 
-/* Compiles a checked graph (checks it where that was not done), or finds it in the caches. `options` may be NULL. Errors:
- * KILN_INVALID_GRAPH, KILN_SYNTAX (the graph's own faults), KILN_NOT_FOUND (target, template, schedule field),
- * KILN_UNSUPPORTED (a forced template or schedule that does not fit), KILN_MISSING_FEATURE (kiln_run of a kernel for another
- * machine is refused; compile it with kiln_emit instead). The kernel is released with kiln_kernel_release. */
+/* Compiles a checked graph (checks it where that was not done), or finds it in the caches. `options` may be NULL.
+ * Errors: KILN_INVALID_GRAPH, KILN_SYNTAX (the graph's own faults), KILN_NOT_FOUND (target, template, schedule field),
+ * KILN_UNSUPPORTED (a forced template or schedule that does not fit), KILN_MISSING_FEATURE (kiln_run of a kernel for
+ * another machine is refused; compile it with kiln_emit instead). The kernel is released with kiln_kernel_release. */
 KILN_API kiln_status kiln_compile(kiln_engine *engine, kiln_graph *graph, const kiln_compile_options *options,
                                   kiln_kernel **kernel);
 /* The same from graph text. */
@@ -113,8 +115,8 @@ typedef enum kiln_cache_hit { KILN_COLD, KILN_DISK, KILN_MEMORY } kiln_cache_hit
 
 /* What was decided, and what it cost. Strings live as long as the kernel. */
 typedef struct kiln_kernel_info {
-  const char *name;     /* the entry symbol, as perf and gdb show it */
-  const char *graph;    /* canonical text on one line */
+  const char *name;  /* the entry symbol, as perf and gdb show it */
+  const char *graph; /* canonical text on one line */
   const char *template_;
   const char *schedule; /* baked fields, and passed ones that are fixed */
   const char *target;
@@ -123,82 +125,92 @@ typedef struct kiln_kernel_info {
   kiln_cache_hit cache; /* where this handle's compile call found it */
   double compile_ms;    /* wall time of that call */
   size_t object_bytes, code_bytes;
-  bool is_fallback;     /* the reference template: right for everything, and slow */
+  bool is_fallback; /* the reference template: right for everything, and slow */
 } kiln_kernel_info;
 KILN_API kiln_status kiln_kernel_describe(const kiln_kernel *kernel, kiln_kernel_info *info);
 
-/* ---- running ------------------------------------------------------------------------------------------------------------ */
+/* ---- running ----------------------------------------------------------------------------------------------------- */
 
 /* One call. Buffers address element 0 in the declared type and strides, aligned to the element. Where input i is packed
- * (kiln_kernel_is_packed), inputs[i] is the blob kiln_pack made. An output may be an element-wise operand of the same shape
- * and strides (in place); no other overlap. */
+ * (kiln_kernel_is_packed), inputs[i] is the blob kiln_pack made. An output may be an element-wise operand of the same
+ * shape and strides (in place); no other overlap. */
 typedef struct kiln_call {
-  size_t size;                 /* sizeof(kiln_call) */
-  const void *const *inputs;   /* in order of declaration */
-  void *const *outputs;        /* in order of return */
-  const int64_t *symbols;      /* in order of first appearance; NULL where the graph has none */
-  void *workspace;             /* 64-byte aligned; NULL: allocated for this call from the engine's allocator where needed */
+  size_t size;               /* sizeof(kiln_call) */
+  const void *const *inputs; /* in order of declaration */
+  void *const *outputs;      /* in order of return */
+  const int64_t *symbols;    /* in order of first appearance; NULL where the graph has none */
+  void *workspace; /* 64-byte aligned; NULL: allocated for this call from the engine's allocator where needed */
   size_t workspace_bytes;
   const kiln_threads *threads; /* NULL: the engine's pool; see kiln_threads_serial */
 } kiln_call;
 
-/* KILN_INVALID_ARGUMENT for a NULL buffer, a symbol out of range, strides that overlap, a workspace too small, a blob of
- * another layout. Sizes of 0 are allowed. */
+/* KILN_INVALID_ARGUMENT for a NULL buffer, a symbol out of range, strides that overlap, a workspace too small, a blob
+ * of another layout. Sizes of 0 are allowed. */
 KILN_API kiln_status kiln_run(const kiln_kernel *kernel, const kiln_call *call);
 /* Why kiln_run or kiln_pack of this call refuses, in words; empty where it does not. */
 KILN_API kiln_status kiln_check_call(const kiln_kernel *kernel, const kiln_call *call, kiln_buffer *message);
 /* Bytes of workspace of a call with these symbols and threads (as in kiln_call; more threads may need more); 0 for most
  * kernels. */
-KILN_API kiln_status kiln_workspace_bytes(const kiln_kernel *kernel, const int64_t *symbols, const kiln_threads *threads,
-                                          size_t *bytes);
+KILN_API kiln_status kiln_workspace_bytes(const kiln_kernel *kernel, const int64_t *symbols,
+                                          const kiln_threads *threads, size_t *bytes);
 /* The calling thread alone: for one call with no fork at all. */
 KILN_API const kiln_threads *kiln_threads_serial(void);
-/* The engine's own pool, for other work of the caller's; its threads start at the first parallel_for. Lives as long as the
- * engine. */
+/* The engine's own pool, for other work of the caller's; its threads start at the first parallel_for. Lives as long as
+ * the engine. */
 KILN_API const kiln_threads *kiln_engine_threads(kiln_engine *engine);
 
 /* The code itself, for callers who fill kiln_args and loop over the tasks themselves; lives as long as the kernel.
- * kiln_kernel_args fills `dims` (room for kiln_kernel_dim_count numbers) for these symbols and this thread count. Buffers
- * are the inputs, then the outputs; a packed input's is kiln_packed_data of its blob. */
+ * kiln_kernel_args fills `dims` (room for kiln_kernel_dim_count numbers) for these symbols and this thread count.
+ * Buffers are the inputs, then the outputs; a packed input's is kiln_packed_data of its blob. */
 KILN_API kiln_entry *kiln_kernel_function(const kiln_kernel *kernel);
 KILN_API size_t kiln_kernel_dim_count(const kiln_kernel *kernel);
 KILN_API kiln_status kiln_kernel_args(const kiln_kernel *kernel, const int64_t *symbols, int32_t threads, int64_t *dims,
                                       int64_t *tasks, size_t *workspace_bytes);
 
-/* ---- packing ------------------------------------------------------------------------------------------------------------ */
+/* ---- packing ----------------------------------------------------------------------------------------------------- */
 
 /* Whether input i is passed as a blob made by kiln_pack. */
 KILN_API bool kiln_kernel_is_packed(const kiln_kernel *kernel, size_t input);
 /* Size of the blob of input i. */
 KILN_API kiln_status kiln_packed_bytes(const kiln_kernel *kernel, size_t input, const int64_t *symbols, size_t *bytes);
 /* Packs input i from `data` (declared type and strides) into `blob`, 64-byte aligned, of kiln_packed_bytes. The blob is
- * versioned, holds no pointers and may be written to a file and mapped again at any 64-byte aligned address; any kernel that
- * wants the same layout of the same sizes takes it. */
+ * versioned, holds no pointers and may be written to a file and mapped again at any 64-byte aligned address; any kernel
+ * that wants the same layout of the same sizes takes it. */
 KILN_API kiln_status kiln_pack(const kiln_kernel *kernel, size_t input, const int64_t *symbols, const void *data,
                                void *blob, size_t blob_bytes);
 /* The payload of a blob, for kiln_kernel_function; NULL where it is not a blob of this version. */
 KILN_API const void *kiln_packed_data(const void *blob);
 
-/* ---- looking ------------------------------------------------------------------------------------------------------------ */
+/* ---- looking ----------------------------------------------------------------------------------------------------- */
 
 typedef enum kiln_stage {
-  KILN_STAGE_GRAPH, KILN_STAGE_TILE, KILN_STAGE_LLVM, KILN_STAGE_ASM, KILN_STAGE_OBJECT, KILN_STAGE_DOT
+  KILN_STAGE_GRAPH,
+  KILN_STAGE_TILE,
+  KILN_STAGE_LLVM,
+  KILN_STAGE_ASM,
+  KILN_STAGE_OBJECT,
+  KILN_STAGE_DOT
 } kiln_stage;
 
 /* Any stage of a graph's way to bytes, as text (the object as bytes), for any target. */
-KILN_API kiln_status kiln_dump(kiln_engine *engine, kiln_graph *graph, const kiln_compile_options *options, kiln_stage stage,
-                               kiln_buffer *out);
-/* Which template and why not the others, schedule and why, predicted limits for `symbols` (NULL: none are bound). `json`: one
- * object on one line. */
+KILN_API kiln_status kiln_dump(kiln_engine *engine, kiln_graph *graph, const kiln_compile_options *options,
+                               kiln_stage stage, kiln_buffer *out);
+/* Which template and why not the others, schedule and why, predicted limits for `symbols` (NULL: none are bound).
+ * `json`: one object on one line. */
 KILN_API kiln_status kiln_explain(kiln_engine *engine, kiln_graph *graph, const kiln_compile_options *options,
                                   const int64_t *symbols, bool json, kiln_buffer *out);
-/* Ahead of time, for any target: a relocatable object and a C header that declares its functions and packing, usable without
- * libkiln. `symbol_name` is a C identifier (NULL: the kernel's own); either buffer may be NULL. */
+/* Ahead of time, for any target: a relocatable object and a C header that declares its functions and packing, usable
+ * without libkiln. `symbol_name` is a C identifier (NULL: the kernel's own); either buffer may be NULL. */
 KILN_API kiln_status kiln_emit(kiln_engine *engine, kiln_graph *graph, const kiln_compile_options *options,
                                const char *symbol_name, kiln_buffer *object, kiln_buffer *header);
 
 typedef enum kiln_table {
-  KILN_TABLE_OPS, KILN_TABLE_TYPES, KILN_TABLE_TARGETS, KILN_TABLE_MMA, KILN_TABLE_TEMPLATES, KILN_TABLE_PASSES,
+  KILN_TABLE_OPS,
+  KILN_TABLE_TYPES,
+  KILN_TABLE_TARGETS,
+  KILN_TABLE_MMA,
+  KILN_TABLE_TEMPLATES,
+  KILN_TABLE_PASSES,
   KILN_TABLE_OPTIONS
 } kiln_table;
 KILN_API kiln_status kiln_list(kiln_table table, bool json, kiln_buffer *out);
@@ -216,19 +228,20 @@ typedef struct kiln_cpu {
 } kiln_cpu;
 KILN_API kiln_status kiln_engine_cpu(const kiln_engine *engine, kiln_cpu *cpu);
 
-/* ---- the object cache ---------------------------------------------------------------------------------------------------- */
+/* ---- the object cache -------------------------------------------------------------------------------------------- */
 
 typedef struct kiln_cache_entry {
-  const char *key;       /* 64 hex digits */
+  const char *key; /* 64 hex digits */
   const char *directory;
-  bool writable;         /* in the user's directory, not a read-only one */
+  bool writable; /* in the user's directory, not a read-only one */
   uint64_t bytes;
-  int64_t used;          /* seconds since the epoch */
+  int64_t used; /* seconds since the epoch */
   const char *target, *template_, *schedule, *graph;
-  const char *fault;     /* NULL: sound; else why it is not used */
+  const char *fault; /* NULL: sound; else why it is not used */
 } kiln_cache_entry;
 
-/* Calls `visit` for every entry of every directory, newest first, until it returns false. Strings live during the call. */
+/* Calls `visit` for every entry of every directory, newest first, until it returns false. Strings live during the call.
+ */
 KILN_API kiln_status kiln_cache_visit(kiln_engine *engine, bool (*visit)(void *ctx, const kiln_cache_entry *entry),
                                       void *ctx);
 /* The user's directory; lives as long as the engine. Empty: no disk cache. */

@@ -12,7 +12,8 @@ extern "C" {
 
 typedef struct kiln_tile kiln_tile;
 
-/* Parses and verifies tile IR. KILN_SYNTAX or KILN_INVALID_TILE with every fault, located, in `message` (may be NULL). */
+/* Parses and verifies tile IR. KILN_SYNTAX or KILN_INVALID_TILE with every fault, located, in `message` (may be NULL).
+ */
 KILN_API kiln_status kiln_tile_parse(const char *text, size_t length, const kiln_allocator *allocator, kiln_tile **tile,
                                      kiln_buffer *message);
 KILN_API void kiln_tile_destroy(kiln_tile *tile);

@@ -1,5 +1,5 @@
 /* ladder.c: see the header. Linux: mmap and mprotect. */
-#include "ladder.h"
+#include "tests/numeric/ladder.h"
 
 #include <criterion/criterion.h>
 #include <math.h>
@@ -15,7 +15,7 @@
 
 enum { PAGE = 4096, PATTERN = 0xa5, MAX_TENSORS = 16 };
 
-/* ---- guarded memory ----------------------------------------------------------------------------------------------------- */
+/* ---- guarded memory ---------------------------------------------------------------------------------------------- */
 
 /* `bytes` at the start or the end of pages between two that trap. */
 typedef struct Guarded {
@@ -42,7 +42,7 @@ static void unguard(Guarded *g) {
   g->map = NULL;
 }
 
-/* ---- threads -------------------------------------------------------------------------------------------------------------- */
+/* ---- threads ----------------------------------------------------------------------------------------------------- */
 
 typedef struct PoolRun {
   atomic_llong next;
@@ -69,7 +69,7 @@ LadderPool ladder_pool(int count) {
   return (LadderPool){{(void *)(uintptr_t)&counts[count], count, pool_for}};
 }
 
-/* ---- engine and targets ------------------------------------------------------------------------------------------------------ */
+/* ---- engine and targets ------------------------------------------------------------------------------------------ */
 
 kiln_engine *ladder_engine(void) {
   kiln_engine *engine;
@@ -94,7 +94,7 @@ const char *const *ladder_targets(kiln_engine *engine, int *count) {
   return usable;
 }
 
-/* ---- one case -------------------------------------------------------------------------------------------------------------- */
+/* ---- one case ---------------------------------------------------------------------------------------------------- */
 
 typedef struct Rig {
   const LadderCase *c;
@@ -109,7 +109,9 @@ typedef struct Rig {
 } Rig;
 
 static const Node *input_node(const Rig *rig, size_t i) { return graph_node(rig->graph, rig->graph->inputs.items[i]); }
-static const Node *output_node(const Rig *rig, size_t i) { return graph_node(rig->graph, rig->graph->outputs.items[i]); }
+static const Node *output_node(const Rig *rig, size_t i) {
+  return graph_node(rig->graph, rig->graph->outputs.items[i]);
+}
 
 static double draw(kiln_type type, bool exact, uint32_t *state) {
   *state = *state * 1664525U + 1013904223U;
@@ -162,7 +164,8 @@ static void compile(Rig *rig) {
   };
   cr_assert_eq(kiln_graph_parse(rig->c->graph, strlen(rig->c->graph), NULL, &rig->graph), KILN_OK);
   kiln_status status = kiln_compile(rig->engine, rig->graph, &options, &rig->kernel);
-  cr_assert_eq(status, KILN_OK, "%s: %s: %s", rig->c->graph, kiln_status_text(status), message.data != NULL ? message.data : "");
+  cr_assert_eq(status, KILN_OK, "%s: %s: %s", rig->c->graph, kiln_status_text(status),
+               message.data != NULL ? message.data : "");
   kiln_buffer_free(&message);
 }
 
@@ -213,7 +216,8 @@ static void compare(Rig *rig) {
   Arena arena;
   arena_init(&arena, NULL);
   GraphResult results[MAX_TENSORS];
-  kiln_status status = graph_interpret(rig->graph, rig->c->symbols, (const void *const *)rig->originals, &arena, results, NULL);
+  kiln_status status =
+      graph_interpret(rig->graph, rig->c->symbols, (const void *const *)rig->originals, &arena, results, NULL);
   cr_assert_eq(status, KILN_OK, "%s: interpreter: %s", rig->c->graph, kiln_status_text(status));
   const int64_t *s = rig->c->symbols;
   for (size_t o = 0; o < rig->graph->outputs.count; ++o) {
@@ -224,9 +228,10 @@ static void compare(Rig *rig) {
       if (got == want || (isnan(got) && isnan(want)) || fabs(got - want) <= bound) continue;
       cr_assert_fail("%s (%lld %lld %lld, target %s, schedule %s, %d threads, guard %s): result %zu element %lld: "
                      "found %.9g, expected %.9g +- %g",
-                     rig->c->graph, (long long)s[0], (long long)s[1], (long long)s[2], rig->c->target != NULL ? rig->c->target : "host",
-                     rig->c->schedule != NULL ? rig->c->schedule : "default", rig->c->threads, rig->at_end ? "behind" : "in front",
-                     o, (long long)e, got, want, bound);
+                     rig->c->graph, (long long)s[0], (long long)s[1], (long long)s[2],
+                     rig->c->target != NULL ? rig->c->target : "host",
+                     rig->c->schedule != NULL ? rig->c->schedule : "default", rig->c->threads,
+                     rig->at_end ? "behind" : "in front", o, (long long)e, got, want, bound);
     }
     check_gaps(rig, o, &results[o]);
   }
@@ -258,4 +263,6 @@ void ladder_run(kiln_engine *engine, const LadderCase *c) {
   run_once(engine, c, true, NULL, 0);
 }
 
-void ladder_result(kiln_engine *engine, const LadderCase *c, void *bytes, size_t size) { run_once(engine, c, true, bytes, size); }
+void ladder_result(kiln_engine *engine, const LadderCase *c, void *bytes, size_t size) {
+  run_once(engine, c, true, bytes, size);
+}

@@ -1,7 +1,7 @@
 /* ladder.h: a graph compiled, run and compared with the interpreter, on memory that catches every stray access.
  *
- * Each operand lies against a page that cannot be touched: in front of it in one run, behind it in another. Results begin as NaN;
- * gaps between strided rows hold a pattern that must survive. */
+ * Each operand lies against a page that cannot be touched: in front of it in one run, behind it in another. Results
+ * begin as NaN; gaps between strided rows hold a pattern that must survive. */
 #ifndef KILN_TESTS_LADDER_H
 #define KILN_TESTS_LADDER_H
 
@@ -9,20 +9,20 @@
 
 typedef struct LadderCase {
   const char *graph;
-  const char *target;   /* NULL: this machine */
+  const char *target; /* NULL: this machine */
   const char *template_;
   const char *schedule;
   kiln_packing packing;
-  bool exact;     /* small integers as data, and results must be equal bit for bit */
-  bool in_place;  /* output 0 takes the memory of the last input */
-  int threads;    /* 0: the calling thread */
+  bool exact;    /* small integers as data, and results must be equal bit for bit */
+  bool in_place; /* output 0 takes the memory of the last input */
+  int threads;   /* 0: the calling thread */
   int64_t symbols[8];
 } LadderCase;
 
 /* One engine without a disk cache, for all cases of a test. */
 kiln_engine *ladder_engine(void);
-/* Names of the rows that this machine can run, one a vector width, widest first; `count` of them. Those it cannot are printed as
- * NOT EXERCISED. */
+/* Names of the rows that this machine can run, one a vector width, widest first; `count` of them. Those it cannot are
+ * printed as NOT EXERCISED. */
 const char *const *ladder_targets(kiln_engine *engine, int *count);
 
 /* Runs a case; fails the Criterion test with what went wrong. */

@@ -1,9 +1,9 @@
-/* test_gemm_epilogues.c: every element-wise operator and function of the table behind a product, with operands of every shape,
- * results of several types and several results, in registers and row by row. */
+/* test_gemm_epilogues.c: every element-wise operator and function of the table behind a product, with operands of every
+ * shape, results of several types and several results, in registers and row by row. */
 #include <criterion/criterion.h>
 #include <stdio.h>
 
-#include "ladder.h"
+#include "tests/numeric/ladder.h"
 
 /* The epilogue `body` may use p (the product), b [n], c [m, 1], s [], r [m, n]. */
 static void epilogue(kiln_engine *engine, const char *target, const char *inputs, const char *body) {
@@ -13,7 +13,8 @@ static void epilogue(kiln_engine *engine, const char *target, const char *inputs
   snprintf(graph, sizeof graph, "x: f32[m, 5]; w: const f32[5, 37]; %sp = x @ w; %s", inputs, body);
   for (int i = 0; i < 2; ++i)
     for (int r = 0; r < 3; ++r)
-      ladder_run(engine, &(LadderCase){.graph = graph, .target = target, .schedule = schedules[i], .symbols = {rows[r]}});
+      ladder_run(engine,
+                 &(LadderCase){.graph = graph, .target = target, .schedule = schedules[i], .symbols = {rows[r]}});
 }
 
 typedef struct Body {
@@ -30,8 +31,8 @@ static void all(const Body *bodies, size_t count) {
 }
 
 Test(gemm_epilogues, functions) {
-  static const char *const functions[] = {"neg",  "abs",  "square", "exp",       "tanh", "sigmoid",   "relu",
-                                          "gelu", "silu", "gelu_tanh", "hardswish", "hardsigmoid"};
+  static const char *const functions[] = {"neg",  "abs",  "square", "exp",       "tanh",      "sigmoid",
+                                          "relu", "gelu", "silu",   "gelu_tanh", "hardswish", "hardsigmoid"};
   static const char *const positive[] = {"sqrt", "rsqrt", "log"};
   kiln_engine *engine = ladder_engine();
   int targets;

@@ -2,7 +2,7 @@
 #include <criterion/criterion.h>
 #include <string.h>
 
-#include "ladder.h"
+#include "tests/numeric/ladder.h"
 
 static void over_sizes(const char *graph, const char *schedule, bool in_place) {
   kiln_engine *engine = ladder_engine();
@@ -25,10 +25,14 @@ static void over_sizes(const char *graph, const char *schedule, bool in_place) {
 }
 
 Test(gemm_layouts, leading_strides) {
-  over_sizes("x: f32[m, k] strides [ldx, 1]; w: f32[k, n] strides [ldw, 1]; y: f32[m, n] strides [ldy, 1] = x @ w; return y", NULL, false);
+  over_sizes(
+      "x: f32[m, k] strides [ldx, 1]; w: f32[k, n] strides [ldw, 1]; y: f32[m, n] strides [ldy, 1] = x @ w; return y",
+      NULL, false);
 }
 Test(gemm_layouts, column_major) {
-  over_sizes("x: f32[m, k] strides [1, ldx]; w: f32[k, n] strides [1, ldw]; y: f32[m, n] strides [1, ldy] = x @ w; return y", NULL, false);
+  over_sizes(
+      "x: f32[m, k] strides [1, ldx]; w: f32[k, n] strides [1, ldw]; y: f32[m, n] strides [1, ldy] = x @ w; return y",
+      NULL, false);
 }
 Test(gemm_layouts, const_column_major) {
   over_sizes("x: f32[m, k] strides [1, ldx]; w: const f32[k, n] strides [1, ldw]; y = x @ w; return y", NULL, false);
@@ -37,7 +41,9 @@ Test(gemm_layouts, transposed_operands) {
   over_sizes("x: f32[k, m]; w: f32[n, k]; y = x.T @ w.T; return y", NULL, false);
   over_sizes("x: f32[k, m]; w: const f32[n, k]; y = x.T @ w.T; return y", NULL, false);
 }
-Test(gemm_layouts, transposed_result) { over_sizes("x: f32[m, k]; w: f32[k, n]; y = (x @ w).T; return y", NULL, false); }
+Test(gemm_layouts, transposed_result) {
+  over_sizes("x: f32[m, k]; w: f32[k, n]; y = (x @ w).T; return y", NULL, false);
+}
 Test(gemm_layouts, both_strides_are_symbols) {
   over_sizes("x: f32[m, k] strides [ldx, 1]; w: f32[k, n] strides [ldw, 2]; y = x @ w; return y", NULL, false);
 }
@@ -51,7 +57,8 @@ Test(gemm_layouts, one_input_twice) {
   kiln_engine *engine = ladder_engine();
   ladder_run(engine, &(LadderCase){.graph = "x: f32[m, k]; y = x @ x.T; return y", .symbols = {21, 9}});
   ladder_run(engine, &(LadderCase){.graph = "x: f32[m, m]; y = x @ x + x + x.T; return y", .symbols = {37}});
-  ladder_run(engine, &(LadderCase){.graph = "x: f32[m, m]; w: const f32[m, m]; y = x @ w + w; return y", .symbols = {37}});
+  ladder_run(engine,
+             &(LadderCase){.graph = "x: f32[m, m]; w: const f32[m, m]; y = x @ w + w; return y", .symbols = {37}});
   kiln_engine_destroy(engine);
 }
 Test(gemm_layouts, result_in_place_of_residual) {

@@ -1,9 +1,9 @@
-/* test_gemm_sizes.c: every size around the register tile, on one object with symbols, exact and random, for each vector width this
- * machine has. */
+/* test_gemm_sizes.c: every size around the register tile, on one object with symbols, exact and random, for each vector
+ * width this machine has. */
 #include <criterion/criterion.h>
 #include <stdio.h>
 
-#include "ladder.h"
+#include "tests/numeric/ladder.h"
 
 /* Largest register tiles of the default schedules: rows and vectors. */
 enum { ROWS = 12, COLUMNS = 64 };
@@ -68,7 +68,8 @@ Test(gemm_sizes, fixed) {
   for (int m = 1; m <= 30; m += 3)
     for (int n = 1; n <= 100; n += 9) {
       char graph[200];
-      snprintf(graph, sizeof graph, "x: f32[%d, %d]; w: const f32[%d, %d]; y = x @ w; return y", m, (m * n) % 11, (m * n) % 11, n);
+      snprintf(graph, sizeof graph, "x: f32[%d, %d]; w: const f32[%d, %d]; y = x @ w; return y", m, (m * n) % 11,
+               (m * n) % 11, n);
       ladder_run(engine, &(LadderCase){.graph = graph, .exact = true});
     }
   kiln_engine_destroy(engine);
@@ -84,7 +85,10 @@ Test(gemm_sizes, register_tiles) {
       for (int nr = 16; nr <= 64; nr += 16) {
         char schedule[64];
         snprintf(schedule, sizeof schedule, "mr=%d nr=%d ku=%d", mr, nr, mr % 5 + 1);
-        ladder_run(engine, &(LadderCase){.graph = bare, .target = target[t], .schedule = schedule, .exact = true, .symbols = {29, 11, 131}});
+        ladder_run(
+            engine,
+            &(LadderCase){
+                .graph = bare, .target = target[t], .schedule = schedule, .exact = true, .symbols = {29, 11, 131}});
       }
   kiln_engine_destroy(engine);
 }

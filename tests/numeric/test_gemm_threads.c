@@ -1,10 +1,10 @@
-/* test_gemm_threads.c: results are the same bit for bit on any number of threads, and a row's result does not depend on how many
- * rows there are. */
+/* test_gemm_threads.c: results are the same bit for bit on any number of threads, and a row's result does not depend on
+ * how many rows there are. */
 #include <criterion/criterion.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "ladder.h"
+#include "tests/numeric/ladder.h"
 
 static const char *const graphs[] = {
     "x: f32[m, k]; w: const f32[k, n]; y = x @ w; return y",
@@ -32,8 +32,8 @@ Test(gemm_threads, same_bits_for_any_count) {
   kiln_engine_destroy(engine);
 }
 
-/* The first rows of a longer product are those of a shorter one: the generator fills x row by row from the same seed only if its
- * length is the same, so both products read one long x and use a part of it. */
+/* The first rows of a longer product are those of a shorter one: the generator fills x row by row from the same seed
+ * only if its length is the same, so both products read one long x and use a part of it. */
 Test(gemm_threads, rows_do_not_depend_on_their_number) {
   kiln_engine *engine = ladder_engine();
   enum { ROWS = 40, K = 70, N = 50 };
@@ -53,7 +53,8 @@ Test(gemm_threads, rows_do_not_depend_on_their_number) {
         .threads = kiln_threads_serial(),
     };
     cr_assert_eq(kiln_run(kernel, &call), KILN_OK);
-    if (m < ROWS) cr_expect_eq(memcmp(all, part, sizeof(float) * (size_t)m * N), 0, "%lld rows give other bits", (long long)m);
+    if (m < ROWS)
+      cr_expect_eq(memcmp(all, part, sizeof(float) * (size_t)m * N), 0, "%lld rows give other bits", (long long)m);
   }
   kiln_kernel_release(kernel);
   free(x), free(w), free(all), free(part);

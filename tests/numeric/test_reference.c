@@ -1,7 +1,7 @@
 /* test_reference.c: graphs of every operator and type, compiled by the reference template and run on this machine. */
 #include <criterion/criterion.h>
 
-#include "ladder.h"
+#include "tests/numeric/ladder.h"
 
 Test(reference, every_operator_and_type) {
   static const char *const graphs[] = {
@@ -26,7 +26,8 @@ Test(reference, every_operator_and_type) {
       "x: f32[]; y = x + 1; return y",
       "x: f32[4, 6] strides [1, 4]; y: f32[4, 6] strides [9, 1] = abs(x); return y",
       "x: i32[3, 4]; y = x / 3; z = x * x - 5; a = min(x, 2); b = x >= 1; return y, z, a, b",
-      "a: u8[5, 12]; w: i8[12, 9]; s: f32[9]; b: f32[9]; y: u8 = quant(relu(dequant(a, 0.05, 3) @ dequant(w, s) + b), 0.1, 7); return y",
+      "a: u8[5, 12]; w: i8[12, 9]; s: f32[9]; b: f32[9]; y: u8 = quant(relu(dequant(a, 0.05, 3) @ dequant(w, s) + b), "
+      "0.1, 7); return y",
   };
   kiln_engine *engine = ladder_engine();
   int targets;
@@ -41,6 +42,7 @@ Test(reference, symbols) {
   kiln_engine *engine = ladder_engine();
   for (int64_t m = 0; m < 5; ++m)
     for (int64_t n = 1; n < 40; n += 6)
-      ladder_run(engine, &(LadderCase){.graph = "x: f32[m, k]; w: f32[k, n]; y = softmax(x @ w); return y", .symbols = {m, 3, n}});
+      ladder_run(engine, &(LadderCase){.graph = "x: f32[m, k]; w: f32[k, n]; y = softmax(x @ w); return y",
+                                       .symbols = {m, 3, n}});
   kiln_engine_destroy(engine);
 }

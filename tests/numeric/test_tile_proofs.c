@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- running --------------------------------------------------------------------------------------------------------- */
+/* ---- running ----------------------------------------------------------------------------------------------------- */
 
 typedef struct Proof {
   const char *file;
@@ -82,7 +82,7 @@ static void run(const Runner *runner, const Proof *proof, const char *kernel, vo
   runner->run(proof, kernel, &args, tile_tasks(find_kernel(proof, kernel), symbols));
 }
 
-/* ---- data ------------------------------------------------------------------------------------------------------------ */
+/* ---- data -------------------------------------------------------------------------------------------------------- */
 
 typedef enum Kind { EXACT, RANDOM } Kind;
 
@@ -177,7 +177,7 @@ static void check_near(double found, double expected, double tolerance, const ch
             expected, tolerance);
 }
 
-/* ---- GEMM in f32 and bf16 -------------------------------------------------------------------------------------------- */
+/* ---- GEMM in f32 and bf16 ---------------------------------------------------------------------------------------- */
 
 /* Row i of a times column j of b as the interpreter adds: f32, one rounding a step, k ascending; `*magnitude` is the
  * sum of the absolute products. */
@@ -267,7 +267,7 @@ Test(tile_proofs, gemm_bf16) {
   check_sizes("proof_gemm_bf16.tile", check_gemm_bf16, ms, ns, ks);
 }
 
-/* ---- GEMM in u8 and i8 with requantisation ---------------------------------------------------------------------------- */
+/* ---- GEMM in u8 and i8 with requantisation ----------------------------------------------------------------------- */
 
 static float quantised(int32_t sum, int32_t column_sum, float scale, float bias, int32_t zero_a, float zero_c) {
   float real = (float)(sum - zero_a * column_sum);
@@ -318,7 +318,7 @@ Test(tile_proofs, gemm_u8i8) {
   check_sizes("proof_gemm_u8i8.tile", check_gemm_u8i8, ms, ns, ks);
 }
 
-/* ---- attention -------------------------------------------------------------------------------------------------------- */
+/* ---- attention --------------------------------------------------------------------------------------------------- */
 
 enum { HEAD = 32 };
 
@@ -374,7 +374,7 @@ Test(tile_proofs, attention) {
   unload(&proof);
 }
 
-/* ---- int4 --------------------------------------------------------------------------------------------------------------- */
+/* ---- int4 -------------------------------------------------------------------------------------------------------- */
 
 enum { GROUP = 32 };
 

@@ -14,7 +14,7 @@
 #include "jit/jit.h"
 #include "lower/vecmath.h"
 
-/* ---- functions under test ----------------------------------------------------------------------------------------- */
+/* ---- functions under test ---------------------------------------------------------------------------------------- */
 
 typedef LLVMValueRef Emit(const VecMath *v, LLVMValueRef x);
 
@@ -59,7 +59,7 @@ static const Function functions[] = {
 };
 enum { FUNCTION_COUNT = ARRAY_LENGTH(functions) };
 
-/* ---- compiled code ------------------------------------------------------------------------------------------------ */
+/* ---- compiled code ----------------------------------------------------------------------------------------------- */
 
 static const int lane_counts[] = {1, 2, 3, 4, 5, 8, 16, 32};
 enum { LANES_COUNT = ARRAY_LENGTH(lane_counts), LANES_MULTIPLE = 480 };
@@ -196,7 +196,7 @@ static void find(const Code *code, const Function *function, const char *type, i
   memcpy(walk, &address, sizeof address);
 }
 
-/* ---- errors ------------------------------------------------------------------------------------------------------- */
+/* ---- errors ------------------------------------------------------------------------------------------------------ */
 
 static float float_of(uint32_t bits) {
   float x;
@@ -295,7 +295,7 @@ Test(vecmath, tanh_floats) { test_floats(&functions[2]); }
 Test(vecmath, erf_floats) { test_floats(&functions[3]); }
 Test(vecmath, rsqrt_floats) { test_floats(&functions[4]); }
 
-/* ---- special values, lane counts ---------------------------------------------------------------------------------- */
+/* ---- special values, lane counts --------------------------------------------------------------------------------- */
 
 static bool is_same(double x, double y) { return x != x ? y != y : x == y && signbit(x) == signbit(y); }
 
@@ -351,7 +351,7 @@ Test(vecmath, results_do_not_depend_on_the_lane_count) {
   unload_codes();
 }
 
-/* ---- double, other targets ---------------------------------------------------------------------------------------- */
+/* ---- double, other targets --------------------------------------------------------------------------------------- */
 
 static uint64_t random_bits(uint64_t *state) {
   *state ^= *state << 13;

@@ -1,6 +1,6 @@
-/* template_run.c: see the header. Memory is row-major or as the graph's strides say; inputs are small integers and fractions,
- * the same for every run of a shape. */
-#include "template_run.h"
+/* template_run.c: see the header. Memory is row-major or as the graph's strides say; inputs are small integers and
+ * fractions, the same for every run of a shape. */
+#include "tests/unit/template_run.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -27,7 +27,8 @@ static bool is_index(const Rig *rig, int number, int64_t *limit, bool *ascending
   for (size_t i = 0; i < rig->graph->nodes.count; ++i) {
     const Node *node = graph_node(rig->graph, (int)i);
     *ascending = node->op == KILN_OP_GROUPED_MATMUL;
-    bool used = (node->op == KILN_OP_GATHER && node->operands[1] == number) || (*ascending && node->operands[2] == number);
+    bool used =
+        (node->op == KILN_OP_GATHER && node->operands[1] == number) || (*ascending && node->operands[2] == number);
     *limit = used ? dim_value(graph_node(rig->graph, node->operands[0])->shape.dims[0], rig->run->symbols) : 0;
     if (used) return true;
   }
@@ -65,7 +66,8 @@ static void interpret(Rig *rig, const Kernel *kernel, void *const *buffers) {
   Diagnostics faults;
   diagnostics_init(&faults, NULL);
   int64_t bytes = tile_workspace(kernel, rig->dims);
-  TileRun run = {.buffers = buffers, .symbols = rig->dims, .workspace = room(rig, (size_t)bytes), .workspace_bytes = bytes};
+  TileRun run = {
+      .buffers = buffers, .symbols = rig->dims, .workspace = room(rig, (size_t)bytes), .workspace_bytes = bytes};
   kiln_status status = tile_interpret(kernel, &run, 0, tile_tasks(kernel, rig->dims), NULL, &faults);
   if (status != KILN_OK) diagnostics_print(&faults, kernel->name, NULL, 0, rig->why);
   diagnostics_release(&faults);
@@ -85,7 +87,8 @@ static void pack(Rig *rig) {
 static void compare(Rig *rig) {
   size_t inputs = rig->graph->inputs.count, outputs = rig->graph->outputs.count;
   GraphResult *results = ARENA_ARRAY(&rig->arena, GraphResult, outputs);
-  kiln_status status = graph_interpret(rig->graph, rig->run->symbols, (const void *const *)rig->plain, &rig->arena, results, NULL);
+  kiln_status status =
+      graph_interpret(rig->graph, rig->run->symbols, (const void *const *)rig->plain, &rig->arena, results, NULL);
   if (status != KILN_OK) text_printf(rig->why, "graph interpreter: %s", kiln_status_text(status));
   for (size_t o = 0; status == KILN_OK && o < outputs; ++o) {
     const Node *node = graph_node(rig->graph, rig->graph->outputs.items[o]);
@@ -98,7 +101,8 @@ static void compare(Rig *rig) {
       }
       double got = type_load(node->type, rig->passed[inputs + o], (size_t)offset), want = results[o].values[e];
       if (got == want || (isnan(got) && isnan(want)) || fabs(got - want) <= results[o].bounds[e]) continue;
-      text_printf(rig->why, "result %zu element %lld: found %g, expected %g +- %g", o, (long long)e, got, want, results[o].bounds[e]);
+      text_printf(rig->why, "result %zu element %lld: found %g, expected %g +- %g", o, (long long)e, got, want,
+                  results[o].bounds[e]);
       return;
     }
   }

@@ -1,15 +1,15 @@
 /* test_template_gemm.c: the gemm template's tile IR, executed by the interpreter, against the graph interpreter. */
 #include <criterion/criterion.h>
 
-#include "template_run.h"
+#include "tests/unit/template_run.h"
 
 static void expect(TemplateRun run, const char *expected_template) {
   Text why;
   text_init(&why, NULL);
   const char *used = "none";
   template_run(&run, &used, NULL, &why);
-  cr_expect(why.length == 0, "%s (%s, m=%lld): %s", run.graph, run.schedule != NULL ? run.schedule : "", (long long)run.symbols[0],
-            text_get(&why));
+  cr_expect(why.length == 0, "%s (%s, m=%lld): %s", run.graph, run.schedule != NULL ? run.schedule : "",
+            (long long)run.symbols[0], text_get(&why));
   cr_expect_str_eq(used, expected_template, "%s: %s", run.graph, used);
   text_release(&why);
 }
@@ -41,7 +41,8 @@ Test(template_gemm, blocks_of_k) {
 
 Test(template_gemm, transposes_and_strides) {
   expect_gemm((TemplateRun){.graph = "x: f32[k, m]; w: f32[n, k]; y = x.T @ w.T; return y", .symbols = {5, 14, 40}});
-  expect_gemm((TemplateRun){.graph = "x: f32[k, m]; w: const f32[n, k]; y = x.T @ w.T; return y", .symbols = {5, 14, 40}});
+  expect_gemm(
+      (TemplateRun){.graph = "x: f32[k, m]; w: const f32[n, k]; y = x.T @ w.T; return y", .symbols = {5, 14, 40}});
   expect_gemm((TemplateRun){.graph = "x: f32[m, k] strides [ldx, 1]; w: f32[k, n] strides [1, ldw]; "
                                      "y: f32[m, n] strides [ldy, 1] = x @ w; return y",
                             .symbols = {9, 6, 8, 20, 7, 23}});
@@ -53,14 +54,10 @@ Test(template_gemm, transposes_and_strides) {
 
 Test(template_gemm, epilogues) {
   const char *const bodies[] = {
-      "y = x @ w + b; z = relu(y); return y, z",
-      "y = (x @ w) * s + r; z = c * y; return z",
-      "y: bf16 = silu(x @ w + b); return y",
-      "y: i8 = quant(relu(x @ w + b), s); return y",
-      "y = where(r < x @ w, r, b); return y",
-      "t: f16 = x @ w; y = t * t; z = r + t; return y, z",
-      "y = max(x @ w, 0.5) / (c + 10); return y",
-      "y = gelu(x @ w); z = exp(b) * y + leaky_relu(r, 0.25); return z",
+      "y = x @ w + b; z = relu(y); return y, z",  "y = (x @ w) * s + r; z = c * y; return z",
+      "y: bf16 = silu(x @ w + b); return y",      "y: i8 = quant(relu(x @ w + b), s); return y",
+      "y = where(r < x @ w, r, b); return y",     "t: f16 = x @ w; y = t * t; z = r + t; return y, z",
+      "y = max(x @ w, 0.5) / (c + 10); return y", "y = gelu(x @ w); z = exp(b) * y + leaky_relu(r, 0.25); return z",
   };
   const char *head = "x: f32[m, 6]; w: const f32[6, 20]; ";
   const char *const declarations[] = {"b: f32[20]; ", "s: f32[]; ", "r: f32[m, 20]; ", "c: f32[m, 1]; "};
@@ -80,7 +77,8 @@ Test(template_gemm, epilogues) {
     text_add(&graph, bodies[i]);
     for (int64_t m = 1; m < 15; m += 6) {
       expect_gemm((TemplateRun){.graph = text_get(&graph), .symbols = {m}, .schedule = "epilogue=rows"});
-      expect_gemm((TemplateRun){.graph = text_get(&graph), .symbols = {m}, .schedule = "epilogue=registers", .target = "haswell"});
+      expect_gemm((TemplateRun){
+          .graph = text_get(&graph), .symbols = {m}, .schedule = "epilogue=registers", .target = "haswell"});
     }
     text_release(&graph);
   }
@@ -90,7 +88,8 @@ Test(template_gemm, even_rows) {
   Text text, why;
   text_init(&text, NULL);
   text_init(&why, NULL);
-  template_run(&(TemplateRun){.graph = "x: f32[13, 8]; w: const f32[8, 48]; y = x @ w; return y", .schedule = "nr=48"}, NULL, &text, &why);
+  template_run(&(TemplateRun){.graph = "x: f32[13, 8]; w: const f32[8, 48]; y = x @ w; return y", .schedule = "nr=48"},
+               NULL, &text, &why);
   cr_expect(why.length == 0, "%s", text_get(&why));
   cr_expect_not_null(strstr(text_get(&text), "frag<acc, 7x"), "13 rows are 7 + 6: %s", text_get(&text));
   text_release(&text);
@@ -118,8 +117,9 @@ Test(template_gemm, wishes_that_do_not_fit) {
   for (size_t i = 0; i < ARRAY_LENGTH(cases); ++i) {
     Text why;
     text_init(&why, NULL);
-    template_run(&(TemplateRun){.graph = "x: f32[3, 4]; w: f32[4, 5]; y = x @ w; return y", .schedule = cases[i].schedule}, NULL,
-                 NULL, &why);
+    template_run(
+        &(TemplateRun){.graph = "x: f32[3, 4]; w: f32[4, 5]; y = x @ w; return y", .schedule = cases[i].schedule}, NULL,
+        NULL, &why);
     cr_expect_str_eq(text_get(&why), cases[i].fault);
     text_release(&why);
   }

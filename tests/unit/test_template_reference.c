@@ -1,7 +1,8 @@
-/* test_template_reference.c: the reference template on every operator and type, executed by the interpreter of the tile IR. */
+/* test_template_reference.c: the reference template on every operator and type, executed by the interpreter of the tile
+ * IR. */
 #include <criterion/criterion.h>
 
-#include "template_run.h"
+#include "tests/unit/template_run.h"
 
 static void expect_right(const char *graph, const int64_t *symbols, int count) {
   Text why;
