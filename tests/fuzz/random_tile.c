@@ -250,7 +250,8 @@ static void make_product(Gen *g) {
   kiln_type acc = type_is_integer(a) ? KILN_I32 : a == KILN_F64 ? KILN_F64 : KILN_F32;
   int step = 1 << random_below(g, 3);
   const Known *start = random_chance(g, 2) ? random_pick(g, is_start) : NULL;
-  double lo = -16.0 * MAX_SIZE + (start ? start->lo : 0), hi = 16.0 * MAX_SIZE + (start ? start->hi : 0);
+  double most = 16 * MAX_SIZE;
+  double lo = -most + (start ? start->lo : 0), hi = most + (start ? start->hi : 0);
   TileType type = type_frag(ROLE_ACC, g->rows, g->cols, acc);
   Value *first = start ? build_typed(&g->b, OP_tile_frag, type, start->value, NULL)
                        : build_typed(&g->b, OP_frag_zero, type, NULL, NULL);
@@ -293,7 +294,7 @@ static void make_loop(Gen *g) {
   size_t visible = g->pool.count;
   Value *lo = build_number(&g->b, random_below(g, 2)), *step = build_number(&g->b, 1 + random_below(g, 2));
   Value *hi = build_min(&g->b, build_symbol(&g->b, SYMBOL_K), build_number(&g->b, ITERATIONS));
-  double least = x.lo + ITERATIONS * fmin(x.lo, 0), most = x.hi + ITERATIONS * fmax(x.hi, 0);
+  double least = x.lo + (double)ITERATIONS * fmin(x.lo, 0), most = x.hi + (double)ITERATIONS * fmax(x.hi, 0);
   Loop loop = build_for(&g->b, lo, hi, step, &x.value, 1);
   g->b.block = loop.body;
   random_know(g, loop.carried[0], EXACT_INTEGERS, least, most, false);
