@@ -5,6 +5,7 @@
 #   threads                     every .c is a plain program (Criterion cannot run under ThreadSanitizer): exit status 0
 #                               passes, 77 skips
 #   golden                      lit and FileCheck
+#   emit                        a script for every row of targets.def: objects and headers made ahead of time
 #   install                     scripts that look at the shared library and at an installation
 #   examples                    every program of examples/ runs and exits with 0
 #
@@ -127,6 +128,17 @@ if(goldens AND LIT AND FILECHECK AND TARGET kiln_command)
   kiln_add_test(golden lit ${LIT} -v --xunit-xml-output=${kiln_results}/golden-lit.xml
                 --param kiln=$<TARGET_FILE:kiln_command> --param filecheck=${FILECHECK}
                 --param out=${PROJECT_BINARY_DIR}/golden ${PROJECT_SOURCE_DIR}/tests/golden)
+endif()
+
+if(TARGET kiln_command AND NOT KILN_SANITIZE STREQUAL "thread")
+  add_dependencies(tests kiln_command)
+  file(STRINGS ir/target/targets.def rows REGEX "^TARGET\\(")
+  set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ir/target/targets.def)
+  foreach(row IN LISTS rows)
+    string(REGEX REPLACE "^TARGET\\( *\"([^\"]*)\".*" "\\1" name "${row}")
+    kiln_add_test(emit ${name} ${PROJECT_SOURCE_DIR}/tests/emit/target.sh ${PROJECT_SOURCE_DIR}
+                  ${PROJECT_BINARY_DIR} ${name})
+  endforeach()
 endif()
 
 if(TARGET kiln_command AND NOT KILN_SANITIZE)

@@ -38,8 +38,7 @@ static void log_stages(const Code *code, const Stages *stages, kiln_cache_hit hi
       (double)stages->store_ns * 1e-6, (double)stages->load_ns * 1e-6);
 }
 
-/* Falling back to loops that are right and slow is never silent. */
-static void warn_of_fallback(const Code *code) {
+void rt_code_warn(const Code *code) {
   const char *refusals = code->plan.refusals;
   if (!code->plan.template->is_fallback || code->plan.problem.forced) return;
   log_event(&code->engine->log, KILN_LOG_WARNING, "template %s, right and slow, takes the graph: %s",
@@ -92,7 +91,7 @@ static kiln_status make_code(kiln_engine *engine, const Request *request, const 
   kiln_status status = rt_code_plan(engine, request, graph_text, &made, why);
   if (status) return status;
   stages.plan_ns = lap(&clock);
-  warn_of_fallback(made);
+  rt_code_warn(made);
   bool use_cache = !request->options.no_cache;
   *hit = KILN_COLD;
   if (use_cache) status = find_on_disk(made, &stages, &clock, hit);

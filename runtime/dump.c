@@ -71,6 +71,7 @@ static kiln_status dump(kiln_engine *engine, kiln_graph *graph, const kiln_compi
   Code *code;
   kiln_status status = rt_plan_request(engine, graph, options, &code, why);
   if (status) return status;
+  rt_code_warn(code);
   status = compiles ? dump_output(code, output, out, why) : dump_tile(code, out, why);
   rt_code_release(code);
   return status;

@@ -50,6 +50,7 @@ kiln_status kiln_emit(kiln_engine *engine, kiln_graph *graph, const kiln_compile
     text_printf(&why, "symbol name: '%s' is no C identifier\n", symbol_name);
   else status = rt_plan_request(engine, graph, options, &code, &why);
   if (!status) {
+    rt_code_warn(code);
     status = emit(code, symbol_name ? symbol_name : code->name, object, header, &why);
     rt_code_release(code);
   }

@@ -187,6 +187,8 @@ struct kiln_kernel {
 
 /* A Code with plan, names and key, not loaded. `graph_text` is the request's graph on one line. */
 kiln_status rt_code_plan(kiln_engine *engine, const Request *request, const char *graph_text, Code **code, Text *why);
+/* Logs a warning where the template is the fallback and nobody asked for it: that is never silent. */
+void rt_code_warn(const Code *code);
 void rt_code_retain(Code *code);
 void rt_code_release(Code *code); /* NULL is allowed */
 

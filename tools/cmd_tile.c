@@ -128,7 +128,7 @@ static bool compare(const TileJob *job) {
       json_bool(&json, "match", good);
       json_number(&json, "max_error", worst);
       json_close(&json);
-    } else {
+    } else if (!job->command->options.quiet) {
       printf("%%%s: %s, largest difference %g\n", job->names[i], good ? "match" : "MISMATCH", worst);
     }
   }

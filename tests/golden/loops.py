@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""loops.py [REGEX]: answers narrow questions about x86 assembly (AT&T) read from standard input, for FileCheck to judge.
+"""loops.py [REGEX]: answers narrow questions about x86 assembly (AT&T) from standard input, for FileCheck to judge.
 
-Functions are told by their symbols, loops by backward jumps. For each innermost loop that has an instruction that matches
-REGEX (by default a multiply-add of packed f32) a line is printed:
+Functions are told by their symbols, loops by backward jumps. For each innermost loop that has an instruction that
+matches REGEX (by default a multiply-add of packed f32) a line is printed:
 
     hot NAME: 28 vfmadd231ps zmm, 0 stack, 0 calls
 
-where `stack` counts operands in memory below %rsp, and below %rbp where the function uses it as a frame pointer. The last
+where `stack` counts operands in memory at %rsp, and at %rbp where the function uses it as a frame pointer. The last
 line counts the whole text: `all: 3 functions, 0 calls`.
 """
 import re

@@ -1,7 +1,6 @@
 #!/usr/bin/env python3
-"""examples.py KILN: pastes the example of each verb's help into a shell; each must succeed and print something or make a file.
-
-The verbs come from `kiln --help`, so a new one cannot be forgotten.
+"""examples.py KILN: pastes the example of each verb's help into a shell; each must succeed, and print something or make
+a file. The verbs come from `kiln --help`, so a new one cannot be forgotten.
 """
 import os
 import re
