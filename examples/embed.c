@@ -34,7 +34,7 @@ static void parallel_for(void *ctx, int64_t count, void (*body)(void *arg, int64
   while (started > 0) pthread_join(threads[--started], NULL);
 }
 
-/* ---- the kernel ------------------------------------------------------------------------------------------------------ */
+/* ---- the kernel -------------------------------------------------------------------------------------------------- */
 
 static float *numbers(size_t count, unsigned seed) {
   float *data = aligned_alloc(64, (count * sizeof(float) + 63) / 64 * 64);
