@@ -129,8 +129,8 @@ static void report_overlap(const kiln_graph *graph, const Node *node, const int6
          graph_phrase_dims(graph, strides.dims, strides.rank).text);
 }
 
-/* So that byte offsets fit int64_t and ptrdiff_t. */
-static bool is_too_large(int64_t elements) { return elements > INT64_MAX / 16; }
+/* So that byte offsets fit int64_t and ptrdiff_t, and so does the sum over all nodes, which a workspace may be. */
+static bool is_too_large(int64_t elements) { return elements > (int64_t)1 << 48; }
 
 bool graph_check_view(const kiln_graph *graph, const Node *node, bool is_output, const int64_t *symbols,
                       Diagnostics *faults) {
