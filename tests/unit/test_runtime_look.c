@@ -227,3 +227,41 @@ Test(runtime_look, cache_entries) {
   cr_expect_str_empty(kiln_cache_directory(NULL));
   tear_down(&s);
 }
+
+/* A cache that cannot be used is said when it is looked at, and costs compiles only recompiling. */
+Test(runtime_look, cache_that_cannot_be_used) {
+  Place place;
+  place_init(&place);
+  write_file(&place, "cache", "not a directory", 15);
+  kiln_engine *engine = place_engine(&place);
+  Seen seen = {0};
+  cr_expect_eq(kiln_cache_visit(engine, see, &seen), KILN_IO);
+  cr_expect_eq(kiln_cache_verify(engine, NULL, NULL), KILN_IO);
+  cr_expect_eq(kiln_cache_prune(engine, 0, NULL), KILN_IO);
+  kiln_kernel *kernel = compile(engine, SMALL);
+  cr_expect_eq(info_of(kernel).cache, KILN_COLD);
+  cr_expect_gt(place.events[KILN_LOG_WARNING], 0);
+  kiln_kernel_release(kernel);
+  kiln_engine_destroy(engine);
+  place_release(&place);
+}
+
+/* A directory shipped with a program serves others who may not write to it. */
+Test(runtime_look, cache_to_read_only) {
+  Place place;
+  place_init(&place);
+  kiln_engine *engine = place_engine(&place);
+  kiln_kernel_release(compile(engine, SMALL));
+  kiln_engine_destroy(engine);
+  kiln_engine_options options = place_options(&place);
+  options.cache_dir = "";
+  options.cache_path = place.cache;
+  cr_assert_eq(kiln_engine_create(&options, &engine), KILN_OK);
+  kiln_kernel *found = compile(engine, SMALL), *missed = compile(engine, GELU);
+  cr_expect_eq(info_of(found).cache, KILN_DISK);
+  cr_expect_eq(info_of(missed).cache, KILN_COLD);
+  kiln_kernel_release(found);
+  kiln_kernel_release(missed);
+  kiln_engine_destroy(engine);
+  place_release(&place);
+}
