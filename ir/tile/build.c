@@ -18,6 +18,7 @@ Value *build_named(Value *value, const char *name) {
 
 /* ---- control ----------------------------------------------------------------------------------------------------- */
 
+/* The carried values have the types of the initial ones, in the block and as results. */
 Loop build_for(Builder *b, Value *lo, Value *hi, Value *step, Value *const *initial, int count) {
   Op *op = op_create(b, OP_for, 3 + count, count, 1);
   op_set_operand(op, 0, lo);
@@ -48,6 +49,7 @@ void build_yield(Builder *b, Value *const *values, int count) {
 
 /* ---- memory ------------------------------------------------------------------------------------------------------ */
 
+/* One index an axis: what the buffer's type says, not how many the caller filled in. */
 static Op *build_access(Builder *b, OpCode code, Value *value, Place place, int results) {
   int rank = place.buffer->type.kind == KIND_BUF ? place.buffer->type.buf->rank : 0;
   int count = (value != NULL) + 1 + rank + (place.rows != NULL) + (place.cols != NULL);
@@ -99,6 +101,7 @@ Value *build_workspace(Builder *b, Value *byte_offset, const BufType *type) {
 
 /* ---- plain operations -------------------------------------------------------------------------------------------- */
 
+/* Operations with one result whose type follows. */
 static Value *build_inferred(Builder *b, OpCode code, Value *const *operands, int count) {
   Op *op = op_create(b, code, count, 1, 0);
   for (int i = 0; i < count; i++) op_set_operand(op, i, operands[i]);
@@ -124,6 +127,7 @@ Value *build_typed(Builder *b, OpCode code, TileType type, Value *x, Value *y) {
   return &op->results[0];
 }
 
+/* The number is rounded to the element type when it is used, not here: the text keeps what was written. */
 Value *build_const(Builder *b, double number, TileType type) {
   Value *value = build_typed(b, OP_tile_const, type, NULL, NULL);
   value->op->real = number;

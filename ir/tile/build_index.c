@@ -10,6 +10,7 @@ static bool is_number(const Value *value) { return value->op && value->op->code 
 
 static bool is_exactly(const Value *value, int64_t number) { return is_number(value) && value->op->number == number; }
 
+/* Literals are made anew at each use, so equal ones need not be the same value. */
 static bool same_index(const Value *x, const Value *y) {
   if (x == y) return true;
   if (!x->op || !y->op || x->op->code != y->op->code) return false;

@@ -22,6 +22,7 @@ static int64_t evaluate_binary(OpCode code, int64_t x, int64_t y) {
   return code == OP_index_ne ? x != y : 0;
 }
 
+/* A shared value is evaluated at each use: the verifier's limit is on the tree. */
 static int64_t evaluate(const Value *value, const int64_t *symbols) {
   const Op *op = value->op;
   if (!op) return 0;

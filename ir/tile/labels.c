@@ -23,6 +23,7 @@ static bool is_anonymous(const Value *value) {
   return !value->name || strspn(value->name, "0123456789") == strlen(value->name);
 }
 
+/* What has a place in an expression, and so can be written where it is used. */
 static bool is_expression(const Op *op) {
   OpSyntax syntax = op_info(op->code)->syntax;
   return syntax == SYNTAX_INFIX || syntax == SYNTAX_CALL;
@@ -32,6 +33,8 @@ static bool is_expression(const Op *op) {
 
 static const char in_place[] = "";
 
+/* Depths are those of what stands before, so an operand that comes later, which is a fault, is not placed: a cycle of
+ * values never leads to endless printing. */
 static void place_operands(Labeler *l, const Op *op) {
   int depth = 0;
   for (int i = 0; i < op->operand_count; i++) {
@@ -69,6 +72,7 @@ static char *wanted_name(Labeler *l, const Value *value) {
   return name;
 }
 
+/* `name.3`, or `3` where there is no name. */
 static const char *numbered(Labeler *l, const char *name, int number) {
   char suffix[16];
   int digits = snprintf(suffix, sizeof suffix, "%s%d", name ? "." : "", number);
@@ -80,6 +84,7 @@ static const char *numbered(Labeler *l, const char *name, int number) {
   return text;
 }
 
+/* `next_suffix` remembers where to go on, so that a thousand equal names take no million looks. */
 static void give_name(Labeler *l, const Value *value) {
   const char **label = &l->labels->names[value->id];
   if (*label == in_place) {
@@ -102,6 +107,7 @@ static void give_name(Labeler *l, const Value *value) {
   *label = name;
 }
 
+/* In the order in which the printer comes by, so that numbers ascend. */
 static void name_block(Labeler *l, const Block *block, int nesting) {
   if (nesting > TILE_MAX_NESTING || arena_has_failed(&l->labels->arena)) return;
   for (const Op *op = block->first; op; op = op->next) {

@@ -14,10 +14,12 @@ void tile_lexer_init(Lexer *lexer, const char *text, size_t length) {
 
 static bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
+/* NUL past the end, which belongs to no token. */
 static char peek(const Lexer *lexer, size_t ahead) {
   return (size_t)(lexer->end - lexer->at) > ahead ? lexer->at[ahead] : '\0';
 }
 
+/* Blanks, ends of lines and comments; a comment does not end the line it is on. */
 static void skip_blank(Lexer *lexer) {
   while (lexer->at < lexer->end) {
     char c = *lexer->at;
@@ -48,6 +50,7 @@ static size_t count_digits(const Lexer *lexer, size_t from) {
   return length;
 }
 
+/* digits [. digits] [e [sign] digits]; an `e` without digits is left to the next token. */
 static size_t count_number(const Lexer *lexer) {
   size_t length = count_digits(lexer, 0);
   if (peek(lexer, length) == '.') length = count_digits(lexer, length + 1);
@@ -60,6 +63,7 @@ static size_t count_number(const Lexer *lexer) {
   return length;
 }
 
+/* `%` and `@` make a name only where they touch one: `%i % 8` is a remainder. */
 static TokenKind scan(const Lexer *lexer, size_t *length) {
   char c = *lexer->at;
   char next = peek(lexer, 1);
@@ -83,6 +87,7 @@ static TokenKind scan(const Lexer *lexer, size_t *length) {
   return c && strchr("+-*/%<>=()[]{},:?", c) ? TOKEN_SIGN : TOKEN_BAD;
 }
 
+/* Columns count bytes, as in the diagnostics. */
 Token tile_lexer_next(Lexer *lexer) {
   skip_blank(lexer);
   Token token = {.kind = TOKEN_END, .text = lexer->at, .is_first = lexer->is_at_line_start};

@@ -6,6 +6,7 @@
 
 #include <string.h>
 
+/* The module itself lies outside of its arena, which it contains. */
 Module *module_create(const Allocator *allocator) {
   const Allocator *from = allocator ? allocator : &allocator_default;
   Module *module = from->alloc(from->ctx, sizeof *module, _Alignof(Module));
@@ -36,6 +37,7 @@ Kernel *kernel_create(Module *module, const char *name) {
   return kernel;
 }
 
+/* A linear search: kernels have few symbols, TILE_MAX_SYMBOLS at most where a text is the source. */
 int kernel_find_symbol(const Kernel *kernel, const char *name, size_t length) {
   for (size_t i = 0; i < kernel->symbols.count; i++) {
     const char *other = kernel->symbols.items[i].name;
@@ -74,6 +76,7 @@ Value *kernel_buffer(Kernel *kernel, const char *name, const BufType *type) {
 
 /* ---- blocks and operations --------------------------------------------------------------------------------------- */
 
+/* Arguments have no types yet. */
 Block *block_create(Kernel *kernel, Op *parent, int arguments) {
   Arena *arena = &kernel->module->arena;
   Block *block = ARENA_NEW(arena, Block);
@@ -91,6 +94,7 @@ Block *block_create(Kernel *kernel, Op *parent, int arguments) {
   return block;
 }
 
+/* Operands, blocks and the types of results are for the caller to set. */
 Op *op_create(Builder *b, OpCode code, int operands, int results, int blocks) {
   Arena *arena = &b->kernel->module->arena;
   Op *op = ARENA_NEW(arena, Op);

@@ -19,6 +19,7 @@ static Name **find_slot(Name **slots, size_t capacity, const char *text, size_t 
   return &slots[i];
 }
 
+/* Twice the slots; entries stay where they are, so pointers to them remain valid. */
 static bool grow(Names *names) {
   size_t capacity = names->capacity ? 2 * names->capacity : 64;
   Name **slots = ARENA_ARRAY(names->arena, Name *, capacity);

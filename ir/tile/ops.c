@@ -30,6 +30,7 @@ const OpInfo *op_info(OpCode code) {
   return &infos[code];
 }
 
+/* A linear search: a name is looked up once a statement, next to which this is nothing. */
 bool op_find(const char *name, size_t length, OpCode *code) {
   for (int i = 0; i < OP_COUNT; i++) {
     if (strlen(infos[i].name) == length && memcmp(infos[i].name, name, length) == 0) {
@@ -76,6 +77,7 @@ static bool broadcast_extent(int *extent, int other) {
   return other == 1 || other == *extent;
 }
 
+/* All tiles, of one element type but for the condition of a select, with extents equal or 1. */
 static bool broadcast_operands(OpCode code, Value *const *operands, int count, TileType *type) {
   int first = code == OP_tile_select ? 1 : 0; /* the operand that gives the element type */
   if (count <= first || operands[first]->type.kind != KIND_TILE) return false;

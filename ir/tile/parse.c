@@ -23,6 +23,7 @@ void tile_parse_fail(Parser *p, SourcePos pos, const char *format, ...) {
   va_end(args);
 }
 
+/* Text from outside may hold anything: a long token is cut, a byte that is no visible ASCII is shown by its number. */
 void tile_parse_fail_expected(Parser *p, const char *expected) {
   enum { SHOWN = 60 };
   Token token = p->token;
@@ -50,6 +51,8 @@ bool tile_parse_has_ended(const Parser *p) {
 
 static Name *name_of(Parser *p, Token token) { return tile_names_get(&p->names, token.text + 1, token.length - 1); }
 
+/* Shadowing is refused: a name means one thing wherever it is visible. An unknown value is defined without a word, as
+ * the fault behind it has been reported. */
 void tile_parse_define(Parser *p, Token token, Value *value) {
   Name *name = name_of(p, token);
   if (!name) return;
@@ -65,6 +68,7 @@ void tile_parse_define(Parser *p, Token token, Value *value) {
   VECTOR_PUSH(&p->arena, p->scope, name);
 }
 
+/* A name that is not there is reported at its first use only: from then on it is unknown. */
 Value *tile_parse_value(Parser *p) {
   Token token = p->token;
   Name *name = name_of(p, token);
@@ -127,6 +131,7 @@ static bool parse_symbols(Parser *p, size_t *next) {
   return true;
 }
 
+/* `%a: buf<…>`, also appended to the kernel. */
 static bool parse_buffer(Parser *p) {
   Token name = p->token;
   TileType type;
@@ -164,6 +169,7 @@ static bool parse_host(Parser *p, const char *clause, Value **value) {
   return *value != NULL;
 }
 
+/* All between the kernel's name and its `{`. */
 static bool parse_header(Parser *p) {
   size_t next = 0;
   collect_symbols(p);
@@ -174,11 +180,13 @@ static bool parse_header(Parser *p) {
 
 /* ---- kernels ----------------------------------------------------------------------------------------------------- */
 
+/* Without its header, what a kernel's body says cannot be judged. */
 static void skip_to_kernel(Parser *p) {
   do tile_parse_advance(p);
   while (p->token.kind != TOKEN_END && !is_kernel_start(p));
 }
 
+/* A kernel whose header is faulty is left out of the module. */
 static void parse_kernel(Parser *p, Module *module) {
   SourcePos pos = p->token.pos;
   tile_parse_advance(p);

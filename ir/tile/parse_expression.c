@@ -6,6 +6,7 @@
 
 #include <string.h>
 
+/* The type may be wrong where operands do not fit; the position is where tile_verify will say so. */
 static Value *make_op(Parser *p, OpCode code, Value *const *operands, int count, SourcePos pos) {
   p->b.pos = pos;
   Op *op = op_create(&p->b, code, count, 1, 0);
@@ -69,6 +70,7 @@ static Value *parse_call(Parser *p, Token name) {
   return make_op(p, code, operands, count, name.pos);
 }
 
+/* A function's name is one by its `(`, so a symbol may have the same. */
 static Value *parse_word(Parser *p) {
   Token name = p->token;
   tile_parse_advance(p);
@@ -98,6 +100,7 @@ static Value *parse_primary(Parser *p) {
   return NULL;
 }
 
+/* Precedence climbing. An operator at the start of a line begins no continuation: a `-` there is a fault of its own. */
 static Value *parse_operators(Parser *p, Precedence loosest) {
   Value *left = parse_primary(p);
   OpCode code;

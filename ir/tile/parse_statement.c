@@ -14,6 +14,7 @@ typedef struct Statement {
 
 typedef VECTOR(Value *) Values;
 
+/* A statement ends with its line, or before the `}` of a block written on one line. */
 static bool is_line_end(const Parser *p) {
   return p->token.is_first || p->token.kind == TOKEN_END || tile_token_is(p->token, "}");
 }
@@ -40,6 +41,7 @@ static bool parse_operands(Parser *p, Values *values) {
   return true;
 }
 
+/* The parser must know how many results there are before it can define any. */
 static bool check_name_count(Parser *p, const Statement *s, size_t results) {
   if (s->names.count == results) return true;
   if (results == 0)
@@ -50,6 +52,7 @@ static bool check_name_count(Parser *p, const Statement *s, size_t results) {
   return false;
 }
 
+/* Made once the statement is known to be whole; results have no types yet. */
 static Op *make_op(Parser *p, const Statement *s, const Values *operands, int blocks) {
   p->b.pos = s->pos;
   Op *op = op_create(&p->b, s->code, (int)operands->count, (int)s->names.count, blocks);
@@ -88,6 +91,7 @@ static bool parse_real(Parser *p, Op *op) {
   return true;
 }
 
+/* What an operation has besides operands and type, in the places where the printer puts it. */
 static bool parse_attributes(Parser *p, Op *op) {
   if (op->code == OP_tile_slice) return parse_slice(p, op);
   if (op->code == OP_tile_const) return parse_real(p, op);
@@ -113,6 +117,7 @@ static bool parse_place(Parser *p, const Statement *s, Values *operands, bool *h
   return !*has_cols || parse_operand(p, operands);
 }
 
+/* PLAIN and ACCESS: operands, attributes, and the type where it does not follow. */
 static bool parse_plain(Parser *p, Statement *s) {
   const OpInfo *info = op_info(s->code);
   Values operands = {0};
@@ -199,6 +204,7 @@ static bool parse_argument_name(Parser *p, Token *name) {
 
 typedef VECTOR(Token) Tokens;
 
+/* Operands in the order of the operation; the names of the block's arguments, the index first. */
 static bool parse_for_header(Parser *p, Values *operands, Tokens *arguments) {
   Token name;
   if (!parse_argument_name(p, &name)) return false;
@@ -214,6 +220,7 @@ static bool parse_for_header(Parser *p, Values *operands, Tokens *arguments) {
   return true;
 }
 
+/* Arguments are visible in the block only, results after it only: a carried value may have the name of its result. */
 static bool parse_for(Parser *p, Statement *s) {
   Values operands = {0};
   Tokens arguments = {0};
@@ -248,6 +255,7 @@ static bool take_yielded_types(Parser *p, const Statement *s, Op *op) {
   return true;
 }
 
+/* The operation exists before its blocks, which name it as their parent, and gets its results' types after them. */
 static bool parse_if(Parser *p, Statement *s) {
   Values operands = {0};
   if (!parse_operand(p, &operands) || !tile_parse_expect(p, "{")) return false;
@@ -273,6 +281,7 @@ static bool parse_if(Parser *p, Statement *s) {
 
 /* ---- statements -------------------------------------------------------------------------------------------------- */
 
+/* Only a result list begins with a %value, so one token of lookahead is enough. */
 static bool parse_names(Parser *p, Statement *s) {
   if (p->token.kind != TOKEN_VALUE) return true;
   do {
@@ -339,6 +348,7 @@ static void recover(Parser *p, Lexer lexer, Token start) {
   }
 }
 
+/* After a fault also takes back the index operations the statement had made so far. */
 static void parse_line(Parser *p) {
   Lexer lexer = p->lexer;
   Token start = p->token;

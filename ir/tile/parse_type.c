@@ -72,6 +72,7 @@ static bool parse_extents(Parser *p, Extent extents[TILE_MAX_RANK], int *count) 
   return tile_parse_expect(p, "]");
 }
 
+/* What stands behind the sizes and a comma. */
 static bool parse_layout(Parser *p, BufType *type) {
   SourcePos pos = p->token.pos;
   bool is_col_panel = tile_token_is(p->token, "col_panel");
@@ -92,6 +93,7 @@ static bool parse_layout(Parser *p, BufType *type) {
   return false;
 }
 
+/* Inside of `buf<…>`. */
 static bool parse_buf(Parser *p, TileType *type) {
   BufType buf = {0};
   if (!parse_element(p, &buf.type) || !tile_parse_expect(p, ",") || !parse_extents(p, buf.dims, &buf.rank))
@@ -116,6 +118,7 @@ static bool parse_shaped(Parser *p, TileType *type) {
   return parse_shape(p, &type->rows, &type->cols) && tile_parse_expect(p, ",") && parse_element(p, &type->type);
 }
 
+/* Any type that can be spelled; whether it can exist is for tile_verify. */
 bool tile_parse_type(Parser *p, TileType *type) {
   *type = type_index();
   if (tile_parse_accept(p, "index")) return true;

@@ -19,6 +19,7 @@ typedef struct Printer {
 
 static void print_expression(Printer *p, const Op *op, Precedence context);
 
+/* In the header all is written in place: it has no statements, and a shared value is written twice. */
 static void print_operand(Printer *p, const Value *value, Precedence context) {
   if (!value) {
     text_add_char(p->out, '?');
@@ -71,6 +72,7 @@ static void print_expression(Printer *p, const Op *op, Precedence context) {
 
 static void print_block(Printer *p, const Block *block, int depth);
 
+/* `[%value, ]%buffer[index, …] [rows r] [cols c]` */
 static void print_place(Printer *p, const Op *op) {
   Access access = access_of(op);
   if (access.value) {
@@ -119,6 +121,7 @@ static const char *argument_name(const Printer *p, const Block *block, int numbe
   return number < block->argument_count ? p->labels->names[block->arguments[number]->id] : "?";
 }
 
+/* Without the results, which every statement has in front. */
 static void print_for(Printer *p, const Op *op, int depth) {
   static const char *const words[] = {"", " to ", " step "};
   if (op->operand_count < 3 || op->block_count < 1 || !op->blocks[0]) {
@@ -160,6 +163,7 @@ static void print_statement(Printer *p, const Op *op, int depth) {
   text_add_char(p->out, '\n');
 }
 
+/* Not: literals, what is written in place, and a bare yield at the end, which the parser adds. */
 static bool is_shown(const Printer *p, const Op *op) {
   OpSyntax syntax = op_info(op->code)->syntax;
   if (syntax == SYNTAX_LITERAL) return false;
@@ -191,6 +195,7 @@ static void print_symbols(Printer *p, const char *clause, bool are_params) {
   }
 }
 
+/* The budget guards against a value that is shared again and again. */
 static void print_host(Printer *p, const char *clause, const Value *value) {
   if (!value) return;
   text_printf(p->out, "\n    %s ", clause);

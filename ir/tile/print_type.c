@@ -5,6 +5,7 @@
 
 static const char *const role_names[] = {[ROLE_A] = "a", [ROLE_B] = "b", [ROLE_ACC] = "acc"};
 
+/* A symbol the kernel does not have prints like an unknown size; tile_verify reports it. */
 static void print_extent(const Kernel *kernel, Extent extent, Text *out) {
   if (extent.symbol == EXTENT_NUMBER) text_printf(out, "%" PRId64, extent.number);
   else if (extent.symbol >= 0 && (size_t)extent.symbol < kernel->symbols.count)
@@ -21,6 +22,7 @@ static void print_extents(const Kernel *kernel, const Extent *extents, int rank,
   text_add_char(out, ']');
 }
 
+/* A layout is written where it is not row-major. */
 static void print_buf(const Kernel *kernel, const BufType *type, Text *out) {
   text_printf(out, "buf<%s, ", kiln_type_name(type->type));
   print_extents(kernel, type->dims, type->rank, out);

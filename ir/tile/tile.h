@@ -302,10 +302,11 @@ int64_t tile_tasks(const Kernel *kernel, const int64_t *symbols);
 int64_t tile_workspace(const Kernel *kernel, const int64_t *symbols);
 
 /* Executes tasks first … last-1 of a kernel in the declared types, slowly and obviously, on real memory laid out as for
- * generated code. Every access is checked against the buffer's sizes and every fault of the program is reported with its
- * position: KILN_INVALID_TILE. Faults are accesses out of bounds, division by zero, and a store of an unspecified element
- * to one of the kernel's buffers; scratch keeps such an element as it is, a workspace shows it as NaN or an arbitrary
- * integer. The run ends at the first fault. Matrix products add in f32 with one rounding a step (fma), k ascending. */
+ * generated code. Every access is checked against the buffer's sizes and every fault of the program is reported with
+ * its position: KILN_INVALID_TILE. Faults are accesses out of bounds, division by zero, and a store of an unspecified
+ * element to one of the kernel's buffers; scratch keeps such an element as it is, a workspace shows it as NaN or an
+ * arbitrary integer. The run ends at the first fault. Matrix products add in f32 with one rounding a step (fma), k
+ * ascending. */
 typedef struct TileRun {
   void *const *buffers;
   const int64_t *symbols;

@@ -20,6 +20,7 @@ TileType type_frag(FragRole role, int rows, int cols, kiln_type type) {
 
 TileType type_buf(const BufType *buf) { return (TileType){.kind = KIND_BUF, .type = buf->type, .buf = buf}; }
 
+/* The number beside a symbol means nothing. */
 bool extent_equal(Extent a, Extent b) {
   return a.symbol == b.symbol && (a.symbol != EXTENT_NUMBER || a.number == b.number);
 }
@@ -46,6 +47,7 @@ bool tile_type_equal(TileType a, TileType b) {
 
 /* ---- where elements lie ------------------------------------------------------------------------------------------ */
 
+/* Sizes and strides are not negative, so what overflows is too large. */
 static int64_t multiply(int64_t a, int64_t b) {
   int64_t product;
   return __builtin_mul_overflow(a, b, &product) ? INT64_MAX : product;
@@ -78,6 +80,7 @@ static int64_t panel_copy(const BufType *type, const int64_t *symbols) {
   return multiply(panels, panel_stride(type, symbols));
 }
 
+/* The formula of tile.h; of a row panel with rows and columns exchanged. */
 static int64_t panel_offset(const BufType *type, const int64_t *symbols, int64_t row, int64_t col) {
   bool transposed = type->layout == LAYOUT_ROW_PANEL;
   int64_t k = transposed ? col : row;
@@ -87,6 +90,7 @@ static int64_t panel_offset(const BufType *type, const int64_t *symbols, int64_t
   return add(multiply(n / type->panel, panel_stride(type, symbols)), in_panel);
 }
 
+/* The last element of a strided buffer ends it: the rest of its last row is not part of it. */
 int64_t buf_span(const BufType *type, const int64_t *symbols) {
   int plain = buf_is_panel(type) ? type->rank - 2 : type->rank; /* axes that are not inside a panel */
   int64_t count = 1;

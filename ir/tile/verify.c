@@ -20,6 +20,7 @@ static VerifyOp *const verify_ops[OP_COUNT] = {
 
 /* ---- reports ----------------------------------------------------------------------------------------------------- */
 
+/* What a builder made has no position, so the kernel must do. */
 void verify_fault(Verifier *v, const Op *op, const char *format, ...) {
   SourcePos pos = op ? op->pos : v->kernel->pos;
   Text text;
@@ -92,6 +93,7 @@ static bool check_counts(Verifier *v, const Op *op) {
   return check_blocks(v, op);
 }
 
+/* Values of other kernels have ids of their own, which mean nothing here. */
 static ValueState state_of(const Verifier *v, const Value *value) {
   const Kernel *kernel = v->kernel;
   bool is_buffer = !value->block;
@@ -101,6 +103,7 @@ static ValueState state_of(const Verifier *v, const Value *value) {
   return v->states[value->id];
 }
 
+/* True where each is there and sound. Silent about operands whose own fault has been reported. */
 static bool check_operands(Verifier *v, const Op *op) {
   bool is_fine = true;
   for (int i = 0; i < op->operand_count; i++) {
@@ -135,6 +138,7 @@ static void explain_misfit(Verifier *v, const Op *op) {
   text_release(&text);
 }
 
+/* A stated type must be able to exist, and one that follows must be what is there. */
 static bool check_result(Verifier *v, const Op *op) {
   OpResult result = op_info(op->code)->result;
   if (result == RESULT_NONE) return true;
@@ -162,6 +166,7 @@ static void set_results(Verifier *v, const Op *op, ValueState state) {
   for (int i = 0; i < op->result_count; i++) v->states[op->results[i].id] = state;
 }
 
+/* Results become visible after the blocks: a loop's own results are not its inputs. */
 static void check_op(Verifier *v, const Op *op, int nesting) {
   bool is_sound = check_counts(v, op) && check_operands(v, op) && check_result(v, op);
   ValueState state = is_sound ? STATE_VISIBLE : STATE_FAULTY;
@@ -172,6 +177,7 @@ static void check_op(Verifier *v, const Op *op, int nesting) {
   set_results(v, op, state);
 }
 
+/* Definitions are hidden again at the end, so visibility needs no search through the blocks around. */
 static void check_block(Verifier *v, const Block *block, ValueState arguments, int nesting) {
   if (nesting > TILE_MAX_NESTING) {
     verify_fault(v, block->parent, "blocks are nested more than %d deep", TILE_MAX_NESTING);
@@ -185,6 +191,7 @@ static void check_block(Verifier *v, const Block *block, ValueState arguments, i
 
 /* ---- kernels ----------------------------------------------------------------------------------------------------- */
 
+/* They are words of the text: bare identifiers that are told from operations by name only. */
 static void check_symbols(Verifier *v) {
   bool has_params = false;
   if (v->kernel->symbols.count > TILE_MAX_SYMBOLS)
@@ -203,6 +210,7 @@ static void check_symbols(Verifier *v) {
   }
 }
 
+/* The host needs every size: it checks the memory a caller hands in. */
 static void check_buffers(Verifier *v) {
   for (size_t i = 0; i < v->kernel->buffers.count; i++) {
     const Value *buffer = v->kernel->buffers.items[i];
@@ -232,6 +240,7 @@ static void check_host(Verifier *v, const char *clause, const Value *value) {
                  EXPRESSION_DEPTH);
 }
 
+/* Anything but index arithmetic ends the check, as the host could not evaluate it. */
 static void check_header(Verifier *v) {
   for (const Op *op = v->kernel->header->first; op; op = op->next) {
     if (op_info(op->code)->stage != STAGE_INDEX || op->code == OP_index_tile) {

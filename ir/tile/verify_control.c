@@ -24,6 +24,7 @@ static void check_yield(Verifier *v, const Op *op, const Block *block) {
   }
 }
 
+/* Memory must be known where it is accessed: an access through one of two buffers could not be checked or aliased. */
 static void check_result_kinds(Verifier *v, const Op *op) {
   for (int i = 0; i < op->result_count; i++) {
     if (op->results[i].type.kind == KIND_BUF)

@@ -19,6 +19,7 @@ void verify_frag_tile(Verifier *v, const Op *op) {
     verify_same(v, op, type_tile(frag.rows, frag.cols, frag.type), tile, "the result");
 }
 
+/* Any role: an operand computed in registers feeds the next product. */
 void verify_tile_frag(Verifier *v, const Op *op) {
   TileType tile = op->operands[0]->type, frag = op->results[0].type;
   if (verify_kind(v, op, KIND_TILE, tile, "the operand") && verify_kind(v, op, KIND_FRAG, frag, "the result"))

@@ -110,6 +110,7 @@ static void multiply(Product *product, Extent extent) {
   product->symbols[at] = extent.symbol;
 }
 
+/* Unknown sizes come first only (verify_type.c), so no stride contains one. */
 static Product stride_of(const BufType *buf, int axis) {
   Product product = {.number = 1};
   if (buf->layout == LAYOUT_STRIDED) {
@@ -144,6 +145,7 @@ static const char *panel_view_rule(const BufType *from, const BufType *to, int d
   return NULL;
 }
 
+/* Only the start moves: the distances between elements are those of the buffer, whatever the sizes. */
 static const char *view_rule(const BufType *from, const BufType *to) {
   int dropped = from->rank - to->rank;
   if (to->type != from->type) return "the element type must be the same";
@@ -198,6 +200,7 @@ static bool is_static(const BufType *buf) {
   return true;
 }
 
+/* It lies on the stack of whatever thread runs the task. */
 void verify_buf_scratch(Verifier *v, const Op *op) {
   TileType type = op->results[0].type;
   if (!verify_kind(v, op, KIND_BUF, type, "the result")) return;

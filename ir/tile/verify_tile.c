@@ -73,6 +73,7 @@ static bool check_tile_result(Verifier *v, const Op *op) {
   return verify_kind(v, op, KIND_TILE, op->results[0].type, "the result");
 }
 
+/* Floats round; an integer that the type does not hold would be a surprise. */
 void verify_tile_const(Verifier *v, const Op *op) {
   TileType type = op->results[0].type;
   if (!check_tile_result(v, op) || type_is_floating(type.type) || type_round(type.type, op->real) == op->real) return;
@@ -140,6 +141,7 @@ void verify_tile_slice(Verifier *v, const Op *op) {
                  (long long)op->column, verify_type_text(v, to), verify_type_text(v, from));
 }
 
+/* Side by side along one axis, of equal extent along the other. */
 static void check_concat(Verifier *v, const Op *op, bool is_rows) {
   if (!check_tiles(v, op)) return;
   TileType x = op->operands[0]->type, y = op->operands[1]->type, to = op->results[0].type;
@@ -165,6 +167,7 @@ static void check_nibbles(Verifier *v, const Op *op) {
 void verify_tile_low_nibble(Verifier *v, const Op *op) { check_nibbles(v, op); }
 void verify_tile_high_nibble(Verifier *v, const Op *op) { check_nibbles(v, op); }
 
+/* A power of two lets every target take the index modulo the table's size with a mask. */
 void verify_tile_lookup(Verifier *v, const Op *op) {
   if (!check_tiles(v, op)) return;
   TileType table = op->operands[0]->type, index = op->operands[1]->type, to = op->results[0].type;

@@ -12,6 +12,7 @@ bool verify_has_unknown(const BufType *buf) {
   return false;
 }
 
+/* Limits keep generated code and the interpreter's memory within reason. */
 static bool check_tile(Verifier *v, const Op *op, TileType type) {
   const char *rule = NULL;
   if (type.rows < 1 || type.cols < 1 || type.rows > TILE_MAX_EXTENT || type.cols > TILE_MAX_EXTENT)
@@ -22,6 +23,7 @@ static bool check_tile(Verifier *v, const Op *op, TileType type) {
   return !rule;
 }
 
+/* Strides are not negative: the offset of an element never lies before its buffer. */
 static bool check_extent(Verifier *v, const Op *op, Extent extent, const char *what) {
   bool is_symbol = extent.symbol >= 0 && (size_t)extent.symbol < v->kernel->symbols.count;
   if (is_symbol || extent.symbol == EXTENT_UNKNOWN || (extent.symbol == EXTENT_NUMBER && extent.number >= 0))

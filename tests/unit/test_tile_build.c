@@ -2,6 +2,8 @@
  */
 #include "tests/unit/tile_text.h"
 
+#include <stdlib.h>
+
 static Kernel *make_kernel(void) {
   Kernel *kernel = kernel_create(module_create(NULL), "k");
   kernel_symbol(kernel, "m", false);
@@ -413,4 +415,46 @@ Test(tile_build, verifying_deep_blocks) {
   cr_expect(is_found);
   diagnostics_release(&faults);
   module_destroy(kernel->module);
+}
+
+/* ---- out of memory ----------------------------------------------------------------------------------------------- */
+
+static void *alloc_some(void *ctx, size_t bytes, size_t align) {
+  (void)align;
+  int *left = ctx;
+  return (*left)-- > 0 ? malloc(bytes) : NULL;
+}
+
+static void release_some(void *ctx, void *memory) {
+  (void)ctx;
+  free(memory);
+}
+
+Test(tile_build, out_of_memory_is_told) {
+  int left = 1000;
+  Allocator few = {&left, alloc_some, release_some};
+  Module *module = module_create(&few);
+  Kernel *kernel = kernel_create(module, "k");
+  Builder b = builder_of(kernel, kernel->body);
+  for (int i = 0; i < 20000; i++) build_named(build_const(&b, 1, type_scalar(KILN_F32)), "x");
+  cr_assert_not(arena_has_failed(&module->arena));
+  Diagnostics faults;
+  Text text;
+  diagnostics_init(&faults, NULL);
+  text_init(&text, NULL);
+  left = 0;
+  cr_expect_eq(tile_verify(module, &faults), KILN_OUT_OF_MEMORY);
+  tile_print(module, &text);
+  cr_expect(text.failed);
+  cr_expect_null(module_create(&few));
+  cr_expect_eq(faults.list.count, 0);
+  left = 1000;
+  text_clear(&text);
+  text.failed = false;
+  cr_expect_eq(tile_verify(module, &faults), KILN_OK);
+  tile_print(module, &text);
+  cr_expect_not(text.failed);
+  text_release(&text);
+  diagnostics_release(&faults);
+  module_destroy(module);
 }
