@@ -29,3 +29,5 @@ config.environment["KILN_CACHE_DIR"] = os.path.join(config.test_exec_root, "cach
 for name in ("ASAN_OPTIONS", "LSAN_OPTIONS", "UBSAN_OPTIONS", "TSAN_OPTIONS", "KILN_BLESS"):
     if name in os.environ:
         config.environment[name] = os.environ[name]
+# Asking for more memory than there is must end in a message, also under a sanitizer.
+config.environment["ASAN_OPTIONS"] = os.environ.get("ASAN_OPTIONS", "") + ":allocator_may_return_null=1"
