@@ -5,24 +5,6 @@
 
 #include "templates/template.h"
 
-/* What a node's value counts as where a compute type is chosen: literals take the type of what they meet. */
-static bool is_number(const Node *node) { return node->op == KILN_OP_NUMBER; }
-
-kiln_type elementwise_type(const kiln_graph *graph, const Node *node) {
-  bool any_float = false, any_f64 = false, any_typed = false;
-  for (int i = node->op == KILN_OP_WHERE ? 1 : 0; i < node->operand_count; ++i) {
-    const Node *operand = graph_node(graph, node->operands[i]);
-    if (is_number(operand)) continue;
-    any_typed = true;
-    any_float |= type_is_floating(operand->type);
-    any_f64 |= operand->type == KILN_F64;
-  }
-  GraphForm form = graph_op_info(node->op)->form;
-  bool to_float = node->op == KILN_OP_DIV || form == FORM_FUNCTION || form == FORM_DEQUANT || form == FORM_QUANT;
-  if (any_f64) return KILN_F64;
-  return any_float || to_float || !any_typed ? KILN_F32 : KILN_I32;
-}
-
 bool elementwise_covers(const Node *node) {
   switch (graph_op_info(node->op)->form) {
   case FORM_ARITHMETIC:
@@ -100,10 +82,13 @@ static Value *dequant(const Expansion *e, Value *q, Value *scale, Value *zero) {
   return mul(e, zero != NULL ? sub(e, q, zero) : q, scale);
 }
 
-/* round(x / scale) + zero; the conversion to the annotated type saturates */
-static Value *quant(const Expansion *e, Value *x, Value *scale, Value *zero) {
+/* round(x / scale) + zero; the conversion to an integer saturates. To f8, whose conversion does not, x / scale + zero */
+static Value *quant(const Expansion *e, kiln_type to, Value *x, Value *scale, Value *zero) {
   Value *steps = quotient(e, x, scale);
-  return zero != NULL ? add(e, call(e, OP_tile_round, steps), zero) : steps;
+  bool is_floating = type_is_floating(to);
+  if (zero != NULL) steps = add(e, is_floating ? steps : call(e, OP_tile_round, steps), zero);
+  double most = to == KILN_F8E4M3 ? 448 : 57344;
+  return is_floating ? smaller(e, larger(e, steps, number(e, -most)), number(e, most)) : steps;
 }
 
 static Value *one_operand(const Expansion *e, kiln_op op, Value *x) {
@@ -127,8 +112,8 @@ static Value *one_operand(const Expansion *e, kiln_op op, Value *x) {
   }
 }
 
-static Value *more_operands(const Expansion *e, kiln_op op, Value *const *v) {
-  switch ((int)op) {
+static Value *more_operands(const Expansion *e, const Node *node, Value *const *v) {
+  switch ((int)node->op) {
   case KILN_OP_ADD: return add(e, v[0], v[1]);
   case KILN_OP_SUB: return sub(e, v[0], v[1]);
   case KILN_OP_MUL: return mul(e, v[0], v[1]);
@@ -145,21 +130,21 @@ static Value *more_operands(const Expansion *e, kiln_op op, Value *const *v) {
   case KILN_OP_LEAKY_RELU: return leaky_relu(e, v[0], v[1]);
   case KILN_OP_CLAMP: return smaller(e, larger(e, v[0], v[1]), v[2]);
   case KILN_OP_DEQUANT: return dequant(e, v[0], v[1], v[2]);
-  case KILN_OP_QUANT: return quant(e, v[0], v[1], v[2]);
+  case KILN_OP_QUANT: return quant(e, node->type, v[0], v[1], v[2]);
   default: KILN_ASSERT(!"an element-wise operator without its formula"); return v[0];
   }
 }
 
 Value *elementwise_build(Builder *b, const kiln_graph *graph, const Node *node, Value *const *operands) {
-  Expansion e = {b, elementwise_type(graph, node)};
+  Expansion e = {b, node->compute == KILN_BOOL ? KILN_I32 : node->compute};
   Value *v[GRAPH_MAX_OPERANDS] = {NULL};
   for (int i = 0; i < node->operand_count; ++i) {
     const Node *operand = graph_node(graph, node->operands[i]);
     bool is_condition = node->op == KILN_OP_WHERE && i == 0;
-    if (is_number(operand)) v[i] = number(&e, operand->number);
+    if (operand->op == KILN_OP_NUMBER) v[i] = number(&e, node_number(operand));
     else v[i] = is_condition ? operands[i] : convert_build(b, operands[i], e.type);
   }
-  Value *result = node->operand_count == 1 ? one_operand(&e, node->op, v[0]) : more_operands(&e, node->op, v);
+  Value *result = node->operand_count == 1 ? one_operand(&e, node->op, v[0]) : more_operands(&e, node, v);
   return convert_build(b, result, node->type);
 }
 
@@ -172,5 +157,7 @@ BufType buf_of_node(const Node *node) {
     if (node->has_strides) type.strides[i] = extent_of(node->strides[i]);
   }
   type.layout = node->has_strides ? LAYOUT_STRIDED : LAYOUT_ROW_MAJOR;
+  if (node->has_strides && type_bits(node->type) < 8) /* a symbol here is bound to 1 */
+    type.strides[type.rank - 1] = (Extent){.number = 1, .symbol = EXTENT_NUMBER};
   return type;
 }

@@ -70,7 +70,7 @@ Value *reference_element(Reference *g, int number, Value *const *indices) {
 
 Value *reference_load(Reference *g, int operand, Value *const *indices, int rank, Value *cols, kiln_type number_type) {
   const Node *node = graph_node(g->graph, operand);
-  if (node->op == KILN_OP_NUMBER) return build_const(&g->b, node->number, type_scalar(number_type));
+  if (node->op == KILN_OP_NUMBER) return build_const(&g->b, node_number(node), type_scalar(number_type));
   Value *own[GRAPH_MAX_RANK] = {NULL};
   const Shape *s = &node->shape;
   for (int axis = 0; axis < s->rank; ++axis)

@@ -6,14 +6,6 @@
 static Value *binary(Reference *g, OpCode code, Value *x, Value *y) { return build_binary(&g->b, code, x, y); }
 static Value *index_of(Reference *g, int64_t number) { return build_number(&g->b, number); }
 
-/* The type sums and row functions are computed in. */
-static kiln_type sum_type(const Reference *g, const Node *node) {
-  kiln_type type = graph_node(g->graph, node->operands[0])->type;
-  if (type == KILN_F64) return KILN_F64;
-  bool whole = type_is_integer(type) && node->op != KILN_OP_MEAN && graph_op_info(node->op)->form != FORM_ROWWISE;
-  return whole ? KILN_I32 : KILN_F32;
-}
-
 /* ---- element-wise ------------------------------------------------------------------------------------------------ */
 
 /* A scale or zero point with fewer rows than its tensor serves groups of rows: its row is i / (rows / groups). */
@@ -44,6 +36,7 @@ static void elementwise(Reference *g, int number) {
     operands[i] = reference_load(g, node->operands[i], indices, rank, nest.cols, node->type);
   }
   Value *result = elementwise_build(&g->b, g->graph, node, operands);
+  result = convert_build(&g->b, result, reference_memory_type(node)); /* nibbles do not broadcast */
   if (nest.cols != NULL && result->type.cols == 1)
     result = build_typed(&g->b, OP_tile_broadcast, type_tile(1, g->width, result->type.type), result, NULL);
   reference_store(g, number, result, nest.indices, nest.cols);
@@ -96,19 +89,25 @@ static void gather(Reference *g, int number) {
 
 /* ---- products ---------------------------------------------------------------------------------------------------- */
 
-/* Sum over p of a[…, i, p] * b[…, p, j …] as a 1 x width tile in the accumulator's type. */
-static Value *dot(Reference *g, int a, Value **a_index, int a_rank, int b, Value **b_index, int b_rank, Value *cols,
-                  kiln_type type) {
-  const Node *left = graph_node(g->graph, a);
+/* One operand of a product: its indices, of which the loop over p fills `*k`. */
+typedef struct Factor {
+  int number, rank;
+  Value *indices[GRAPH_MAX_RANK];
+  int k;
+} Factor;
+
+/* Sum over p of a[…, i, p] * b[…, p, j …] in the accumulator's type: a 1 x width tile, or a scalar where `cols` is NULL. */
+static Value *dot(Reference *g, Factor *a, Factor *b, Value *cols, kiln_type type) {
+  const Node *left = graph_node(g->graph, a->number);
   Value *k = reference_size(g, left->shape.dims[left->shape.rank - 1]);
-  Value *sum = build_const(&g->b, 0, type_tile(1, g->width, type));
+  Value *sum = build_const(&g->b, 0, type_tile(1, cols != NULL ? g->width : 1, type));
   Block *outer = g->b.block;
   Loop loop = build_for(&g->b, index_of(g, 0), k, index_of(g, 1), &sum, 1);
   build_named(loop.index, "p");
   g->b.block = loop.body;
-  a_index[a_rank - 1] = b_index[b_rank - 2] = loop.index;
-  Value *x = convert_build(&g->b, reference_load(g, a, a_index, a_rank, NULL, type), type);
-  Value *y = convert_build(&g->b, reference_load(g, b, b_index, b_rank, cols, type), type);
+  a->indices[a->k] = b->indices[b->k] = loop.index;
+  Value *x = convert_build(&g->b, reference_load(g, a->number, a->indices, a->rank, NULL, type), type);
+  Value *y = convert_build(&g->b, reference_load(g, b->number, b->indices, b->rank, cols, type), type);
   Value *next = type == KILN_I32 ? binary(g, OP_tile_add, loop.carried[0], binary(g, OP_tile_mul, x, y))
                                  : build_ternary(&g->b, OP_tile_fma, x, y, loop.carried[0]);
   build_yield(&g->b, &next, 1);
@@ -116,17 +115,20 @@ static Value *dot(Reference *g, int a, Value **a_index, int a_rank, int b, Value
   return &loop.op->results[0];
 }
 
+/* A vector has neither batch nor the axis that it lacks in the result. */
 static void matmul(Reference *g, int number) {
   const Node *node = graph_node(g->graph, number);
   int rank = node->shape.rank;
-  bool whole = type_is_integer(graph_node(g->graph, node->operands[0])->type);
-  bool wide = graph_node(g->graph, node->operands[0])->type == KILN_F64 ||
-              graph_node(g->graph, node->operands[1])->type == KILN_F64;
-  Nest nest = reference_open(g, &node->shape, rank, g->width);
-  Value *a_index[GRAPH_MAX_RANK], *b_index[GRAPH_MAX_RANK];
-  for (int axis = 0; axis < rank; ++axis) a_index[axis] = b_index[axis] = nest.indices[axis];
-  kiln_type type = whole ? KILN_I32 : wide ? KILN_F64 : KILN_F32;
-  Value *sum = dot(g, node->operands[0], a_index, rank, node->operands[1], b_index, rank, nest.cols, type);
+  bool is_row = graph_node(g->graph, node->operands[0])->shape.rank == 1;
+  bool is_column = graph_node(g->graph, node->operands[1])->shape.rank == 1;
+  int batch = rank - !is_row - !is_column;
+  Nest nest = reference_open(g, &node->shape, rank, is_column ? 1 : g->width);
+  Factor a = {.number = node->operands[0], .rank = is_row ? 1 : batch + 2, .k = is_row ? 0 : batch + 1};
+  Factor b = {.number = node->operands[1], .rank = is_column ? 1 : batch + 2, .k = is_column ? 0 : batch};
+  for (int axis = 0; axis < batch; ++axis) a.indices[axis] = b.indices[axis] = nest.indices[axis];
+  if (!is_row) a.indices[batch] = nest.indices[batch];
+  if (!is_column) b.indices[batch + 1] = nest.indices[rank - 1];
+  Value *sum = dot(g, &a, &b, nest.cols, node->compute);
   reference_store(g, number, convert_build(&g->b, sum, node->type), nest.indices, nest.cols);
   reference_close(g, &nest);
 }
@@ -134,9 +136,6 @@ static void matmul(Reference *g, int number) {
 /* Stores `tile` as columns j … of rows lo … hi-1 of a group, or zeros where no group is. */
 static void grouped_rows(Reference *g, int number, Value *lo, Value *hi, Value *group) {
   const Node *node = graph_node(g->graph, number);
-  bool whole = type_is_integer(graph_node(g->graph, node->operands[0])->type);
-  bool wide = graph_node(g->graph, node->operands[0])->type == KILN_F64;
-  kiln_type type = whole ? KILN_I32 : wide ? KILN_F64 : KILN_F32;
   Block *outer = g->b.block;
   Loop rows = build_for(&g->b, lo, hi, index_of(g, 1), NULL, 0);
   g->b.block = rows.body;
@@ -144,10 +143,11 @@ static void grouped_rows(Reference *g, int number, Value *lo, Value *hi, Value *
   Loop columns = build_for(&g->b, index_of(g, 0), n, index_of(g, g->width), NULL, 0);
   g->b.block = columns.body;
   Value *cols = build_sub(&g->b, reference_size(g, node->shape.dims[1]), columns.index);
-  Value *place[2] = {rows.index, columns.index}, *a_index[2] = {rows.index, NULL};
-  Value *b_index[3] = {group, NULL, columns.index};
-  Value *sum = group == NULL ? build_const(&g->b, 0, type_tile(1, g->width, type))
-                             : dot(g, node->operands[0], a_index, 2, node->operands[1], b_index, 3, cols, type);
+  Value *place[2] = {rows.index, columns.index};
+  Factor a = {.number = node->operands[0], .rank = 2, .indices = {rows.index}, .k = 1};
+  Factor b = {.number = node->operands[1], .rank = 3, .indices = {group, NULL, columns.index}, .k = 1};
+  Value *sum = group == NULL ? build_const(&g->b, 0, type_tile(1, g->width, node->compute))
+                             : dot(g, &a, &b, cols, node->compute);
   reference_store(g, number, convert_build(&g->b, sum, node->type), place, cols);
   build_yield(&g->b, NULL, 0);
   g->b.block = rows.body;
@@ -239,7 +239,7 @@ static Value *column_count(Reference *g, const Node *node, kiln_type type) {
 
 static void reduce(Reference *g, int number) {
   const Node *node = graph_node(g->graph, number);
-  kiln_type type = sum_type(g, node);
+  kiln_type type = node->compute;
   bool is_max = node->op == KILN_OP_ROW_MAX;
   Nest nest = reference_open(g, &node->shape, node->shape.rank - 1, 1);
   double lowest = type == KILN_I32 ? (double)INT32_MIN : -INFINITY;
@@ -278,7 +278,7 @@ static void write_row(Reference *g, int number, const RowPass *pass, const RowWr
 
 static void rowwise(Reference *g, int number) {
   const Node *node = graph_node(g->graph, number);
-  kiln_type type = sum_type(g, node);
+  kiln_type type = node->compute;
   Nest nest = reference_open(g, &node->shape, node->shape.rank - 1, 1);
   RowPass pass = {node->operands[0], nest.indices, node->shape.rank, type, 0, 0};
   RowWrite write = {NULL, NULL, node->op == KILN_OP_SOFTMAX};

@@ -126,8 +126,6 @@ Work tmpl_work(const kiln_graph *graph, const int64_t *symbols);
 
 /* ---- shared by templates ----------------------------------------------------------------------------------------- */
 
-/* The compute type of an element-wise node: what its operands are converted to. */
-kiln_type elementwise_type(const kiln_graph *graph, const Node *node);
 bool elementwise_covers(const Node *node);
 /* Emits one element-wise node on tiles of rows x cols: operands in their own types (any broadcastable tile), result in
  * the node's type. A NUMBER operand may be NULL: it is made here. */

@@ -92,6 +92,11 @@ static inline const Node *graph_node(const kiln_graph *graph, int number) { retu
 /* A literal that takes the type of what it meets; its own `type` (f32) counts only where it meets nothing. */
 static inline bool node_is_literal(const Node *node) { return node->op == KILN_OP_NUMBER && !node->annotated; }
 
+/* The value of a NUMBER: rounded where it is annotated. */
+static inline double node_number(const Node *node) {
+  return node->annotated ? type_round(node->type, node->number) : node->number;
+}
+
 /* Text to graph. Any bytes give a graph with or without faults, NULL only where memory ran out; call graph_check before
  * use. Destroy with kiln_graph_destroy. */
 kiln_graph *graph_parse(const char *text, size_t length, const Allocator *allocator);

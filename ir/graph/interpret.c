@@ -154,8 +154,7 @@ static void interpret_INPUT(Run *run, int number) {
 
 static void interpret_NUMBER(Run *run, int number) {
   const Node *node = graph_node(run->graph, number);
-  double value = node->number;
-  run->tensors[number].values[0] = node->annotated ? type_round(node->type, value) : value;
+  run->tensors[number].values[0] = node_number(node);
 }
 
 /* Copies one element that is only moved; an annotation may round it. */

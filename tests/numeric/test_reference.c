@@ -38,6 +38,25 @@ Test(reference, every_operator_and_type) {
   kiln_engine_destroy(engine);
 }
 
+/* Found by random graphs. */
+Test(reference, rare_forms) {
+  static const char *const graphs[] = {
+      "x: f32[3]; c: f64 = 0.1; d: i8 = 300; y = min(x, c); z = x * d; return y, z",
+      "x: f32[9]; z: f32[]; y: f8e4m3 = quant(x, 0.0005, z); u: f8e5m2 = quant(x, 0.1, 0.3); return y, u",
+      "x: f32[3, 4]; w: f64[2, 4, 5]; o: i32[2]; y = grouped_matmul(x, w, o); return y",
+      "x: f32[3, 4]; e: f64[]; y = rms_norm(x, abs(e)); z = layer_norm(x, abs(e)); return y, z",
+      "x: f32[4]; y: f32[4]; z = x @ y; return z",
+      "x: f32[4]; w: f32[4, 5]; u: f32[2, 3, 4]; b = x @ w; c = u @ x; d = x @ u.T; return b, c, d",
+      "x: f32[3, 1]; y: f32[1, 1, 6]; s: f32[1, 1]; q: i4 = quant(x, s); z = q * y; return z",
+  };
+  kiln_engine *engine = ladder_engine();
+  for (size_t i = 0; i < sizeof graphs / sizeof *graphs; ++i)
+    ladder_run(engine, &(LadderCase){.graph = graphs[i], .template_ = "reference"});
+  LadderCase strides = {.graph = "x: u4[3, 4] strides [6, s]; y = x + 1; return y", .symbols = {1}};
+  ladder_run(engine, &strides);
+  kiln_engine_destroy(engine);
+}
+
 Test(reference, symbols) {
   kiln_engine *engine = ladder_engine();
   for (int64_t m = 0; m < 5; ++m)
