@@ -10,7 +10,7 @@
 
 enum { THREADS = 3, M = 100, N = 768, K = 256 };
 
-/* ---- threads: whatever the program has; here they are started for each call, and take tasks until none is left ------- */
+/* ---- threads: whatever the program has; here they are started for each call, and take tasks until none is left --- */
 
 typedef struct Job {
   void (*body)(void *arg, int64_t index);

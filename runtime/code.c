@@ -136,7 +136,7 @@ Machine rt_code_machine(const Code *code, const int64_t *symbols, int32_t thread
 }
 
 void rt_code_bind(const Code *code, const int64_t *symbols, int32_t threads, Binding *binding) {
-  for (size_t i = 0; i < code->symbol_count; ++i) binding->dims[i] = symbols[i];
+  for (size_t i = 0; symbols && i < code->symbol_count; ++i) binding->dims[i] = symbols[i];
   if (code->plan.param_count > 0) {
     Machine machine = rt_code_machine(code, symbols, threads);
     code->plan.template->bind(&code->plan, symbols, &machine, binding->dims + code->symbol_count);

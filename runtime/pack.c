@@ -7,7 +7,7 @@
 
 #include "runtime/runtime.h"
 
-static const char blob_magic[8] = "kilnpack";
+static const char blob_magic[] = "kilnpack"; /* without the NUL */
 enum { BLOB_VERSION = 1 };
 
 /* FNV-1a over the fields before it. */
@@ -20,13 +20,13 @@ static uint64_t checksum_of(const BlobHeader *header) {
 
 /* The layouts a blob may have, by numbers of its own: those of an enum could move. */
 static int32_t layout_number(LayoutKind layout) {
+  KILN_ASSERT(layout != LAYOUT_STRIDED); /* what is packed has a layout of its own */
   switch (layout) {
+  case LAYOUT_STRIDED:
   case LAYOUT_ROW_MAJOR: return 1;
   case LAYOUT_COL_PANEL: return 2;
   case LAYOUT_ROW_PANEL: return 3;
-  case LAYOUT_STRIDED: break;
   }
-  KILN_ASSERT(!"a packed operand has a layout of its own");
   return 0;
 }
 
@@ -40,7 +40,7 @@ bool rt_blob_describe(const BufType *type, const int64_t *symbols, BlobHeader *h
       .group = type->group,
       .rank = type->rank,
   };
-  memcpy(header->magic, blob_magic, sizeof blob_magic);
+  memcpy(header->magic, blob_magic, sizeof header->magic);
   int64_t bound = 64;
   for (int i = 0; i < type->rank; ++i) {
     int64_t size = extent_value(type->dims[i], symbols);
@@ -66,12 +66,12 @@ static void print_layout(const BlobHeader *header, Text *out) {
 
 /* Whether it is a blob of this version, whatever its layout. */
 static bool is_blob(const BlobHeader *blob) {
-  return memcmp(blob->magic, blob_magic, sizeof blob_magic) == 0 && blob->version == BLOB_VERSION &&
+  return memcmp(blob->magic, blob_magic, sizeof blob->magic) == 0 && blob->version == BLOB_VERSION &&
          blob->checksum == checksum_of(blob);
 }
 
 void rt_blob_explain(const BlobHeader *blob, const BlobHeader *expected, Text *out) {
-  if (memcmp(blob->magic, blob_magic, sizeof blob_magic) != 0) {
+  if (memcmp(blob->magic, blob_magic, sizeof blob->magic) != 0) {
     text_add(out, "is no blob of kiln_pack");
   } else if (blob->version != BLOB_VERSION || blob->args_version != KILN_ARGS_VERSION) {
     text_printf(out, "is a blob of version %u.%u, expected %d.%d", blob->version, blob->args_version, BLOB_VERSION,
