@@ -1,5 +1,5 @@
-/* fuzz_tile.c: any bytes as tile IR: they give a module and located faults; what has none prints as text that is the same
- * module: its parse prints alike. */
+/* fuzz_tile.c: any bytes as tile IR: they give a module and located faults; what has none prints as text that is the
+ * same module: its parse prints alike. */
 #include "ir/tile/tile.h"
 
 #include <string.h>
