@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""loops.py [REGEX]: answers narrow questions about x86 assembly (AT&T) from standard input, for FileCheck to judge.
+"""loops.py: answers narrow questions about x86 assembly (AT&T) from standard input, for FileCheck to judge.
 
-Functions are told by their symbols, loops by backward jumps. For each innermost loop that has an instruction that
-matches REGEX (by default a multiply-add of packed f32) a line is printed:
+Functions are told by their symbols, loops by backward jumps. A k loop is an innermost loop that multiplies and adds
+packed f32 and broadcasts an element from memory (not a constant from beside the code). For each a line is printed:
 
-    hot NAME: 28 vfmadd231ps zmm, 0 stack, 0 calls
+    k loop of NAME: 28 vfmadd231ps zmm, 0 stack, 0 calls
 
 where `stack` counts operands in memory at %rsp, and at %rbp where the function uses it as a frame pointer. The last
 line counts the whole text: `all: 3 functions, 0 calls`.
@@ -16,6 +16,8 @@ from collections import Counter
 LABEL = re.compile(r"^([.\w$]+):")
 JUMP = re.compile(r"^\s+j\w+\s+([.\w$]+)")
 CALL = re.compile(r"^\s+call")
+MULTIPLY_ADD = re.compile(r"^\s+(vfn?m(?:add|sub)\d+ps|mulps)\b.*%([xyz]mm)\d+")
+BROADCAST = re.compile(r"^\s+vbroadcastss\s[^(]*\(%r(?!ip)|^\s+movss\s[^(]*\(%r(?!ip)|\{1to\d+\}")
 
 
 def functions(text):
@@ -36,7 +38,7 @@ def functions(text):
 
 
 def innermost_loops(lines):
-    """Ranges of lines from a label to a jump back to it that hold no smaller such range."""
+    """Bodies from a label to a jump back to it that hold no smaller such body."""
     labels = {m.group(1): i for i, line in enumerate(lines) if (m := LABEL.match(line))}
     loops = []
     for i, line in enumerate(lines):
@@ -44,40 +46,35 @@ def innermost_loops(lines):
         start = labels.get(jump.group(1)) if jump else None
         if start is not None and start <= i:
             loops.append((start, i))
-    return [a for a in loops if not any(b != a and a[0] <= b[0] and b[1] <= a[1] for b in loops)]
+    innermost = [a for a in loops if not any(b != a and a[0] <= b[0] and b[1] <= a[1] for b in loops)]
+    return [lines[first:last + 1] for first, last in innermost]
 
 
-def frame_registers(lines):
+def stack_registers(lines):
     framed = any(re.search(r"\bmovq\s+%rsp, %rbp|\bleaq\s+.*\(%rsp\), %rbp", line) for line in lines)
     return "rsp|rbp" if framed else "rsp"
 
 
-def describe(name, lines, body, pattern):
-    wanted = Counter()
-    for line in body:
-        match = re.match(r"\s+(\w+)", line)
-        if match and re.search(pattern, line):
-            width = re.search(r"%([xyz]mm)\d+", line)
-            wanted[f"{match.group(1)} {width.group(1)}" if width else match.group(1)] += 1
-    if not wanted:
+def describe(lines, body):
+    """The counts of a k loop; None where it is another loop."""
+    products = Counter(" ".join(m.groups()) for line in body if (m := MULTIPLY_ADD.match(line)))
+    if not products or not any(BROADCAST.search(line) for line in body):
         return None
-    stack = sum(bool(re.search(rf"\(%({frame_registers(lines)})\b", line)) for line in body)
+    stack = sum(bool(re.search(rf"\(%({stack_registers(lines)})\b", line)) for line in body)
     calls = sum(bool(CALL.match(line)) for line in body)
-    counts = ", ".join(f"{count} {what}" for what, count in sorted(wanted.items()))
-    return f"hot {name}: {counts}, {stack} stack, {calls} calls"
+    return ", ".join(f"{count} {what}" for what, count in sorted(products.items())) + f", {stack} stack, {calls} calls"
 
 
-def main(pattern):
-    text = sys.stdin.read()
-    found = functions(text)
+def main():
+    found = functions(sys.stdin.read())
     for name, lines in found:
-        for first, last in innermost_loops(lines):
-            line = describe(name, lines, lines[first:last + 1], pattern)
-            if line:
-                print(line)
+        for body in innermost_loops(lines):
+            counts = describe(lines, body)
+            if counts:
+                print(f"k loop of {name}: {counts}")
     calls = sum(bool(CALL.match(line)) for _, lines in found for line in lines)
     print(f"all: {len(found)} functions, {calls} calls")
 
 
 if __name__ == "__main__":
-    main(sys.argv[1] if len(sys.argv) > 1 else r"\bvf(n?m)(add|sub)\d+ps\b")
+    main()
