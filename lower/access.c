@@ -1,8 +1,8 @@
-/* access.c: see access.h. Columns that lie one after another are loaded as vectors; where rows do, the transpose is, and turned
- * in registers; any other layout goes element by element. */
+/* access.c: see access.h. Columns that lie one after another are loaded as vectors; where rows do, the transpose is,
+ * and turned in registers; any other layout goes element by element. */
 #include "lower/access.h"
 
-/* ---- windows ------------------------------------------------------------------------------------------------------ */
+/* ---- windows ----------------------------------------------------------------------------------------------------- */
 
 /* A bound that cuts nothing off is none. */
 static Bound bound_of(const Emitter *e, const Value *value, int count) {
@@ -59,7 +59,7 @@ bool lower_window_is_direct(const Emitter *e, const Window *window) {
   return type_bits(window->type) >= 8 && is_direct(e, &window->address.cols, window->cols);
 }
 
-/* ---- bounds ------------------------------------------------------------------------------------------------------- */
+/* ---- bounds ------------------------------------------------------------------------------------------------------ */
 
 LLVMValueRef lower_is_below(Emitter *e, Bound bound, int at) {
   if (!bound.value) return NULL;
@@ -125,9 +125,11 @@ bool lower_has_masked_access(const Emitter *e, kiln_type type) {
   return target_has(e->target, FEATURE_AVX2) && !is_narrow;
 }
 
-/* ---- loads -------------------------------------------------------------------------------------------------------- */
+/* ---- loads ------------------------------------------------------------------------------------------------------- */
 
-static unsigned align_of(const Window *window) { return type_bits(window->type) <= 8 ? 1 : type_bits(window->type) / 8; }
+static unsigned align_of(const Window *window) {
+  return type_bits(window->type) <= 8 ? 1 : type_bits(window->type) / 8;
+}
 
 /* Memory holds a bool as a byte. */
 static LLVMValueRef from_memory(Emitter *e, kiln_type type, LLVMValueRef x) {
@@ -162,8 +164,7 @@ static LLVMValueRef load_by_elements(Emitter *e, Window *window, int row, int ch
   int lanes = lower_chunk_lanes(e, window->cols, chunk), valid = lower_chunk_valid(e, window->cols, chunk);
   if (lanes == 1) return lower_load_element(e, window, row, 0);
   LLVMValueRef vector = LLVMGetPoison(lower_lanes_of(window->address.memory, lanes));
-  for (int i = 0; i < valid; ++i)
-    vector = lower_insert(e, vector, load_raw(e, window, row, chunk * e->lanes + i), i);
+  for (int i = 0; i < valid; ++i) vector = lower_insert(e, vector, load_raw(e, window, row, chunk * e->lanes + i), i);
   return from_memory(e, window->type, vector);
 }
 
@@ -178,7 +179,8 @@ LLVMValueRef lower_load_masked(Emitter *e, const Window *window, LLVMValueRef po
 LLVMValueRef lower_load_chunk(Emitter *e, Window *window, int row, int chunk) {
   int lanes = lower_chunk_lanes(e, window->cols, chunk), valid = lower_chunk_valid(e, window->cols, chunk);
   bool is_whole = lanes > 1 && lanes == valid && !window->col_bound.value;
-  if (!is_whole && (lanes == 1 || !lower_has_masked_access(e, window->type))) return load_by_elements(e, window, row, chunk);
+  if (!is_whole && (lanes == 1 || !lower_has_masked_access(e, window->type)))
+    return load_by_elements(e, window, row, chunk);
   LLVMValueRef pointer = lower_address_pointer(e, &window->address, row, chunk * e->lanes);
   if (!is_whole) {
     LLVMValueRef value = lower_load_masked(e, window, pointer, lower_chunk_mask(e, window, row, chunk));
@@ -213,7 +215,7 @@ void lower_load(Emitter *e, Window *window, LLVMValueRef *parts) {
   }
 }
 
-/* ---- stores ------------------------------------------------------------------------------------------------------- */
+/* ---- stores ------------------------------------------------------------------------------------------------------ */
 
 void lower_store_to(Emitter *e, const Window *window, LLVMValueRef pointer, LLVMValueRef value) {
   LLVMSetAlignment(LLVMBuildStore(e->builder, value, pointer), align_of(window));

@@ -1,4 +1,5 @@
-/* access.h: loads and stores of rectangles of a buffer, within bounds. What tile_load, tile_store and fragments have in common.
+/* access.h: loads and stores of rectangles of a buffer, within bounds. What tile_load, tile_store and fragments have in
+ * common.
  *
  * No byte outside of the bounds is touched, on any target: a vector access is masked where the target has that for its
  * element width, else each element past a bound is read from a constant zero or written to a stack slot. */
@@ -35,7 +36,7 @@ LLVMValueRef lower_load_element(Emitter *e, Window *window, int row, int col);
 void lower_load(Emitter *e, Window *window, LLVMValueRef *parts);
 void lower_store(Emitter *e, Window *window, const LLVMValueRef *parts);
 
-/* ---- what access.c and nibbles.c share ------------------------------------------------------------------------------- */
+/* ---- what access.c and nibbles.c share --------------------------------------------------------------------------- */
 
 /* i1: whether the row, the column or both are inside; NULL: they always are. */
 LLVMValueRef lower_row_condition(Emitter *e, Window *window, int row);

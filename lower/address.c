@@ -1,7 +1,7 @@
 /* address.c: from indices, strides and panels to pointers; see address.h for the form they take. */
 #include "lower/address.h"
 
-/* ---- amounts ------------------------------------------------------------------------------------------------------ */
+/* ---- amounts ----------------------------------------------------------------------------------------------------- */
 
 static int deeper(int x, int y) { return x > y ? x : y; }
 
@@ -37,7 +37,7 @@ static Amount divided_up(Emitter *e, Amount x, int y) {
   return result;
 }
 
-/* ---- strides ------------------------------------------------------------------------------------------------------ */
+/* ---- strides ----------------------------------------------------------------------------------------------------- */
 
 static Amount panel_stride(Emitter *e, const BufType *type) {
   int inner = type->layout == LAYOUT_COL_PANEL ? type->rank - 2 : type->rank - 1;
@@ -74,7 +74,7 @@ static AddressAxis panel_axis(Emitter *e, const BufType *type, int axis) {
   return result;
 }
 
-/* ---- terms -------------------------------------------------------------------------------------------------------- */
+/* ---- terms ------------------------------------------------------------------------------------------------------- */
 
 static void add_term(Emitter *e, Address *address, LLVMValueRef value, int depth, int64_t scale, int64_t divisor) {
   int64_t number;
@@ -88,8 +88,8 @@ static void add_term(Emitter *e, Address *address, LLVMValueRef value, int depth
   address->terms[address->term_count++] = (AddressTerm){value, depth, scale, NULL, is_induction, whole};
 }
 
-/* Splits an index where its parts vary with different loops, and takes constant factors out. `room`: how many terms this axis
- * may still add. */
+/* Splits an index where its parts vary with different loops, and takes constant factors out. `room`: how many terms
+ * this axis may still add. */
 static void add_index(Emitter *e, Address *address, const Value *index, int64_t scale, int room) {
   const Lowered *lowered = lower_get(e, index);
   const Op *op = index->op;
@@ -191,11 +191,13 @@ static void add_axis(Emitter *e, Address *address, const Value *index, AddressAx
 Address lower_address(Emitter *e, const Access *access, int rows) {
   const Lowered *buffer = lower_get(e, access->buffer);
   const BufType *type = access->buffer->type.buf;
-  Address address = {.type = type->type, .base = buffer->parts[0], .base_depth = buffer->depth, .nibble = buffer->nibble};
+  Address address = {
+      .type = type->type, .base = buffer->parts[0], .base_depth = buffer->depth, .nibble = buffer->nibble};
   address.memory = type->type == KILN_BOOL ? e->i8 : lower_element(e, type->type);
   for (int axis = 0; axis < type->rank; ++axis) {
     bool is_inside = axis >= type->rank - 2;
-    AddressAxis steps = buf_is_panel(type) && is_inside ? panel_axis(e, type, axis) : linear_axis(axis_stride(e, type, axis));
+    AddressAxis steps =
+        buf_is_panel(type) && is_inside ? panel_axis(e, type, axis) : linear_axis(axis_stride(e, type, axis));
     add_axis(e, &address, access->indices[axis], &steps);
     if (axis == type->rank - 1) address.cols = steps;
     if (axis == type->rank - 2) address.rows = steps;
@@ -213,7 +215,7 @@ void lower_address_swap(Emitter *e, Address *address, int rows) {
   address->row_count = rows;
 }
 
-/* ---- along the axes ----------------------------------------------------------------------------------------------- */
+/* ---- along the axes ---------------------------------------------------------------------------------------------- */
 
 static LLVMValueRef axis_steps(Emitter *e, const AddressAxis *axis, LLVMValueRef count) {
   return lower_mul(e, count, axis->stride ? axis->stride : lower_i64(e, axis->number));
@@ -229,7 +231,8 @@ static LLVMValueRef dynamic_delta(Emitter *e, const AddressAxis *axis, LLVMValue
 /* What element x of the axis adds to the terms. `last` (may be NULL) bounds x. */
 static Amount axis_delta(Emitter *e, const AddressAxis *axis, int x, LLVMValueRef last, int last_depth) {
   if (!axis->exists) return constant(0);
-  bool is_first_block = axis->block > 0 && !axis->index && x < axis->block; /* panels are whole, so no bound is needed */
+  bool is_first_block =
+      axis->block > 0 && !axis->index && x < axis->block; /* panels are whole, so no bound is needed */
   bool is_clamped = last && x > 0 && !is_first_block;
   if (is_clamped || axis->index) {
     int depth = deeper(is_clamped ? last_depth : 0, axis->index ? axis->index_depth : 0);
@@ -284,7 +287,7 @@ typedef struct AddressRow {
   int64_t number;
 } AddressRow;
 
-/* ---- pointers ----------------------------------------------------------------------------------------------------- */
+/* ---- pointers ---------------------------------------------------------------------------------------------------- */
 
 static LLVMValueRef step(Emitter *e, const Address *address, LLVMValueRef pointer, LLVMValueRef elements) {
   int64_t number;
@@ -412,7 +415,8 @@ static LLVMValueRef row_pointer(Emitter *e, Address *address, Amount delta) {
   LLVMValueRef pointer = address->origin;
   if (delta.value) {
     Spot back = lower_go(e, delta.depth);
-    LLVMValueRef value = e->depth < back.depth ? LLVMBuildFreeze(e->builder, delta.value, "") : delta.value;
+    bool hides = e->depth < back.depth && address->origin_depth < back.depth;
+    LLVMValueRef value = hides ? LLVMBuildFreeze(e->builder, delta.value, "") : delta.value;
     lower_back(e, back);
     back = lower_go(e, deeper(delta.depth, address->origin_depth));
     pointer = step(e, address, pointer, value);

@@ -1,8 +1,8 @@
 /* address.h: addresses of the elements of one access, in a form that costs least where it is repeated.
  *
- * The offset of an element is a sum: constant, terms of the indices, and what its row and column in the tile add. Terms are
- * added in order of loop depth, constants last, so that what does not vary in the innermost loop is computed in front of
- * it, and the loop itself sees `[pointer + k * 4 + constant]` or a pointer that advances. */
+ * The offset of an element is a sum: constant, terms of the indices, and what its row and column in the tile add. Terms
+ * are added in order of loop depth, constants last, so that what does not vary in the innermost loop is computed in
+ * front of it, and the loop itself sees `[pointer + k * 4 + constant]` or a pointer that advances. */
 #ifndef KILN_LOWER_ADDRESS_H
 #define KILN_LOWER_ADDRESS_H
 
@@ -21,8 +21,8 @@ typedef struct AddressTerm {
 } AddressTerm;
 
 /* How the offset changes along one axis of a tile. `block` 0: by `stride` a step. Otherwise element x of the axis is at
- * x / block * stride + x % block * inner; `index` is then its first element, NULL where the terms have it because it is a
- * multiple of the block. */
+ * x / block * stride + x % block * inner; `index` is then its first element, NULL where the terms have it because it is
+ * a multiple of the block. */
 typedef struct AddressAxis {
   bool exists;
   int64_t number;      /* the stride where it is a constant */
@@ -54,11 +54,11 @@ typedef struct Address {
   int last_row_depth;
 
   bool is_prepared;
-  LLVMValueRef origin;    /* the pointer without what rows and columns add, where no term varies here */
+  LLVMValueRef origin; /* the pointer without what rows and columns add, where no term varies here */
   int origin_depth;
-  LLVMValueRef variant;   /* elements still to add in the innermost loop; NULL: none */
+  LLVMValueRef variant;         /* elements still to add in the innermost loop; NULL: none */
   struct AddressRow *row_cache; /* what is known of each row */
-  LLVMValueRef shared;    /* the pointer of all rows that differ by a constant only, once computed */
+  LLVMValueRef shared;          /* the pointer of all rows that differ by a constant only, once computed */
   int row_count;
 } Address;
 

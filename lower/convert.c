@@ -1,5 +1,6 @@
-/* convert.c: tile_convert between all pairs of element types, lane by lane: floats to nearest even, to integers to nearest even
- * and saturated, NaN to 0. Conversions LLVM would call a library for are spelled out in integer operations (convert_small.c). */
+/* convert.c: tile_convert between all pairs of element types, lane by lane: floats to nearest even, to integers to
+ * nearest even and saturated, NaN to 0. Conversions LLVM would call a library for are spelled out in integer operations
+ * (convert_small.c). */
 #include "lower/emit.h"
 
 static bool is_small(kiln_type type) { return type_is_floating(type) && type_bits(type) < 32; }
@@ -27,7 +28,7 @@ LLVMValueRef lower_round_even(Emitter *e, LLVMValueRef x) {
   return LLVMBuildSelect(e->builder, is_small_enough, rounded, x, "");
 }
 
-/* ---- integers ----------------------------------------------------------------------------------------------------- */
+/* ---- integers ---------------------------------------------------------------------------------------------------- */
 
 typedef struct Range {
   int64_t least, most;
@@ -44,7 +45,8 @@ static LLVMValueRef resize(Emitter *e, LLVMValueRef x, kiln_type from, LLVMTypeR
   LLVMTypeRef type = lower_like(x, element);
   if (wanted == width) return x;
   if (wanted < width) return LLVMBuildTrunc(e->builder, x, type, "");
-  return type_class(from) == CLASS_SIGNED ? LLVMBuildSExt(e->builder, x, type, "") : LLVMBuildZExt(e->builder, x, type, "");
+  return type_class(from) == CLASS_SIGNED ? LLVMBuildSExt(e->builder, x, type, "")
+                                          : LLVMBuildZExt(e->builder, x, type, "");
 }
 
 static LLVMValueRef integer_to_integer(Emitter *e, LLVMValueRef x, kiln_type from, kiln_type to) {
@@ -86,7 +88,7 @@ static LLVMValueRef float_to_integer(Emitter *e, LLVMValueRef x, kiln_type to) {
   return resize(e, integer, KILN_I32, lower_element(e, to));
 }
 
-/* ---- all ---------------------------------------------------------------------------------------------------------- */
+/* ---- all --------------------------------------------------------------------------------------------------------- */
 
 static LLVMValueRef to_f64(Emitter *e, LLVMValueRef x, kiln_type from) {
   if (from == KILN_F64) return x;

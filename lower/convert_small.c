@@ -1,8 +1,8 @@
 /* convert_small.c: f16, bf16 and f8 by integer operations on their bits, rounding to nearest even.
  *
- * Works in 32-bit lanes, without a subnormal f32 on the way, so that a caller's flush-to-zero mode changes nothing. The method
- * for subnormals of the small format: with the number added to a power of two whose last place is theirs, the sum's low bits
- * are the wanted ones (after F. Giesen's notes on half-float conversion). */
+ * Works in 32-bit lanes, without a subnormal f32 on the way, so that a caller's flush-to-zero mode changes nothing. The
+ * method for subnormals of the small format: with the number added to a power of two whose last place is theirs, the
+ * sum's low bits are the wanted ones (after F. Giesen's notes on half-float conversion). */
 #include "lower/emit.h"
 
 typedef struct SmallFloat {
@@ -19,11 +19,21 @@ static SmallFloat small_float(kiln_type type) {
 
 /* Operations on i32 lanes with a constant. */
 static LLVMValueRef number(LLVMValueRef like, int64_t bits) { return lower_splat_integer(LLVMTypeOf(like), bits); }
-static LLVMValueRef and_bits(Emitter *e, LLVMValueRef x, int64_t bits) { return LLVMBuildAnd(e->builder, x, number(x, bits), ""); }
-static LLVMValueRef or_bits(Emitter *e, LLVMValueRef x, int64_t bits) { return LLVMBuildOr(e->builder, x, number(x, bits), ""); }
-static LLVMValueRef plus(Emitter *e, LLVMValueRef x, int64_t bits) { return LLVMBuildAdd(e->builder, x, number(x, bits), ""); }
-static LLVMValueRef shift_left(Emitter *e, LLVMValueRef x, int by) { return LLVMBuildShl(e->builder, x, number(x, by), ""); }
-static LLVMValueRef shift_right(Emitter *e, LLVMValueRef x, int by) { return LLVMBuildLShr(e->builder, x, number(x, by), ""); }
+static LLVMValueRef and_bits(Emitter *e, LLVMValueRef x, int64_t bits) {
+  return LLVMBuildAnd(e->builder, x, number(x, bits), "");
+}
+static LLVMValueRef or_bits(Emitter *e, LLVMValueRef x, int64_t bits) {
+  return LLVMBuildOr(e->builder, x, number(x, bits), "");
+}
+static LLVMValueRef plus(Emitter *e, LLVMValueRef x, int64_t bits) {
+  return LLVMBuildAdd(e->builder, x, number(x, bits), "");
+}
+static LLVMValueRef shift_left(Emitter *e, LLVMValueRef x, int by) {
+  return LLVMBuildShl(e->builder, x, number(x, by), "");
+}
+static LLVMValueRef shift_right(Emitter *e, LLVMValueRef x, int by) {
+  return LLVMBuildLShr(e->builder, x, number(x, by), "");
+}
 
 static LLVMValueRef compare(Emitter *e, LLVMIntPredicate predicate, LLVMValueRef x, int64_t bits) {
   return LLVMBuildICmp(e->builder, predicate, x, number(x, bits), "");
@@ -37,9 +47,11 @@ static LLVMValueRef as(Emitter *e, LLVMValueRef x, LLVMTypeRef element) {
   return LLVMBuildBitCast(e->builder, x, lower_like(x, element), "");
 }
 
-static LLVMValueRef widen(Emitter *e, LLVMValueRef bits) { return LLVMBuildZExt(e->builder, bits, lower_like(bits, e->i32), ""); }
+static LLVMValueRef widen(Emitter *e, LLVMValueRef bits) {
+  return LLVMBuildZExt(e->builder, bits, lower_like(bits, e->i32), "");
+}
 
-/* ---- to f32 ------------------------------------------------------------------------------------------------------- */
+/* ---- to f32 ------------------------------------------------------------------------------------------------------ */
 
 static LLVMValueRef expand(Emitter *e, LLVMValueRef bits, SmallFloat format) {
   int small_bits = 1 + format.exponent_bits + format.mantissa_bits, up = 23 - format.mantissa_bits;
@@ -70,7 +82,7 @@ LLVMValueRef lower_small_to_f32(Emitter *e, LLVMValueRef bits, kiln_type type) {
   return expand(e, bits, small_float(type));
 }
 
-/* ---- from f32 ----------------------------------------------------------------------------------------------------- */
+/* ---- from f32 ---------------------------------------------------------------------------------------------------- */
 
 static LLVMValueRef narrow(Emitter *e, LLVMValueRef x, int bits) {
   return LLVMBuildTrunc(e->builder, x, lower_like(x, bits == 16 ? e->i16 : e->i8), "");

@@ -1,8 +1,8 @@
 /* emit.h: what the files of this folder share: the emitter's state, values, types and small verbs.
  *
- * A tile<RxC> is, per row, a list of chunks: vectors of as many lanes as the target has of 32 bits, whatever the element
- * type, so that conversions and mixed arithmetic stay lane by lane. Where C is no multiple, the last chunk has the next power
- * of two of lanes and those past the tile hold anything. A tile of one column is a list of scalars.
+ * A tile<RxC> is, per row, a list of chunks: vectors of as many lanes as the target has of 32 bits, whatever the
+ * element type, so that conversions and mixed arithmetic stay lane by lane. Where C is no multiple, the last chunk has
+ * the next power of two of lanes and those past the tile hold anything. A tile of one column is a list of scalars.
  *
  * In registers f16, bf16 and f8 are their bits as integers, nibbles are sign- or zero-extended to i8, bool is i1. */
 #ifndef KILN_LOWER_EMIT_H
@@ -12,7 +12,7 @@
 
 #include "lower/lower.h"
 
-/* ---- intrinsics --------------------------------------------------------------------------------------------------- */
+/* ---- intrinsics -------------------------------------------------------------------------------------------------- */
 
 typedef enum Intrinsic {
 #define INTRINSIC(enumerator, name) INTRINSIC_##enumerator,
@@ -21,19 +21,20 @@ typedef enum Intrinsic {
   INTRINSIC_COUNT
 } Intrinsic;
 
-/* ---- values ------------------------------------------------------------------------------------------------------- */
+/* ---- values ------------------------------------------------------------------------------------------------------ */
 
 /* How the fragments of one web of values are placed; see frag.h. */
 typedef struct FragPlacement FragPlacement;
 
-/* What a tile IR value is in LLVM IR. Parts of an index: the i64. Of a tile: chunk c of row r at r * chunks + c. Of a fragment: as
- * its strategy says. Of a buffer: the pointer. */
+/* What a tile IR value is in LLVM IR. Parts of an index: the i64. Of a tile: chunk c of row r at r * chunks + c. Of a
+ * fragment: as its strategy says. Of a buffer: the pointer. */
 typedef struct Lowered {
   TileType type;
   int depth; /* of the innermost loop it varies with; 0: none */
   int count;
   LLVMValueRef *parts;
-  LLVMValueRef nibble;     /* buffers of nibbles: i64 element offset of the base from the pointer, not known even; NULL: 0 */
+  LLVMValueRef
+      nibble; /* buffers of nibbles: i64 element offset of the base from the pointer, not known even; NULL: 0 */
   struct PendingLoad *pending; /* fragments whose loads are emitted at their use; parts is then NULL */
 } Lowered;
 
@@ -45,7 +46,7 @@ typedef struct Induction {
 
 typedef struct LoopScope {
   struct LoopScope *outer;
-  int depth;          /* of values that vary with it; 1: an outermost loop */
+  int depth; /* of values that vary with it; 1: an outermost loop */
   bool is_innermost;
   LLVMValueRef guard; /* the terminator before the loop: invariant code goes in front of it */
   LLVMBasicBlockRef header;
@@ -75,21 +76,21 @@ typedef struct Emitter {
   LLVMTypeRef i1, i8, i16, i32, i64, f32, f64, half, pointer;
   unsigned intrinsics[INTRINSIC_COUNT];
   VECTOR(CachedFunction) functions;
-  LLVMValueRef zeros;    /* a constant of LOWER_ZERO_BYTES zero bytes, once needed */
-  unsigned align_kind;   /* LLVM's number of the attribute `align` */
+  LLVMValueRef zeros;  /* a constant of LOWER_ZERO_BYTES zero bytes, once needed */
+  unsigned align_kind; /* LLVM's number of the attribute `align` */
 
   const Kernel *kernel;
   LLVMValueRef function;
   LLVMBasicBlockRef entry;
   LLVMValueRef *symbols; /* by index */
   LLVMValueRef workspace;
-  LLVMValueRef sink;     /* stack bytes that stores past a bound go to, once needed */
-  Lowered **values;      /* by the values' ids */
+  LLVMValueRef sink;         /* stack bytes that stores past a bound go to, once needed */
+  Lowered **values;          /* by the values' ids */
   FragPlacement *placements; /* by the values' ids */
-  LoopScope *scope;      /* NULL: outside of loops */
-  LLVMValueRef before;   /* the builder stands in front of this; NULL: at the end of its block */
-  int depth;             /* of the values that can be computed where the builder stands */
-  bool is_query;         /* in NAME_tasks or NAME_workspace */
+  LoopScope *scope;          /* NULL: outside of loops */
+  LLVMValueRef before;       /* the builder stands in front of this; NULL: at the end of its block */
+  int depth;                 /* of the values that can be computed where the builder stands */
+  bool is_query;             /* in NAME_tasks or NAME_workspace */
 
   Arena *arena;
   Diagnostics *faults;
@@ -104,18 +105,18 @@ typedef void EmitFunction(Emitter *e, const Op *op);
 #include "ir/tile/ops_rows.h"
 #undef TILE_ROW
 
-/* ---- module.c ----------------------------------------------------------------------------------------------------- */
+/* ---- module.c ---------------------------------------------------------------------------------------------------- */
 
 void lower_operation(Emitter *e, const Op *op);
 void lower_block(Emitter *e, const Block *block); /* without its yield */
 const Op *lower_yield(const Block *block);
 
-/* ---- entry.c ------------------------------------------------------------------------------------------------------ */
+/* ---- entry.c ----------------------------------------------------------------------------------------------------- */
 
 /* The three functions of the kernel. */
 void lower_kernel(Emitter *e, const Kernel *kernel, const char *symbol_prefix);
 
-/* ---- values.c ----------------------------------------------------------------------------------------------------- */
+/* ---- values.c ---------------------------------------------------------------------------------------------------- */
 
 /* The operation cannot be done on this target: a diagnostic at its place, and lowering goes on to find more. */
 void lower_refuse(Emitter *e, const Op *op, const char *format, ...) PRINTF_LIKE(3, 4);
@@ -166,10 +167,10 @@ LLVMValueRef lower_alloca(Emitter *e, LLVMTypeRef type, int64_t bytes);
 LLVMValueRef lower_zeros(Emitter *e);
 LLVMValueRef lower_sink(Emitter *e);
 
-/* ---- emit_index.c ------------------------------------------------------------------------------------------------- */
+/* ---- emit_index.c ------------------------------------------------------------------------------------------------ */
 
-/* Where the builder stands. lower_go moves it to where values of `depth` are computed once, in front of the loop they do not
- * vary with, and stays where that is here; lower_back returns. */
+/* Where the builder stands. lower_go moves it to where values of `depth` are computed once, in front of the loop they
+ * do not vary with, and stays where that is here; lower_back returns. */
 typedef struct Spot {
   LLVMBasicBlockRef block;
   LLVMValueRef before;
@@ -194,7 +195,7 @@ int64_t lower_divisor(const Value *index);
 /* An extent of a buffer; `?` gives NULL. */
 LLVMValueRef lower_extent(const Emitter *e, Extent extent);
 
-/* ---- lanes.c ------------------------------------------------------------------------------------------------------ */
+/* ---- lanes.c ----------------------------------------------------------------------------------------------------- */
 
 LLVMValueRef lower_splat(Emitter *e, LLVMValueRef scalar, int lanes);
 LLVMValueRef lower_extract(Emitter *e, LLVMValueRef vector, int lane);
@@ -224,7 +225,7 @@ typedef struct Spread {
 static inline Spread lower_spread(const Lowered *x, int cols) { return (Spread){.x = x, .cols = cols}; }
 LLVMValueRef lower_spread_chunk(Emitter *e, Spread *spread, int row, int chunk);
 
-/* ---- convert.c ---------------------------------------------------------------------------------------------------- */
+/* ---- convert.c --------------------------------------------------------------------------------------------------- */
 
 /* A scalar or vector in registers from one element type to another, as tile_convert says. */
 LLVMValueRef lower_convert(Emitter *e, LLVMValueRef x, kiln_type from, kiln_type to);
@@ -239,7 +240,7 @@ LLVMValueRef lower_small_to_f32(Emitter *e, LLVMValueRef bits, kiln_type type);
 LLVMValueRef lower_f32_to_small(Emitter *e, LLVMValueRef x, kiln_type type);
 LLVMValueRef lower_f64_to_odd(Emitter *e, LLVMValueRef x); /* f32, inexact results with an odd last bit */
 
-/* ---- emit_arithmetic.c -------------------------------------------------------------------------------------------- */
+/* ---- emit_arithmetic.c ------------------------------------------------------------------------------------------- */
 
 /* Lane by lane in a type that is not a small float: x * y + z, sum, larger. */
 LLVMValueRef lower_fma(Emitter *e, LLVMValueRef x, LLVMValueRef y, LLVMValueRef z);

@@ -1,7 +1,8 @@
-/* emit_arithmetic.c: operations that give each element from the same element of each operand, but for functions (emit_math.c).
+/* emit_arithmetic.c: operations that give each element from the same element of each operand, but for functions
+ * (emit_math.c).
  *
- * Small floats are computed in f32 and rounded back, which for + - * / and square root is rounding once; their fma in f64, for
- * the same reason. Integers wrap. */
+ * Small floats are computed in f32 and rounded back, which for + - * / and square root is rounding once; their fma in
+ * f64, for the same reason. Integers wrap. */
 #include "lower/emit.h"
 
 /* Calls `function` on each chunk of the result with those of the operands, in the operands' compute type. */
@@ -20,7 +21,8 @@ static void map(Emitter *e, const Op *op, Mapping mapping) {
   int chunks = lower_chunks(e, result->type.cols);
   kiln_type type = op->operands[0]->type.type;
   Spread spreads[MAX_OPERANDS];
-  for (int i = 0; i < op->operand_count; ++i) spreads[i] = lower_spread(lower_get(e, op->operands[i]), result->type.cols);
+  for (int i = 0; i < op->operand_count; ++i)
+    spreads[i] = lower_spread(lower_get(e, op->operands[i]), result->type.cols);
   for (int part = 0; part < result->count; ++part) {
     LLVMValueRef x[MAX_OPERANDS];
     for (int i = 0; i < op->operand_count; ++i)
@@ -34,7 +36,7 @@ static void map_numbers(Emitter *e, const Op *op, ChunkFunction *function) {
   map(e, op, (Mapping){function, lower_compute(op->operands[0]->type.type), false});
 }
 
-/* ---- one operand -------------------------------------------------------------------------------------------------- */
+/* ---- one operand ------------------------------------------------------------------------------------------------- */
 
 static LLVMValueRef negate(Emitter *e, kiln_type type, LLVMValueRef *x) {
   return type_is_floating(type) ? LLVMBuildFNeg(e->builder, x[0], "") : LLVMBuildNeg(e->builder, x[0], "");
@@ -65,10 +67,11 @@ void emit_tile_sqrt(Emitter *e, const Op *op) { map_numbers(e, op, root); }
 void emit_tile_convert(Emitter *e, const Op *op) {
   const Lowered *x = lower_get(e, op->operands[0]);
   Lowered *result = lower_result(e, op);
-  for (int i = 0; i < result->count; ++i) result->parts[i] = lower_convert(e, x->parts[i], x->type.type, result->type.type);
+  for (int i = 0; i < result->count; ++i)
+    result->parts[i] = lower_convert(e, x->parts[i], x->type.type, result->type.type);
 }
 
-/* ---- two operands ------------------------------------------------------------------------------------------------- */
+/* ---- two operands ------------------------------------------------------------------------------------------------ */
 
 static bool is_real(LLVMValueRef x) {
   LLVMTypeKind kind = LLVMGetTypeKind(lower_element_of(x));
@@ -120,7 +123,7 @@ void emit_tile_and(Emitter *e, const Op *op) { map_numbers(e, op, bits_and); }
 void emit_tile_or(Emitter *e, const Op *op) { map_numbers(e, op, bits_or); }
 void emit_tile_xor(Emitter *e, const Op *op) { map_numbers(e, op, bits_xor); }
 
-/* ---- smaller and larger ------------------------------------------------------------------------------------------- */
+/* ---- smaller and larger ------------------------------------------------------------------------------------------ */
 
 /* Operands in an order that makes one instruction of it: x86's minps and maxps give the second where either is NaN. */
 static LLVMValueRef extreme_real(Emitter *e, LLVMRealPredicate predicate, LLVMValueRef x, LLVMValueRef y) {
@@ -146,7 +149,8 @@ LLVMValueRef lower_larger(Emitter *e, kiln_type type, LLVMValueRef x, LLVMValueR
 static LLVMValueRef larger(Emitter *e, kiln_type type, LLVMValueRef *x) { return lower_larger(e, type, x[0], x[1]); }
 
 static LLVMValueRef smaller(Emitter *e, kiln_type type, LLVMValueRef *x) {
-  return type_is_floating(type) ? extreme_or_nan(e, LLVMRealOLT, x[0], x[1]) : extreme_integer(e, type, false, x[0], x[1]);
+  return type_is_floating(type) ? extreme_or_nan(e, LLVMRealOLT, x[0], x[1])
+                                : extreme_integer(e, type, false, x[0], x[1]);
 }
 
 static LLVMValueRef larger_than_number(Emitter *e, kiln_type type, LLVMValueRef *x) {
@@ -182,10 +186,10 @@ static void map_extreme(Emitter *e, const Op *op, ChunkFunction *general, ChunkF
 void emit_tile_max(Emitter *e, const Op *op) { map_extreme(e, op, larger, larger_than_number, number_or_larger); }
 void emit_tile_min(Emitter *e, const Op *op) { map_extreme(e, op, smaller, smaller_than_number, number_or_smaller); }
 
-/* ---- comparisons -------------------------------------------------------------------------------------------------- */
+/* ---- comparisons ------------------------------------------------------------------------------------------------- */
 
-static LLVMValueRef compare(Emitter *e, kiln_type type, LLVMValueRef *x, LLVMRealPredicate real, LLVMIntPredicate with_sign,
-                            LLVMIntPredicate without) {
+static LLVMValueRef compare(Emitter *e, kiln_type type, LLVMValueRef *x, LLVMRealPredicate real,
+                            LLVMIntPredicate with_sign, LLVMIntPredicate without) {
   if (type_is_floating(type)) return LLVMBuildFCmp(e->builder, real, x[0], x[1], "");
   return LLVMBuildICmp(e->builder, type_class(type) == CLASS_SIGNED ? with_sign : without, x[0], x[1], "");
 }
@@ -215,7 +219,7 @@ void emit_tile_le(Emitter *e, const Op *op) { map_comparison(e, op, is_at_most);
 void emit_tile_eq(Emitter *e, const Op *op) { map_comparison(e, op, is_equal); }
 void emit_tile_ne(Emitter *e, const Op *op) { map_comparison(e, op, is_unequal); }
 
-/* ---- three operands ----------------------------------------------------------------------------------------------- */
+/* ---- three operands ---------------------------------------------------------------------------------------------- */
 
 LLVMValueRef lower_fma(Emitter *e, LLVMValueRef x, LLVMValueRef y, LLVMValueRef z) {
   if (!is_real(x)) return LLVMBuildAdd(e->builder, LLVMBuildMul(e->builder, x, y, ""), z, "");

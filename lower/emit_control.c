@@ -1,7 +1,7 @@
 /* emit_control.c: loops and choices.
  *
- * A loop is rotated: one test in front of it, one at its end, and a phi for each chunk of each carried value, so there is
- * nothing for a later pass to turn round. A loop with constant bounds that runs once or never is no loop. */
+ * A loop is rotated: one test in front of it, one at its end, and a phi for each chunk of each carried value, so there
+ * is nothing for a later pass to turn round. A loop with constant bounds that runs once or never is no loop. */
 #include <stdio.h>
 
 #include "lower/emit.h"
@@ -38,7 +38,7 @@ static void add_incoming(const Lowered *phis, const Lowered *from, LLVMBasicBloc
   for (int i = 0; i < phis->count; ++i) LLVMAddIncoming(phis->parts[i], &from->parts[i], &block, 1);
 }
 
-/* ---- for ---------------------------------------------------------------------------------------------------------- */
+/* ---- for --------------------------------------------------------------------------------------------------------- */
 
 static bool has_loop(const Block *block) {
   for (const Op *op = block->first; op != NULL; op = op->next) {
@@ -55,8 +55,12 @@ typedef struct Trip {
 } Trip;
 
 static Trip trip_of(const Emitter *e, const Op *op) {
-  Trip trip = {lower_get(e, op->operands[0])->parts[0], lower_get(e, op->operands[1])->parts[0],
-               lower_get(e, op->operands[2])->parts[0], false, false, false};
+  Trip trip = {lower_get(e, op->operands[0])->parts[0],
+               lower_get(e, op->operands[1])->parts[0],
+               lower_get(e, op->operands[2])->parts[0],
+               false,
+               false,
+               false};
   int64_t lo, hi, step;
   if (!lower_is_integer(trip.lo, &lo) || !lower_is_integer(trip.hi, &hi)) return trip;
   trip.is_known_to_run = lo < hi;
@@ -142,11 +146,18 @@ static LLVMBasicBlockRef close_loop(Emitter *e, const Op *op, LoopScope *scope, 
 
 static void emit_loop(Emitter *e, const Op *op, const Trip *trip) {
   const Block *body = op->blocks[0];
-  LLVMBasicBlockRef before = here(e), header = append(e, body->arguments[0], "loop"), done = append(e, body->arguments[0], "done");
+  LLVMBasicBlockRef before = here(e), header = append(e, body->arguments[0], "loop"),
+                    done = append(e, body->arguments[0], "done");
   LLVMValueRef runs = LLVMBuildICmp(e->builder, LLVMIntSLT, trip->lo, trip->hi, "");
-  LoopScope scope = {.outer = e->scope, .depth = e->depth + 1, .is_innermost = !has_loop(body), .header = header,
-                     .lo = trip->lo, .hi = trip->hi, .step = trip->step};
-  scope.guard = trip->is_known_to_run ? LLVMBuildBr(e->builder, header) : LLVMBuildCondBr(e->builder, runs, header, done);
+  LoopScope scope = {.outer = e->scope,
+                     .depth = e->depth + 1,
+                     .is_innermost = !has_loop(body),
+                     .header = header,
+                     .lo = trip->lo,
+                     .hi = trip->hi,
+                     .step = trip->step};
+  scope.guard =
+      trip->is_known_to_run ? LLVMBuildBr(e->builder, header) : LLVMBuildCondBr(e->builder, runs, header, done);
   open_loop(e, op, &scope, before);
   LLVMBasicBlockRef latch = e->status == KILN_OK ? close_loop(e, op, &scope, done) : NULL;
   e->scope = scope.outer;
@@ -168,7 +179,7 @@ void emit_for(Emitter *e, const Op *op) {
   else emit_loop(e, op, &trip);
 }
 
-/* ---- if ----------------------------------------------------------------------------------------------------------- */
+/* ---- if ---------------------------------------------------------------------------------------------------------- */
 
 /* One side; gives the block it ends in. */
 static LLVMBasicBlockRef emit_side(Emitter *e, const Block *block, LLVMBasicBlockRef start, LLVMBasicBlockRef done) {

@@ -1,10 +1,11 @@
 /* emit_index.c: index arithmetic, each value computed in the outermost place it does not vary in.
  *
- * That is loop-invariant code motion at no cost: an expression knows the depth of the loop it varies with, and is emitted in
- * front of the loop inside of that. Divisions move only where the divisor is a constant, since they may trap. */
+ * That is loop-invariant code motion at no cost: an expression knows the depth of the loop it varies with, and is
+ * emitted in front of the loop inside of that. Divisions move only where the divisor is a constant, since they may
+ * trap. */
 #include "lower/emit.h"
 
-/* ---- places ------------------------------------------------------------------------------------------------------- */
+/* ---- places ------------------------------------------------------------------------------------------------------ */
 
 Spot lower_here(const Emitter *e) { return (Spot){LLVMGetInsertBlock(e->builder), e->before, e->depth}; }
 
@@ -26,7 +27,7 @@ void lower_back(Emitter *e, Spot back) {
   else LLVMPositionBuilderAtEnd(e->builder, back.block);
 }
 
-/* ---- arithmetic --------------------------------------------------------------------------------------------------- */
+/* ---- arithmetic -------------------------------------------------------------------------------------------------- */
 
 static bool is_exactly(LLVMValueRef x, int64_t number) {
   int64_t found;
@@ -73,7 +74,7 @@ LLVMValueRef lower_extent(const Emitter *e, Extent extent) {
   return extent.symbol == EXTENT_NUMBER ? lower_i64(e, extent.number) : e->symbols[extent.symbol];
 }
 
-/* ---- divisibility ------------------------------------------------------------------------------------------------- */
+/* ---- divisibility ------------------------------------------------------------------------------------------------ */
 
 static int64_t common_divisor(int64_t a, int64_t b) {
   if (a == INT64_MAX) return b;
@@ -116,13 +117,11 @@ static int64_t divisor_of(const Value *index, int patience) {
 
 int64_t lower_divisor(const Value *index) { return divisor_of(index, 8); }
 
-/* ---- operations --------------------------------------------------------------------------------------------------- */
+/* ---- operations -------------------------------------------------------------------------------------------------- */
 
 void emit_index_const(Emitter *e, const Op *op) { lower_define_one(e, &op->results[0], lower_i64(e, op->number), 0); }
 
-void emit_index_symbol(Emitter *e, const Op *op) {
-  lower_define_one(e, &op->results[0], e->symbols[op->number], 0);
-}
+void emit_index_symbol(Emitter *e, const Op *op) { lower_define_one(e, &op->results[0], e->symbols[op->number], 0); }
 
 /* The depth a value of these operands has, and its place. */
 static int depth_of(const Emitter *e, const Op *op) {
@@ -143,7 +142,9 @@ static void emit_at(Emitter *e, const Op *op, IndexFunction *function, int depth
   lower_back(e, back);
 }
 
-static void emit_binary(Emitter *e, const Op *op, IndexFunction *function) { emit_at(e, op, function, depth_of(e, op)); }
+static void emit_binary(Emitter *e, const Op *op, IndexFunction *function) {
+  emit_at(e, op, function, depth_of(e, op));
+}
 
 static void emit_division(Emitter *e, const Op *op, IndexFunction *function) {
   int64_t divisor;

@@ -1,8 +1,8 @@
-/* emit_lookup.c: tile_lookup. Tables of up to 32 elements are permutes of registers where the target has them (AVX2, AVX-512);
- * else the table goes to the stack and each lane loads its element. */
+/* emit_lookup.c: tile_lookup. Tables of up to 32 elements are permutes of registers where the target has them (AVX2,
+ * AVX-512); else the table goes to the stack and each lane loads its element. */
 #include "lower/emit.h"
 
-/* ---- by permutes, in lanes of i32 --------------------------------------------------------------------------------- */
+/* ---- by permutes, in lanes of i32 -------------------------------------------------------------------------------- */
 
 static LLVMValueRef to_i32(Emitter *e, LLVMValueRef x) {
   LLVMTypeRef element = lower_element_of(x), type = lower_like(x, e->i32);
@@ -16,7 +16,8 @@ static LLVMValueRef from_i32(Emitter *e, LLVMValueRef x, LLVMTypeRef element) {
   return element == e->i32 ? x : LLVMBuildTrunc(e->builder, x, type, "");
 }
 
-/* The table as vectors of whole registers. Repeated where it is shorter, so that indices need no reduction modulo its size. */
+/* The table as vectors of whole registers. Repeated where it is shorter, so that indices need no reduction modulo its
+ * size. */
 static int table_vectors(Emitter *e, const Lowered *table, LLVMValueRef vectors[2]) {
   int size = table->type.cols, count = size > e->lanes ? 2 : 1;
   for (int v = 0; v < count; ++v) {
@@ -59,7 +60,7 @@ static void by_permutes(Emitter *e, const Lowered *table, const Lowered *index, 
   }
 }
 
-/* ---- through memory ----------------------------------------------------------------------------------------------- */
+/* ---- through memory ---------------------------------------------------------------------------------------------- */
 
 static LLVMValueRef element_at(Emitter *e, LLVMTypeRef type, LLVMValueRef memory, LLVMValueRef index, int size) {
   LLVMValueRef at = LLVMBuildAnd(e->builder, index, lower_i64(e, size - 1), "");

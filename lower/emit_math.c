@@ -1,14 +1,15 @@
 /* emit_math.c: functions of one operand, through vecmath.h. Small floats are computed in f32.
  *
- * A column is a list of scalars, and a function of a scalar costs as much as one of a vector: its rows are put into the lanes
- * of vectors first. */
+ * A column is a list of scalars, and a function of a scalar costs as much as one of a vector: its rows are put into the
+ * lanes of vectors first. */
 #include "lower/emit.h"
 #include "lower/vecmath.h"
 
 typedef LLVMValueRef Function(const VecMath *math, LLVMValueRef x);
 
 static LLVMValueRef apply(Emitter *e, kiln_type type, Function *function, LLVMValueRef x) {
-  VecMath math = {.context = e->context, .module = e->module, .builder = e->builder, .fma = e->fuses, .target = e->target};
+  VecMath math = {
+      .context = e->context, .module = e->module, .builder = e->builder, .fma = e->fuses, .target = e->target};
   kiln_type compute = lower_compute(type);
   return lower_convert(e, function(&math, lower_convert(e, x, type, compute)), compute, type);
 }

@@ -1,7 +1,7 @@
 /* emit_memory.c: buffers and their views, loads and stores of tiles, prefetch and arrival counters. */
 #include "lower/access.h"
 
-/* ---- buffers ------------------------------------------------------------------------------------------------------ */
+/* ---- buffers ----------------------------------------------------------------------------------------------------- */
 
 void emit_buf_view(Emitter *e, const Op *op) {
   Access access = access_of(op);
@@ -32,7 +32,7 @@ void emit_buf_workspace(Emitter *e, const Op *op) {
   lower_back(e, back);
 }
 
-/* ---- tiles -------------------------------------------------------------------------------------------------------- */
+/* ---- tiles ------------------------------------------------------------------------------------------------------- */
 
 void emit_tile_load(Emitter *e, const Op *op) {
   Lowered *result = lower_result(e, op);
@@ -46,7 +46,7 @@ void emit_tile_store(Emitter *e, const Op *op) {
   lower_store(e, &window, value->parts);
 }
 
-/* ---- single elements ---------------------------------------------------------------------------------------------- */
+/* ---- single elements --------------------------------------------------------------------------------------------- */
 
 void emit_prefetch(Emitter *e, const Op *op) {
   static const int localities[] = {0, 3, 2, 1}; /* of LLVM, by level */
@@ -68,7 +68,7 @@ void emit_atomic_add(Emitter *e, const Op *op) {
   Address address = lower_address(e, &access, 1);
   LLVMValueRef pointer = lower_address_pointer(e, &address, 0, 0);
   LLVMValueRef added = lower_get(e, access.value)->parts[0];
-  LLVMValueRef old = LLVMBuildAtomicRMW(e->builder, LLVMAtomicRMWBinOpAdd, pointer, added,
-                                        LLVMAtomicOrderingAcquireRelease, false);
+  LLVMValueRef old =
+      LLVMBuildAtomicRMW(e->builder, LLVMAtomicRMWBinOpAdd, pointer, added, LLVMAtomicOrderingAcquireRelease, false);
   lower_define_one(e, &op->results[0], old, e->depth);
 }

@@ -1,7 +1,8 @@
 /* emit_reduce.c: sums and maxima along rows and columns.
  *
- * Along rows, chunks are combined pairwise and the lanes of the last one halved; small floats are added in f32 and rounded at
- * the end. Along columns, rows are combined in order, each step in the tile's type, as the order is part of the meaning. */
+ * Along rows, chunks are combined pairwise and the lanes of the last one halved; small floats are added in f32 and
+ * rounded at the end. Along columns, rows are combined in order, each step in the tile's type, as the order is part of
+ * the meaning. */
 #include "lower/emit.h"
 
 typedef enum Reduction { REDUCE_SUM, REDUCE_MAX } Reduction;
@@ -10,7 +11,7 @@ static LLVMValueRef combine(Emitter *e, Reduction reduction, kiln_type type, LLV
   return reduction == REDUCE_SUM ? lower_sum(e, x, y) : lower_larger(e, type, x, y);
 }
 
-/* ---- rows --------------------------------------------------------------------------------------------------------- */
+/* ---- rows -------------------------------------------------------------------------------------------------------- */
 
 /* Lanes past the tile get what changes nothing: 0 in a sum, the first element in a maximum. */
 static LLVMValueRef neutralise(Emitter *e, Reduction reduction, LLVMValueRef x, int valid) {
@@ -45,7 +46,8 @@ static void reduce_rows(Emitter *e, const Op *op, Reduction reduction) {
   for (int r = 0; r < x->type.rows; ++r) {
     for (int c = 0; c < chunks; ++c) {
       row[c] = lower_convert(e, x->parts[r * chunks + c], x->type.type, compute);
-      if (lower_lane_count(row[c]) > 1) row[c] = neutralise(e, reduction, row[c], lower_chunk_valid(e, x->type.cols, c));
+      if (lower_lane_count(row[c]) > 1)
+        row[c] = neutralise(e, reduction, row[c], lower_chunk_valid(e, x->type.cols, c));
     }
     result->parts[r] = lower_convert(e, reduce_row(e, reduction, compute, row, chunks), compute, x->type.type);
   }
@@ -54,7 +56,7 @@ static void reduce_rows(Emitter *e, const Op *op, Reduction reduction) {
 void emit_tile_row_sum(Emitter *e, const Op *op) { reduce_rows(e, op, REDUCE_SUM); }
 void emit_tile_row_max(Emitter *e, const Op *op) { reduce_rows(e, op, REDUCE_MAX); }
 
-/* ---- columns ------------------------------------------------------------------------------------------------------ */
+/* ---- columns ----------------------------------------------------------------------------------------------------- */
 
 static void reduce_columns(Emitter *e, const Op *op, Reduction reduction) {
   const Lowered *x = lower_get(e, op->operands[0]);

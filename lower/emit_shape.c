@@ -1,14 +1,16 @@
-/* emit_shape.c: tiles that are made, repeated, taken apart, put together and looked up. No element changes but in nibbles. */
+/* emit_shape.c: tiles that are made, repeated, taken apart, put together and looked up. No element changes but in
+ * nibbles. */
 #include "lower/emit.h"
 
-/* ---- made --------------------------------------------------------------------------------------------------------- */
+/* ---- made -------------------------------------------------------------------------------------------------------- */
 
 void emit_tile_const(Emitter *e, const Op *op) {
   Lowered *result = lower_result(e, op);
   int chunks = lower_chunks(e, result->type.cols);
   for (int i = 0; i < result->count; ++i) {
-    result->parts[i] = i >= chunks ? result->parts[i - chunks]
-                                   : lower_constant(e, result->type.type, lower_chunk_lanes(e, result->type.cols, i), op->real);
+    result->parts[i] = i >= chunks
+                           ? result->parts[i - chunks]
+                           : lower_constant(e, result->type.type, lower_chunk_lanes(e, result->type.cols, i), op->real);
   }
 }
 
@@ -30,7 +32,7 @@ void emit_tile_broadcast(Emitter *e, const Op *op) {
   for (int i = 0; i < result->count; ++i) result->parts[i] = lower_spread_chunk(e, &spread, i / chunks, i % chunks);
 }
 
-/* ---- taken apart and put together --------------------------------------------------------------------------------- */
+/* ---- taken apart and put together -------------------------------------------------------------------------------- */
 
 static LaneSource element_of(const Emitter *e, const Lowered *x, int row, int col) {
   int chunks = lower_chunks(e, x->type.cols);
@@ -52,8 +54,8 @@ void emit_tile_slice(Emitter *e, const Op *op) {
     int row = (int)op->number + i / chunks, first = (int)op->column + i % chunks * e->lanes;
     for (int lane = 0; lane < lower_chunk_valid(e, result->type.cols, i % chunks); ++lane)
       sources[lane] = element_of(e, x, row, first + lane);
-    result->parts[i] = lower_collect(e, lower_element(e, x->type.type), sources,
-                                     lower_chunk_lanes(e, result->type.cols, i % chunks));
+    result->parts[i] =
+        lower_collect(e, lower_element(e, x->type.type), sources, lower_chunk_lanes(e, result->type.cols, i % chunks));
   }
 }
 
@@ -73,12 +75,12 @@ void emit_tile_concat_cols(Emitter *e, const Op *op) {
       int col = i % chunks * e->lanes + lane, of_y = col - x->type.cols;
       sources[lane] = of_y < 0 ? element_of(e, x, i / chunks, col) : element_of(e, y, i / chunks, of_y);
     }
-    result->parts[i] = lower_collect(e, lower_element(e, x->type.type), sources,
-                                     lower_chunk_lanes(e, result->type.cols, i % chunks));
+    result->parts[i] =
+        lower_collect(e, lower_element(e, x->type.type), sources, lower_chunk_lanes(e, result->type.cols, i % chunks));
   }
 }
 
-/* ---- nibbles ------------------------------------------------------------------------------------------------------ */
+/* ---- nibbles ----------------------------------------------------------------------------------------------------- */
 
 static void take_nibbles(Emitter *e, const Op *op, int shift) {
   const Lowered *x = lower_get(e, op->operands[0]);

@@ -1,7 +1,7 @@
 /* entry.c: the three functions of a kernel, in the layout of args.h.
  *
- * Buffers, symbols and workspace are read once, at the top: they stay in registers or spill slots, and no store can be taken
- * to change them. */
+ * Buffers, symbols and workspace are read once, at the top: they stay in registers or spill slots, and no store can be
+ * taken to change them. */
 #include <stdio.h>
 #include <string.h>
 
@@ -13,7 +13,7 @@ typedef enum ArgsField {
 #define FIELD(type, name, meaning) ARGS_##name,
   KILN_ARGS_FIELDS(FIELD)
 #undef FIELD
-  ARGS_FIELD_COUNT
+      ARGS_FIELD_COUNT
 } ArgsField;
 
 /* All fields are pointers, so the type in LLVM IR is an array of them. */

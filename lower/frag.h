@@ -1,8 +1,9 @@
 /* frag.h: where fragments are kept, by strategy.
  *
- * A strategy of mma.def is one row of the table in frag_plan.c and one file mma_<strategy>.c. How a fragment is placed must be
- * known before any use of it is seen, so a walk over the kernel gives each fragment value the matrix instruction it will meet:
- * values that loops, choices and products link to each other form one web and share the placement. */
+ * A strategy of mma.def is one row of the table in frag_plan.c and one file mma_<strategy>.c. How a fragment is placed
+ * must be known before any use of it is seen, so a walk over the kernel gives each fragment value the matrix
+ * instruction it will meet: values that loops, choices and products link to each other form one web and share the
+ * placement. */
 #ifndef KILN_LOWER_FRAG_H
 #define KILN_LOWER_FRAG_H
 
@@ -18,14 +19,14 @@ typedef struct FragStrategy {
 extern const FragStrategy mma_outer;
 
 struct FragPlacement {
-  const FragStrategy *strategy; /* NULL: not a fragment */
+  const FragStrategy *strategy;      /* NULL: not a fragment */
   const MmaInstruction *instruction; /* NULL: it meets no product */
-  kiln_type acc;     /* the accumulator's type of the products it takes part in */
+  kiln_type acc;                     /* the accumulator's type of the products it takes part in */
   bool loads_at_use; /* of a frag_load: only products of its own block use it, and no write comes in between */
 };
 
-/* The placement of every fragment value of a kernel, by id. Refuses products no row of mma.def can do, and values that meet
- * instructions with different placements. */
+/* The placement of every fragment value of a kernel, by id. Refuses products no row of mma.def can do, and values that
+ * meet instructions with different placements. */
 FragPlacement *lower_plan_fragments(Emitter *e, const Kernel *kernel);
 
 /* Of a fragment; one that meets no product gets the place of strategy `outer`. */

@@ -1,11 +1,12 @@
-/* frag_plan.c: which matrix instruction each fragment value meets; see frag.h. Operations on fragments go to its strategy. */
+/* frag_plan.c: which matrix instruction each fragment value meets; see frag.h. Operations on fragments go to its
+ * strategy. */
 #include "lower/frag.h"
 
 static const FragStrategy *const strategies[] = {
     [MMA_OUTER] = &mma_outer,
 };
 
-/* ---- webs of linked values ---------------------------------------------------------------------------------------- */
+/* ---- webs of linked values --------------------------------------------------------------------------------------- */
 
 typedef struct Plan {
   Emitter *e;
@@ -43,7 +44,7 @@ static void link_block(Plan *plan, const Block *block) {
   }
 }
 
-/* ---- placements --------------------------------------------------------------------------------------------------- */
+/* ---- placements -------------------------------------------------------------------------------------------------- */
 
 static bool is_same_placement(const FragPlacement *x, const FragPlacement *y) {
   if (x->strategy != y->strategy || x->acc != y->acc) return false;
@@ -62,10 +63,12 @@ static void place(Plan *plan, const Op *op, const Value *value, FragPlacement pl
 
 static void place_product(Plan *plan, const Op *op) {
   kiln_type acc = op->operands[0]->type.type;
-  const MmaInstruction *instruction = mma_find(plan->e->target, op->operands[1]->type.type, op->operands[2]->type.type, acc);
+  const MmaInstruction *instruction =
+      mma_find(plan->e->target, op->operands[1]->type.type, op->operands[2]->type.type, acc);
   if (instruction == NULL) {
     lower_refuse(plan->e, op, "no matrix instruction of '%s' adds products of %s and %s in %s", plan->e->target->name,
-                 kiln_type_name(op->operands[1]->type.type), kiln_type_name(op->operands[2]->type.type), kiln_type_name(acc));
+                 kiln_type_name(op->operands[1]->type.type), kiln_type_name(op->operands[2]->type.type),
+                 kiln_type_name(acc));
     return;
   }
   FragPlacement placement = {.strategy = strategies[instruction->strategy], .instruction = instruction, .acc = acc};
@@ -80,10 +83,10 @@ static void place_block(Plan *plan, const Block *block) {
   }
 }
 
-/* ---- loads at use ------------------------------------------------------------------------------------------------- */
+/* ---- loads at use ------------------------------------------------------------------------------------------------ */
 
-/* An operand loaded in front of a product of several k would hold registers from there on; its parts are better loaded one by
- * one, each before its use. That is the same as long as nothing writes in between. */
+/* An operand loaded in front of a product of several k would hold registers from there on; its parts are better loaded
+ * one by one, each before its use. That is the same as long as nothing writes in between. */
 static void find_late_loads(Plan *plan, const Block *block) {
   int writes = 0;
   for (const Op *op = block->first; op != NULL; op = op->next) {
@@ -105,7 +108,9 @@ static void find_late_loads(Plan *plan, const Block *block) {
 
 FragPlacement *lower_plan_fragments(Emitter *e, const Kernel *kernel) {
   size_t count = (size_t)kernel->value_count;
-  Plan plan = {.e = e, .links = ARENA_ARRAY(e->arena, int, count), .placements = ARENA_ARRAY(e->arena, FragPlacement, count),
+  Plan plan = {.e = e,
+               .links = ARENA_ARRAY(e->arena, int, count),
+               .placements = ARENA_ARRAY(e->arena, FragPlacement, count),
                .writes_before = ARENA_ARRAY(e->arena, int, count)};
   if (arena_has_failed(e->arena)) {
     e->status = KILN_OUT_OF_MEMORY;
@@ -129,9 +134,11 @@ const FragPlacement *lower_placement(const Emitter *e, const Value *value) {
   return placement;
 }
 
-/* ---- operations --------------------------------------------------------------------------------------------------- */
+/* ---- operations -------------------------------------------------------------------------------------------------- */
 
-static const FragStrategy *strategy_of(const Emitter *e, const Value *value) { return lower_placement(e, value)->strategy; }
+static const FragStrategy *strategy_of(const Emitter *e, const Value *value) {
+  return lower_placement(e, value)->strategy;
+}
 
 void emit_frag_zero(Emitter *e, const Op *op) { strategy_of(e, &op->results[0])->zero(e, op); }
 void emit_frag_load(Emitter *e, const Op *op) { strategy_of(e, &op->results[0])->load(e, op); }

@@ -46,7 +46,7 @@ LLVMValueRef lower_part_of(Emitter *e, LLVMValueRef x, int first, int lanes) {
   return lower_shuffle(e, x, NULL, mask, lanes);
 }
 
-/* ---- collecting --------------------------------------------------------------------------------------------------- */
+/* ---- collecting -------------------------------------------------------------------------------------------------- */
 
 /* The source's lanes at their places in a vector of `lanes`, anything elsewhere. */
 static LLVMValueRef place_lanes(Emitter *e, const LaneSource *sources, int lanes, LLVMValueRef from) {
@@ -80,10 +80,11 @@ LLVMValueRef lower_collect(Emitter *e, LLVMTypeRef element, const LaneSource *so
   return result ? result : LLVMGetPoison(lower_lanes_of(element, lanes));
 }
 
-/* ---- transposing -------------------------------------------------------------------------------------------------- */
+/* ---- transposing ------------------------------------------------------------------------------------------------- */
 
 /* Lanes of a pair of vectors, by a rule that gives lane i of the result as a lane of x (below `lanes`) or of y. */
-static LLVMValueRef shuffle_pair(Emitter *e, LLVMValueRef x, LLVMValueRef y, int lanes, int (*rule)(int, int, int), int step) {
+static LLVMValueRef shuffle_pair(Emitter *e, LLVMValueRef x, LLVMValueRef y, int lanes, int (*rule)(int, int, int),
+                                 int step) {
   int mask[MAX_LANES];
   if (!x && !y) return NULL;
   LLVMTypeRef type = LLVMTypeOf(x ? x : y);
@@ -136,7 +137,8 @@ static LLVMValueRef join(Emitter *e, LLVMTypeRef element, LLVMValueRef *rows, in
 }
 
 /* `height` rows (powers of two, NULL: anything) of one chunk of `width` lanes; column j goes to out[j * stride]. */
-static void transpose_chunk(Emitter *e, LLVMValueRef *rows, int height, int width, int cols, LLVMValueRef *out, int stride) {
+static void transpose_chunk(Emitter *e, LLVMValueRef *rows, int height, int width, int cols, LLVMValueRef *out,
+                            int stride) {
   LLVMTypeRef element = NULL;
   for (int i = 0; i < height; ++i)
     if (rows[i]) element = lower_element_of(rows[i]);
@@ -158,12 +160,13 @@ void lower_transpose(Emitter *e, const LLVMValueRef *in, int rows, int cols, LLV
       LLVMValueRef block[MAX_LANES] = {NULL};
       int width = lower_chunk_lanes(e, cols, c);
       for (int i = 0; i < valid_rows; ++i) block[i] = in[(b * e->lanes + i) * in_chunks + c];
-      transpose_chunk(e, block, height, width, lower_chunk_valid(e, cols, c), out + c * e->lanes * out_chunks + b, out_chunks);
+      transpose_chunk(e, block, height, width, lower_chunk_valid(e, cols, c), out + c * e->lanes * out_chunks + b,
+                      out_chunks);
     }
   }
 }
 
-/* ---- broadcasting ------------------------------------------------------------------------------------------------- */
+/* ---- broadcasting ------------------------------------------------------------------------------------------------ */
 
 LLVMValueRef lower_spread_chunk(Emitter *e, Spread *spread, int row, int chunk) {
   const Lowered *x = spread->x;

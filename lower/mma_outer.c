@@ -1,8 +1,9 @@
 /* mma_outer.c: strategy `outer`: products as fused multiply-adds of vectors, one k after another, on any target.
  *
- * An accumulator is kept as the chunks of a tile, `b` likewise (k rows), `a` as m x k scalars that are splatted at the product:
- * LLVM makes a broadcasting load of each. Operands of other types than the accumulator's are converted as they are loaded, so
- * every pair of types works, bit for bit as the interpreter does it (without FMA, products and sums round apart). */
+ * An accumulator is kept as the chunks of a tile, `b` likewise (k rows), `a` as m x k scalars that are splatted at the
+ * product: LLVM makes a broadcasting load of each. Operands of other types than the accumulator's are converted as they
+ * are loaded, so every pair of types works, bit for bit as the interpreter does it (without FMA, products and sums
+ * round apart). */
 #include <stdio.h>
 #include <string.h>
 
@@ -38,7 +39,7 @@ static void emit_zero(Emitter *e, const Op *op) {
     zero->parts[i] = LLVMConstNull(part_type(e, lower_placement(e, value), value->type, i));
 }
 
-/* ---- operands ----------------------------------------------------------------------------------------------------- */
+/* ---- operands ---------------------------------------------------------------------------------------------------- */
 
 static void name_part(const Emitter *e, const Value *value, LLVMValueRef part, int row, int col) {
   char name[96];
@@ -65,7 +66,8 @@ static void load_now(Emitter *e, struct PendingLoad *pending) {
   const Value *value = pending->value;
   Lowered *result = define(e, value);
   if (value->type.role == ROLE_A) {
-    for (int i = 0; i < result->count; ++i) result->parts[i] = load_part(e, pending, i / value->type.cols, i % value->type.cols);
+    for (int i = 0; i < result->count; ++i)
+      result->parts[i] = load_part(e, pending, i / value->type.cols, i % value->type.cols);
     return;
   }
   lower_load(e, &pending->window, result->parts);
@@ -91,7 +93,7 @@ static void emit_store(Emitter *e, const Op *op) {
   lower_store(e, &window, acc->parts);
 }
 
-/* ---- tiles -------------------------------------------------------------------------------------------------------- */
+/* ---- tiles ------------------------------------------------------------------------------------------------------- */
 
 static void emit_to_tile(Emitter *e, const Op *op) { lower_alias(e, &op->results[0], lower_get(e, op->operands[0])); }
 
@@ -113,7 +115,7 @@ static void emit_from_tile(Emitter *e, const Op *op) {
   }
 }
 
-/* ---- product ------------------------------------------------------------------------------------------------------ */
+/* ---- product ----------------------------------------------------------------------------------------------------- */
 
 typedef struct Product {
   Lowered *acc;
@@ -122,7 +124,8 @@ typedef struct Product {
   LLVMValueRef *kept; /* the row of b, or the column of a */
 } Product;
 
-/* Column k of `a` times row k of `b`, row after row: the row of `b` stays in registers, each scalar is splatted once. */
+/* Column k of `a` times row k of `b`, row after row: the row of `b` stays in registers, each scalar is splatted once.
+ */
 static void add_by_rows(Emitter *e, Product *p, int k) {
   for (int c = 0; c < p->chunks; ++c) p->kept[c] = operand_part(e, p->b, k, c, p->chunks);
   for (int r = 0; r < p->acc->type.rows; ++r) {
@@ -152,7 +155,8 @@ static void add_by_chunks(Emitter *e, Product *p, int k) {
 
 static void emit_product(Emitter *e, const Op *op) {
   const Lowered *start = lower_get(e, op->operands[0]);
-  Product p = {.acc = define(e, &op->results[0]), .a = lower_get(e, op->operands[1]), .b = lower_get(e, op->operands[2])};
+  Product p = {
+      .acc = define(e, &op->results[0]), .a = lower_get(e, op->operands[1]), .b = lower_get(e, op->operands[2])};
   for (int i = 0; i < p.acc->count; ++i) p.acc->parts[i] = start->parts[i];
   int rows = p.acc->type.rows;
   p.chunks = lower_chunks(e, p.acc->type.cols);

@@ -1,5 +1,5 @@
-/* module.c: a module of the tile IR to a module of LLVM IR: the emitter's life, and operations one after another through the
- * table of emit_ functions. */
+/* module.c: a module of the tile IR to a module of LLVM IR: the emitter's life, and operations one after another
+ * through the table of emit_ functions. */
 #include "lower/emit.h"
 
 #include <string.h>
@@ -18,7 +18,8 @@ static const char *const intrinsic_names[INTRINSIC_COUNT] = {
 
 void lower_operation(Emitter *e, const Op *op) {
   functions[op->code](e, op);
-  for (int i = 0; e->has_names && i < op->result_count; ++i) lower_name(e, &op->results[i], lower_get(e, &op->results[i]));
+  for (int i = 0; e->has_names && i < op->result_count; ++i)
+    lower_name(e, &op->results[i], lower_get(e, &op->results[i]));
 }
 
 void lower_block(Emitter *e, const Block *block) {
@@ -28,7 +29,7 @@ void lower_block(Emitter *e, const Block *block) {
 
 const Op *lower_yield(const Block *block) { return block->last; }
 
-/* ---- the emitter -------------------------------------------------------------------------------------------------- */
+/* ---- the emitter ------------------------------------------------------------------------------------------------- */
 
 static void set_target(Emitter *e, const Target *target) {
   bool is_x86 = target->family == FAMILY_X86_64, is_arm = target->family == FAMILY_AARCH64;

@@ -1,8 +1,8 @@
 /* nibbles.c: loads and stores of i4 and u4, two a byte, the even element low.
  *
- * Where rows begin at even elements, bytes are loaded as vectors and taken apart, or put together. Elsewhere each element finds
- * its byte and shift at run time. A store that covers half a byte reads the byte first and keeps the other half, so two tasks
- * must not share a byte. */
+ * Where rows begin at even elements, bytes are loaded as vectors and taken apart, or put together. Elsewhere each
+ * element finds its byte and shift at run time. A store that covers half a byte reads the byte first and keeps the
+ * other half, so two tasks must not share a byte. */
 #include "lower/access.h"
 
 static bool is_by_bytes(const Window *window) {
@@ -11,7 +11,7 @@ static bool is_by_bytes(const Window *window) {
   return is_dense && window->cols > 1 && lower_address_is_even(&window->address, window->rows);
 }
 
-/* ---- single elements ---------------------------------------------------------------------------------------------- */
+/* ---- single elements --------------------------------------------------------------------------------------------- */
 
 typedef struct NibblePlace {
   LLVMValueRef pointer, shift; /* of its byte; i8 */
@@ -20,7 +20,8 @@ typedef struct NibblePlace {
 static NibblePlace find_nibble(Emitter *e, Window *window, int row, int col) {
   LLVMValueRef offset = lower_address_offset(e, &window->address, row, col);
   LLVMValueRef byte = LLVMBuildAShr(e->builder, offset, lower_i64(e, 1), "");
-  LLVMValueRef odd = LLVMBuildAnd(e->builder, LLVMBuildTrunc(e->builder, offset, e->i8, ""), LLVMConstInt(e->i8, 1, false), "");
+  LLVMValueRef odd =
+      LLVMBuildAnd(e->builder, LLVMBuildTrunc(e->builder, offset, e->i8, ""), LLVMConstInt(e->i8, 1, false), "");
   return (NibblePlace){LLVMBuildGEP2(e->builder, e->i8, window->address.base, &byte, 1, ""),
                        LLVMBuildShl(e->builder, odd, LLVMConstInt(e->i8, 2, false), "")};
 }
@@ -45,7 +46,7 @@ static void store_nibble(Emitter *e, Window *window, int row, int col, LLVMValue
   lower_store_to(e, window, place.pointer, LLVMBuildOr(e->builder, kept, nibble, ""));
 }
 
-/* ---- chunks ------------------------------------------------------------------------------------------------------- */
+/* ---- chunks ------------------------------------------------------------------------------------------------------ */
 
 /* The bytes of a chunk; those without an element inside of the bounds are 0. */
 static LLVMValueRef load_bytes(Emitter *e, Window *window, int row, int chunk, LLVMValueRef mask) {
@@ -66,6 +67,14 @@ static LLVMValueRef load_bytes(Emitter *e, Window *window, int row, int chunk, L
   return bytes;
 }
 
+static LLVMValueRef interleave(Emitter *e, LLVMValueRef even, LLVMValueRef odd, int lanes) {
+  LaneSource pair[] = {{even, 0}, {odd, 0}};
+  if (lanes == 2) return lower_collect(e, e->i8, pair, lanes); /* of scalars */
+  int order[64];
+  for (int i = 0; i < lanes; ++i) order[i] = i / 2 + (i % 2) * (lanes / 2);
+  return lower_shuffle(e, even, odd, order, lanes);
+}
+
 static LLVMValueRef load_chunk(Emitter *e, Window *window, int row, int chunk) {
   int lanes = lower_chunk_lanes(e, window->cols, chunk);
   LLVMValueRef mask = lower_chunk_mask(e, window, row, chunk);
@@ -73,9 +82,7 @@ static LLVMValueRef load_chunk(Emitter *e, Window *window, int row, int chunk) {
   LLVMTypeRef type = LLVMTypeOf(bytes);
   LLVMValueRef low = LLVMBuildAnd(e->builder, bytes, lower_splat_integer(type, 15), "");
   LLVMValueRef high = LLVMBuildLShr(e->builder, bytes, lower_splat_integer(type, 4), "");
-  int order[64];
-  for (int i = 0; i < lanes; ++i) order[i] = i / 2 + (i % 2) * (lanes / 2);
-  LLVMValueRef nibbles = lower_extend_nibble(e, lower_shuffle(e, low, high, order, lanes), window->type);
+  LLVMValueRef nibbles = lower_extend_nibble(e, interleave(e, low, high, lanes), window->type);
   return mask ? LLVMBuildSelect(e->builder, mask, nibbles, LLVMConstNull(LLVMTypeOf(nibbles)), "") : nibbles;
 }
 
@@ -92,7 +99,8 @@ void lower_load_nibbles(Emitter *e, Window *window, LLVMValueRef *parts) {
   int chunks = lower_chunks(e, window->cols);
   bool by_bytes = is_by_bytes(window);
   for (int i = 0; i < window->rows * chunks; ++i)
-    parts[i] = by_bytes ? load_chunk(e, window, i / chunks, i % chunks) : load_by_elements(e, window, i / chunks, i % chunks);
+    parts[i] =
+        by_bytes ? load_chunk(e, window, i / chunks, i % chunks) : load_by_elements(e, window, i / chunks, i % chunks);
 }
 
 void lower_store_nibbles(Emitter *e, Window *window, int row, int chunk, LLVMValueRef value) {
@@ -100,7 +108,8 @@ void lower_store_nibbles(Emitter *e, Window *window, int row, int chunk, LLVMVal
   if (lanes > 1 && lanes == valid && !window->col_bound.value && is_by_bytes(window)) {
     int even[32], odd[32];
     for (int i = 0; i < lanes / 2; ++i) even[i] = 2 * i, odd[i] = 2 * i + 1;
-    LLVMValueRef low = lower_shuffle(e, value, NULL, even, lanes / 2), high = lower_shuffle(e, value, NULL, odd, lanes / 2);
+    LLVMValueRef low = lower_shuffle(e, value, NULL, even, lanes / 2),
+                 high = lower_shuffle(e, value, NULL, odd, lanes / 2);
     LLVMTypeRef type = LLVMTypeOf(low);
     low = LLVMBuildAnd(e->builder, low, lower_splat_integer(type, 15), "");
     high = LLVMBuildShl(e->builder, high, lower_splat_integer(type, 4), "");

@@ -13,7 +13,7 @@ void lower_refuse(Emitter *e, const Op *op, const char *format, ...) {
   if (e->status == KILN_OK) e->status = KILN_UNSUPPORTED;
 }
 
-/* ---- values ------------------------------------------------------------------------------------------------------- */
+/* ---- values ------------------------------------------------------------------------------------------------------ */
 
 Lowered *lower_get(const Emitter *e, const Value *value) {
   Lowered *lowered = e->values[value->id];
@@ -53,10 +53,9 @@ Lowered *lower_define_one(Emitter *e, const Value *value, LLVMValueRef part, int
 void lower_name(const Emitter *e, const Value *value, const Lowered *lowered) {
   if (!e->has_names || value->name == NULL || lowered->parts == NULL) return;
   bool is_one = lowered->count == 1;
-  int columns = value->type.kind == KIND_FRAG && value->type.role == ROLE_A ? value->type.cols
-                : value->type.kind == KIND_INDEX || value->type.kind == KIND_BUF
-                    ? 1
-                    : lower_chunks(e, value->type.cols);
+  int columns = value->type.kind == KIND_FRAG && value->type.role == ROLE_A      ? value->type.cols
+                : value->type.kind == KIND_INDEX || value->type.kind == KIND_BUF ? 1
+                                                                                 : lower_chunks(e, value->type.cols);
   for (int i = 0; i < lowered->count; ++i) {
     size_t length;
     LLVMValueRef part = lowered->parts[i];
@@ -68,7 +67,7 @@ void lower_name(const Emitter *e, const Value *value, const Lowered *lowered) {
   }
 }
 
-/* ---- chunks ------------------------------------------------------------------------------------------------------- */
+/* ---- chunks ------------------------------------------------------------------------------------------------------ */
 
 int lower_chunks(const Emitter *e, int cols) { return (cols + e->lanes - 1) / e->lanes; }
 
@@ -84,7 +83,7 @@ int lower_chunk_valid(const Emitter *e, int cols, int c) {
   return left < e->lanes ? left : e->lanes;
 }
 
-/* ---- types -------------------------------------------------------------------------------------------------------- */
+/* ---- types ------------------------------------------------------------------------------------------------------- */
 
 LLVMTypeRef lower_element(const Emitter *e, kiln_type type) {
   switch (type) {
@@ -118,7 +117,8 @@ LLVMTypeRef lower_part_type(const Emitter *e, const Value *value, int part) {
     return placement->strategy->part_type(e, placement, type, part);
   }
   KILN_ASSERT(type.kind == KIND_TILE);
-  return lower_lanes_of(lower_element(e, type.type), lower_chunk_lanes(e, type.cols, part % lower_chunks(e, type.cols)));
+  return lower_lanes_of(lower_element(e, type.type),
+                        lower_chunk_lanes(e, type.cols, part % lower_chunks(e, type.cols)));
 }
 
 static bool is_vector(LLVMTypeRef type) { return LLVMGetTypeKind(type) == LLVMVectorTypeKind; }
@@ -135,9 +135,11 @@ LLVMTypeRef lower_element_of(LLVMValueRef x) {
 
 LLVMTypeRef lower_like(LLVMValueRef x, LLVMTypeRef element) { return lower_lanes_of(element, lower_lane_count(x)); }
 
-/* ---- constants ---------------------------------------------------------------------------------------------------- */
+/* ---- constants --------------------------------------------------------------------------------------------------- */
 
-LLVMValueRef lower_i64(const Emitter *e, int64_t number) { return LLVMConstInt(e->i64, (unsigned long long)number, true); }
+LLVMValueRef lower_i64(const Emitter *e, int64_t number) {
+  return LLVMConstInt(e->i64, (unsigned long long)number, true);
+}
 
 LLVMValueRef lower_i32(const Emitter *e, int32_t number) {
   return LLVMConstInt(e->i32, (unsigned long long)(int64_t)number, true);
@@ -183,7 +185,7 @@ bool lower_is_integer(LLVMValueRef x, int64_t *number) {
   return true;
 }
 
-/* ---- calls -------------------------------------------------------------------------------------------------------- */
+/* ---- calls ------------------------------------------------------------------------------------------------------- */
 
 static CachedFunction find_function(Emitter *e, Intrinsic id, LLVMTypeRef overload, LLVMTypeRef second) {
   for (size_t i = 0; i < e->functions.count; ++i) {
@@ -217,7 +219,7 @@ void lower_call_align(const Emitter *e, LLVMValueRef call, int number, unsigned 
   LLVMAddCallSiteAttribute(call, (LLVMAttributeIndex)(number + 1), attribute);
 }
 
-/* ---- memory of the kernel ----------------------------------------------------------------------------------------- */
+/* ---- memory of the kernel ---------------------------------------------------------------------------------------- */
 
 LLVMValueRef lower_alloca(Emitter *e, LLVMTypeRef type, int64_t bytes) {
   Spot back = lower_here(e);

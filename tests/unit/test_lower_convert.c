@@ -1,0 +1,74 @@
+/* Lowering of tile_convert: every pair of element types, on arbitrary bits. */
+#include <criterion/criterion.h>
+#include <stdio.h>
+
+#include "lower_run.h"
+
+/* One kernel converts a tile to every type. */
+static void check_from(kiln_type from, int rows, int cols, LowerFill fill) {
+  Text parameters, body, text;
+  LowerBuffer buffers[KILN_TYPE_COUNT + 1] = {{from, (int64_t)rows * cols, fill, 0}};
+  text_init(&parameters, NULL);
+  text_init(&body, NULL);
+  text_init(&text, NULL);
+  for (int i = 0; i < KILN_TYPE_COUNT; ++i) {
+    const char *to = kiln_type_name((kiln_type)i);
+    buffers[i + 1] = (LowerBuffer){(kiln_type)i, (int64_t)rows * cols, FILL_OUTPUT, 0};
+    text_printf(&parameters, ", %%o%d: buf<%s, [%d, %d]>", i, to, rows, cols);
+    text_printf(&body, "  %%r%d = tile_convert %%x : tile<%dx%d, %s>\n  tile_store %%r%d, %%o%d[0, 0]\n", i, rows, cols,
+                to, i, i);
+  }
+  text_printf(
+      &text, "kernel @convert(%%in: buf<%s, [%d, %d]>%s) {\n  %%x = tile_load %%in[0, 0] : tile<%dx%d, %s>\n%s}\n",
+      kiln_type_name(from), rows, cols, text_get(&parameters), rows, cols, kiln_type_name(from), text_get(&body));
+  lower_check(&(LowerCase){text_get(&text), NULL, buffers, KILN_TYPE_COUNT + 1});
+  if (rows == 2) lower_check_compiles(text_get(&text));
+  text_release(&text);
+  text_release(&body);
+  text_release(&parameters);
+}
+
+static void check_type(kiln_type type) {
+  check_from(type, 4, 48, FILL_BITS);
+  check_from(type, 2, 6, FILL_BITS);
+  check_from(type, 1, 22, FILL_REAL);
+}
+
+Test(lower_convert, f64) { check_type(KILN_F64); }
+Test(lower_convert, f32) { check_type(KILN_F32); }
+Test(lower_convert, f16) { check_type(KILN_F16); }
+Test(lower_convert, bf16) { check_type(KILN_BF16); }
+Test(lower_convert, f8e4m3) { check_type(KILN_F8E4M3); }
+Test(lower_convert, f8e5m2) { check_type(KILN_F8E5M2); }
+Test(lower_convert, i32) { check_type(KILN_I32); }
+Test(lower_convert, i8) { check_type(KILN_I8); }
+Test(lower_convert, u8) { check_type(KILN_U8); }
+Test(lower_convert, i4) { check_type(KILN_I4); }
+Test(lower_convert, u4) { check_type(KILN_U4); }
+Test(lower_convert, bool) { check_type(KILN_BOOL); }
+
+/* Columns of one element are scalars. */
+Test(lower_convert, scalars) {
+  for (int i = 0; i < KILN_TYPE_COUNT; ++i) {
+    Text text;
+    kiln_type from = (kiln_type)i;
+    if (type_bits(from) < 8) continue; /* read and written in pairs */
+    text_init(&text, NULL);
+    LowerBuffer buffers[KILN_TYPE_COUNT + 1] = {{from, 9, FILL_BITS, 0}};
+    text_printf(&text, "kernel @convert(%%in: buf<%s, [9, 1]>", kiln_type_name(from));
+    int count = 1;
+    for (int to = 0; to < KILN_TYPE_COUNT; ++to) {
+      if (type_bits((kiln_type)to) < 8) continue;
+      text_printf(&text, ", %%o%d: buf<%s, [9, 1]>", to, kiln_type_name((kiln_type)to));
+      buffers[count++] = (LowerBuffer){(kiln_type)to, 9, FILL_OUTPUT, 0};
+    }
+    text_printf(&text, ") {\n  %%x = tile_load %%in[0, 0] : tile<9x1, %s>\n", kiln_type_name(from));
+    for (int to = 0; to < KILN_TYPE_COUNT; ++to)
+      if (type_bits((kiln_type)to) >= 8)
+        text_printf(&text, "  %%r%d = tile_convert %%x : tile<9x1, %s>\n  tile_store %%r%d, %%o%d[0, 0]\n", to,
+                    kiln_type_name((kiln_type)to), to, to);
+    text_add(&text, "}\n");
+    lower_check(&(LowerCase){text_get(&text), NULL, buffers, count});
+    text_release(&text);
+  }
+}
