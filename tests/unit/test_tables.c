@@ -1,0 +1,104 @@
+/* Names in our tables that only LLVM can judge: intrinsics, passes, features, triples and scheduling models. */
+#include <criterion/criterion.h>
+#include <llvm-c/Core.h>
+#include <llvm-c/Target.h>
+#include <llvm-c/TargetMachine.h>
+#include <llvm-c/Transforms/PassBuilder.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "ir/support/support.h"
+#include "ir/target/target.h"
+
+static void start_llvm(void) {
+  LLVMInitializeX86TargetInfo();
+  LLVMInitializeX86Target();
+  LLVMInitializeX86TargetMC();
+  LLVMInitializeAArch64TargetInfo();
+  LLVMInitializeAArch64Target();
+  LLVMInitializeAArch64TargetMC();
+  LLVMInitializeRISCVTargetInfo();
+  LLVMInitializeRISCVTarget();
+  LLVMInitializeRISCVTargetMC();
+}
+
+/* A machine, and what LLVM prints about names it does not know: that is its only way to tell. */
+static LLVMTargetMachineRef create_machine(const char *triple, const char *cpu, const char *features, char said[512]) {
+  LLVMTargetRef target;
+  char *error = NULL;
+  cr_assert(!LLVMGetTargetFromTriple(triple, &target, &error), "%s: %s", triple, error);
+  FILE *file = tmpfile();
+  int kept = dup(STDERR_FILENO);
+  cr_assert(file != NULL && kept >= 0 && dup2(fileno(file), STDERR_FILENO) >= 0);
+  LLVMTargetMachineRef machine = LLVMCreateTargetMachine(target, triple, cpu, features, LLVMCodeGenLevelDefault,
+                                                         LLVMRelocPIC, LLVMCodeModelDefault);
+  cr_assert(dup2(kept, STDERR_FILENO) >= 0);
+  close(kept);
+  rewind(file);
+  said[fread(said, 1, 511, file)] = '\0';
+  fclose(file);
+  return machine;
+}
+
+Test(tables, every_intrinsic_exists) {
+  static const char *const names[] = {
+#define INTRINSIC(enumerator, name) name,
+#include "lower/intrinsics.def"
+#undef INTRINSIC
+  };
+  for (size_t i = 0; i < ARRAY_LENGTH(names); ++i)
+    cr_expect_neq(LLVMLookupIntrinsicID(names[i], strlen(names[i])), 0, "this LLVM has no %s", names[i]);
+}
+
+Test(tables, every_pass_exists, .init = start_llvm) {
+  static const char *const names[] = {
+#define PASS(name, meaning) name,
+#include "jit/passes.def"
+#undef PASS
+  };
+  LLVMContextRef context = LLVMContextCreate();
+  LLVMModuleRef module = LLVMModuleCreateWithNameInContext("passes", context);
+  LLVMPassBuilderOptionsRef options = LLVMCreatePassBuilderOptions();
+  for (size_t i = 0; i < ARRAY_LENGTH(names); ++i) {
+    char pipeline[128];
+    snprintf(pipeline, sizeof pipeline, "function(%s)", names[i]);
+    LLVMErrorRef error = LLVMRunPasses(module, pipeline, NULL, options);
+    char *message = error ? LLVMGetErrorMessage(error) : NULL;
+    cr_expect_null(message, "%s: %s", names[i], message);
+    if (message) LLVMDisposeErrorMessage(message);
+  }
+  LLVMDisposePassBuilderOptions(options);
+  LLVMDisposeModule(module);
+  LLVMContextDispose(context);
+}
+
+Test(tables, every_feature_is_known, .init = start_llvm) {
+  for (int i = 0; i < FEATURE_COUNT; ++i) {
+    const char *name = feature_llvm_name((Feature)i);
+    char features[64], said[512];
+    snprintf(features, sizeof features, "+%s", name);
+    LLVMTargetMachineRef machine = create_machine(family_triple(feature_family((Feature)i)), "", features, said);
+    cr_expect_str_empty(said, "%s: %s", name, said);
+    LLVMDisposeTargetMachine(machine);
+  }
+}
+
+Test(tables, every_target_is_known, .init = start_llvm) {
+  char said[512];
+  for (size_t i = 0; i < target_count(); ++i) {
+    const Target *target = target_get(i);
+    LLVMTargetMachineRef machine = create_machine(family_triple(target->family), target->tune, "", said);
+    cr_expect_not_null(machine, "%s", target->name);
+    cr_expect_str_empty(said, "%s: %s", target->tune, said);
+    LLVMDisposeTargetMachine(machine);
+  }
+}
+
+/* The check above finds what it should. */
+Test(tables, an_unknown_feature_is_found, .init = start_llvm) {
+  char said[512];
+  LLVMDisposeTargetMachine(create_machine("x86_64-unknown-linux-gnu", "pentium5000", "+frob", said));
+  cr_expect_not_null(strstr(said, "pentium5000"), "%s", said);
+  cr_expect_not_null(strstr(said, "frob"), "%s", said);
+}
