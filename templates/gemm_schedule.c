@@ -108,7 +108,7 @@ static kiln_status check_fixed(const Plan *plan, Text *why_not) {
 }
 
 /* Longest k for which no second visit to an accumulator is ever planned, so that no code for it is made. */
-enum { K_WITHOUT_BLOCKS = 4096 };
+enum { K_WITHOUT_BLOCKS = 1280 };
 
 kiln_status gemm_schedule(Plan *plan, Text *why_not) {
   const GemmMatch *match = plan->match;
@@ -132,13 +132,16 @@ kiln_status gemm_schedule(Plan *plan, Text *why_not) {
   return check_fixed(plan, why_not);
 }
 
-/* Steps of k a visit takes: all, unless a panel of B and the rows of A it meets overflow half the second-level cache.
- * Depends on k and the cache alone: it decides in which order terms are added, and that may not change with threads or
- * rows. */
+/* What of the second-level cache rows of A may fill; the rest is for panels of B passing through. */
+static int64_t cache_for_rows(const Machine *machine) { return machine->l2_bytes / 8 * 5; }
+
+/* Steps of k a visit takes: so many that 384 rows of A stay in the second-level cache while all of B passes, for B then
+ * comes from further away once in 384 rows. Depends on k and the cache alone: it decides in which order terms are
+ * added, and that may not change with threads or rows. */
 static int64_t bind_kc(int64_t k, const Machine *machine) {
-  enum { STEP_BYTES = 4 * (12 + 48), MULTIPLE = 16 };
-  if (k * STEP_BYTES <= machine->l2_bytes / 2) return larger_of(k, 1);
-  int64_t limit = larger_of(machine->l2_bytes / 4 / STEP_BYTES, MULTIPLE);
+  enum { ROWS = 384, SHORTEST = 256, MULTIPLE = 16 };
+  int64_t limit = larger_of(cache_for_rows(machine) / (4 * ROWS), SHORTEST);
+  if (k <= limit * 3 / 2) return larger_of(k, 1);
   int64_t visits = ceil_div(k, limit);
   return ceil_div(ceil_div(k, visits), MULTIPLE) * MULTIPLE;
 }
@@ -152,7 +155,7 @@ static void bind_blocks(const Plan *plan, const int64_t *symbols, const Machine 
   int64_t mr = plan->schedule.values[FIELD_mr], nr = plan->schedule.values[FIELD_nr];
   int64_t tiles = larger_of(ceil_div(dim_value(match->m, symbols), mr), 1);
   int64_t panels = larger_of(ceil_div(dim_value(match->n, symbols), nr), 1);
-  int64_t resident = larger_of(machine->l2_bytes / 2 / larger_of(4 * mr * kc, 1), 1);
+  int64_t resident = larger_of(cache_for_rows(machine) / larger_of(4 * mr * kc, 1), 1);
   bool packs = plan->schedule.values[FIELD_pack_b] == PACK_B_TASK;
   int64_t row_blocks = packs ? 1 : ceil_div(tiles, resident);
   int64_t wanted = machine->threads > 1 ? (int64_t)machine->threads * TASKS_PER_THREAD : 1;
