@@ -104,7 +104,7 @@ def main():
     parser.add_argument("other", nargs="?", help="digests, or the command of another build")
     parser.add_argument("--bless", metavar="FILE", help="write the digests")
     parser.add_argument("--only", metavar="NAME", choices=GRAPHS, help="one graph of the list")
-    given = parser.parse_args()
+    given = parser.parse_intermixed_args()
     if given.bless:
         return bless(given.kiln, given.bless, given.only)
     if not given.other:
