@@ -15,14 +15,21 @@ set(kiln_test_environment "KILN_CACHE_DIR=${PROJECT_BINARY_DIR}/test-cache"
     "LSAN_OPTIONS=suppressions=${PROJECT_SOURCE_DIR}/tests/lsan.supp:print_suppressions=0"
     "TSAN_OPTIONS=suppressions=${PROJECT_SOURCE_DIR}/tests/tsan.supp:second_deadlock_stack=1"
     "UBSAN_OPTIONS=print_stacktrace=1")
+# A request for too much memory fails as it does in production.
+set(kiln_asan_options
+    "ASAN_OPTIONS=string_append::allocator_may_return_null=1:strict_string_checks=1:detect_stack_use_after_return=1")
 add_custom_target(tests)
 
 # Registers a test as <folder>/<name>; ARGN is the command.
 function(kiln_add_test folder name)
+  set(cost 1)
+  if(folder STREQUAL "numeric") # the longest run first
+    set(cost 100)
+  endif()
   add_test(NAME ${folder}/${name} COMMAND ${ARGN})
-  set_tests_properties(${folder}/${name} PROPERTIES LABELS ${folder} TIMEOUT 1200 SKIP_RETURN_CODE 77
+  set_tests_properties(${folder}/${name} PROPERTIES LABELS ${folder} TIMEOUT 1200 SKIP_RETURN_CODE 77 COST ${cost}
                        ENVIRONMENT "${kiln_test_environment}"
-                       ENVIRONMENT_MODIFICATION "KILN_CACHE_PATH=unset:;KILN_TRACE=unset:"
+                       ENVIRONMENT_MODIFICATION "KILN_CACHE_PATH=unset:;KILN_TRACE=unset:;${kiln_asan_options}"
                        FAIL_REGULAR_EXPRESSION "ERROR: [A-Za-z]*Sanitizer")
 endfunction()
 
