@@ -1,6 +1,8 @@
-/* man.c: writes the man page kiln.1 from the tables of the command and of the environment, so that it is never behind them.
+/* man.c: writes the man page kiln.1 from the tables of the command and of the environment, so that it is never behind
+ * them.
  *
- * Run by the build; the result is installed. Assumes that the tables hold plain text: they are escaped for roff here. */
+ * Run by the build; the result is installed. Assumes that the tables hold plain text: they are escaped for roff here.
+ */
 #include <stdio.h>
 #include <string.h>
 
@@ -35,7 +37,8 @@ static const char head[] =
     ".SH NAME\nkiln \\- compile, run, time and look at matrix-product kernels\n"
     ".SH SYNOPSIS\n.B kiln\n.I verb\n.RI [ argument \" ...] [\" option \" ...]\"\n"
     ".SH DESCRIPTION\n"
-    "Kiln takes a small graph, a matrix product with what comes before and after it, and makes machine code of it, for\n"
+    "Kiln takes a small graph, a matrix product with what comes before and after it, and makes machine code of it, "
+    "for\n"
     "this CPU or for another. Each verb does or shows one step of that way.\n"
     ".PP\n"
     ".I GRAPH\nis the text of a graph or\n.BI @ file\\fR;\nits symbols are bound by arguments such as\n.BR m=384 .\n";

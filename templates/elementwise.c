@@ -82,7 +82,8 @@ static Value *dequant(const Expansion *e, Value *q, Value *scale, Value *zero) {
   return mul(e, zero != NULL ? sub(e, q, zero) : q, scale);
 }
 
-/* round(x / scale) + zero; the conversion to an integer saturates. To f8, whose conversion does not, x / scale + zero */
+/* round(x / scale) + zero; the conversion to an integer saturates. To f8, whose conversion does not, x / scale + zero
+ */
 static Value *quant(const Expansion *e, kiln_type to, Value *x, Value *scale, Value *zero) {
   Value *steps = quotient(e, x, scale);
   bool is_floating = type_is_floating(to);

@@ -96,7 +96,8 @@ typedef struct Factor {
   int k;
 } Factor;
 
-/* Sum over p of a[…, i, p] * b[…, p, j …] in the accumulator's type: a 1 x width tile, or a scalar where `cols` is NULL. */
+/* Sum over p of a[…, i, p] * b[…, p, j …] in the accumulator's type: a 1 x width tile, or a scalar where `cols` is
+ * NULL. */
 static Value *dot(Reference *g, Factor *a, Factor *b, Value *cols, kiln_type type) {
   const Node *left = graph_node(g->graph, a->number);
   Value *k = reference_size(g, left->shape.dims[left->shape.rank - 1]);

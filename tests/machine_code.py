@@ -22,7 +22,8 @@ GRAPHS = {
     "bert": "x: f32[m,768]; w: const f32[768,3072]; b: const f32[3072]; y: f32 = gelu(x @ w + b); return y",
     "bert_back": "x: f32[m,3072]; w: const f32[3072,768]; r: f32[m,768]; y: f32 = x @ w + r; return y",
     "symbolic": "x: f32[m,k]; w: const f32[k,n]; b: f32[n]; y: f32 = relu(x @ w + b); return y",
-    "strided": "x: f32[m,k] strides [ldx,1]; w: f32[k,n] strides [ldw,1]; y: f32[m,n] strides [ldy,1] = x @ w; return y",
+    "strided": "x: f32[m,k] strides [ldx,1]; w: f32[k,n] strides [ldw,1]; "
+               "y: f32[m,n] strides [ldy,1] = x @ w; return y",
     "transposed": "x: f32[k,m]; w: f32[n,k]; y: f32 = x.T @ w.T; return y",
     "results": "x: f32[m,64]; w: const f32[64,48]; s: f32[m,1]; h: f32 = tanh(x @ w); y: bf16 = h * s; return y, h",
     "functions": "x: f32[m,64]; w: const f32[64,48]; h = x @ w; y: f32 = exp(h) + log(h) + silu(h); return y",

@@ -14,8 +14,7 @@
 
 #include "kiln/base.h"
 
-#define KILN_ASSERT(condition)                                                                                        \
-  ((condition) ? (void)0 : kiln_assert_failed(#condition, __FILE__, __LINE__))
+#define KILN_ASSERT(condition) ((condition) ? (void)0 : kiln_assert_failed(#condition, __FILE__, __LINE__))
 _Noreturn void kiln_assert_failed(const char *condition, const char *file, int line);
 
 #define ARRAY_LENGTH(array) (sizeof(array) / sizeof((array)[0]))
@@ -43,9 +42,9 @@ typedef struct Arena {
   bool failed;
 } Arena;
 
-void arena_init(Arena *arena, const Allocator *allocator); /* NULL: allocator_default */
-void arena_release(Arena *arena);                          /* frees everything; the arena may be used again */
-void *arena_alloc(Arena *arena, size_t bytes);             /* zeroed, 16-byte aligned, never NULL below 64 KiB */
+void arena_init(Arena *arena, const Allocator *allocator);       /* NULL: allocator_default */
+void arena_release(Arena *arena);                                /* frees everything; the arena may be used again */
+void *arena_alloc(Arena *arena, size_t bytes);                   /* zeroed, 16-byte aligned, never NULL below 64 KiB */
 char *arena_copy(Arena *arena, const char *text, size_t length); /* NUL-terminated copy */
 bool arena_has_failed(const Arena *arena);
 #define ARENA_NEW(arena, Type) ((Type *)arena_alloc((arena), sizeof(Type)))
@@ -53,18 +52,18 @@ bool arena_has_failed(const Arena *arena);
 
 /* ---- vector: a growing array in an arena ------------------------------------------------------------------------ */
 
-/* Use: `VECTOR(Node *) nodes = {0}; VECTOR_PUSH(arena, nodes, node); nodes.items[i]; nodes.count`. Growth leaves the old
- * array behind in the arena. */
-#define VECTOR(Type)                                                                                                  \
-  struct {                                                                                                            \
-    Type *items;                                                                                                      \
-    size_t count, capacity;                                                                                           \
+/* Use: `VECTOR(Node *) nodes = {0}; VECTOR_PUSH(arena, nodes, node); nodes.items[i]; nodes.count`. Growth leaves the
+ * old array behind in the arena. */
+#define VECTOR(Type)                                                                                                   \
+  struct {                                                                                                             \
+    Type *items;                                                                                                       \
+    size_t count, capacity;                                                                                            \
   }
-#define VECTOR_PUSH(arena, vector, item)                                                                              \
-  do {                                                                                                                \
-    if ((vector).count == (vector).capacity)                                                                          \
-      (vector).items = arena_grow((arena), (vector).items, &(vector).capacity, sizeof *(vector).items);               \
-    (vector).items[(vector).count++] = (item);                                                                        \
+#define VECTOR_PUSH(arena, vector, item)                                                                               \
+  do {                                                                                                                 \
+    if ((vector).count == (vector).capacity)                                                                           \
+      (vector).items = arena_grow((arena), (vector).items, &(vector).capacity, sizeof *(vector).items);                \
+    (vector).items[(vector).count++] = (item);                                                                         \
   } while (0)
 void *arena_grow(Arena *arena, void *items, size_t *capacity, size_t item_bytes); /* doubles, copies, at least 8 */
 
@@ -106,8 +105,8 @@ typedef struct Diagnostic {
   const char *message; /* lower case, quotes the offending name, says what was found and what was expected */
 } Diagnostic;
 
-/* All faults of one text or one graph, in the order found. Reporting stops at a limit, so that hostile input cannot fill
- * memory: `suppressed` counts the rest. */
+/* All faults of one text or one graph, in the order found. Reporting stops at a limit, so that hostile input cannot
+ * fill memory: `suppressed` counts the rest. */
 typedef struct Diagnostics {
   Arena arena;
   VECTOR(Diagnostic) list;
@@ -141,8 +140,8 @@ size_t type_bytes(kiln_type type, size_t count);
 /* What an unannotated value of this type is computed in: f64, f32 or i32. */
 kiln_type type_compute(kiln_type type);
 
-/* Round a real to what the type can hold and back: floats to nearest even (overflow: infinity, or NaN in f8e4m3 which has
- * none), integers to nearest even and saturated, NaN to 0; bool to 0 or 1. */
+/* Round a real to what the type can hold and back: floats to nearest even (overflow: infinity, or NaN in f8e4m3 which
+ * has none), integers to nearest even and saturated, NaN to 0; bool to 0 or 1. */
 double type_round(kiln_type type, double value);
 /* Read and write element `index` of an array of the type; nibbles by half byte. `store` rounds as above. */
 double type_load(kiln_type type, const void *base, size_t index);

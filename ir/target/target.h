@@ -1,7 +1,8 @@
 /* target.h: what code may be generated for: the rows of features.def, targets.def and mma.def as data.
  *
- * A target is a row of the table and nothing else, so an object compiled here for "sapphirerapids" and one compiled there
- * because the host is one have the same key. LLVM is unknown in this room: features carry LLVM's spelling as text. */
+ * A target is a row of the table and nothing else, so an object compiled here for "sapphirerapids" and one compiled
+ * there because the host is one have the same key. LLVM is unknown in this room: features carry LLVM's spelling as
+ * text. */
 #ifndef KILN_IR_TARGET_H
 #define KILN_IR_TARGET_H
 
@@ -35,8 +36,9 @@ const Target *target_best(TargetFamily family, FeatureSet present);
 bool target_has(const Target *target, Feature feature);
 static inline int target_lanes(const Target *target) { return target->vector_bits / 32; } /* f32 per vector */
 
-const char *family_triple(TargetFamily family);   /* x86_64-unknown-linux-gnu … */
-const char *family_base_cpu(TargetFamily family); /* LLVM's CPU with no optional feature: x86-64, generic, generic-rv64 */
+const char *family_triple(TargetFamily family); /* x86_64-unknown-linux-gnu … */
+const char *
+family_base_cpu(TargetFamily family); /* LLVM's CPU with no optional feature: x86-64, generic, generic-rv64 */
 
 const char *feature_llvm_name(Feature feature);
 TargetFamily feature_family(Feature feature);

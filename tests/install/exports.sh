@@ -1,6 +1,6 @@
 #!/bin/sh
-# exports.sh SOURCE BUILD: libkiln.so exports exactly what the public headers declare, under a versioned soname, and holds
-# no mutable statics but those it may.
+# exports.sh SOURCE BUILD: libkiln.so exports exactly what the public headers declare, under a versioned soname, and
+# holds no mutable statics but those it may.
 set -eu
 source=$1 library=$2/libkiln.so
 scratch=$(mktemp -d)
@@ -19,7 +19,8 @@ if ! diff "$scratch/declared" "$scratch/exported" > "$scratch/diff"; then
   exit 1
 fi
 
-# Named here: the once-flags of LLVM's own initialisation (jit/machine.c), the lock of gdb's list (jit/gdb.c), and gcc's.
+# Named here: the once-flags of LLVM's own initialisation (jit/machine.c), the lock of gdb's list (jit/gdb.c), and
+# gcc's.
 may='gdb_list_lock|done\.[0-9]*|completed\.[0-9]*|__dso_handle|__TMC_END__'
 objdump -t "$library" | awk 'NF > 3 && $(NF-2) ~ /^\.t?(data|bss)$/ && $0 !~ / d  *\./ {print $NF}' |
   grep -vxE "$may" > "$scratch/statics" || true

@@ -137,7 +137,8 @@ static void draw_index(Rig *rig, size_t i, int64_t span, int64_t rows, bool asce
   uint32_t state = (uint32_t)(i * 31 + (size_t)span);
   for (int64_t e = 0; e < span; ++e) {
     state = state * 1664525U + 1013904223U;
-    ((int32_t *)(void *)rig->inputs[i].data)[e] = (int32_t)(ascends ? (e + 1) * rows / (span + 1) : (state >> 8) % rows);
+    ((int32_t *)(void *)rig->inputs[i].data)[e] =
+        (int32_t)(ascends ? (e + 1) * rows / (span + 1) : (state >> 8) % rows);
   }
 }
 

@@ -1,5 +1,5 @@
 /* lower_run.c: see lower_run.h. */
-#include "lower_run.h"
+#include "tests/unit/lower_run.h"
 
 #include <criterion/criterion.h>
 #include <llvm-c/Core.h>
@@ -18,7 +18,7 @@ static const char *const run_targets[] = {"x86-64", "haswell", "skylake-avx512"}
 static const char *const other_targets[] = {"generic-aarch64", "generic-riscv64", "graniterapids"};
 enum { MAX_BUFFERS = 96 };
 
-/* ---- text to objects ---------------------------------------------------------------------------------------------- */
+/* ---- text to objects --------------------------------------------------------------------------------------------- */
 
 static void fail_with(const Diagnostics *faults, const char *text, const char *doing) {
   Text message;
@@ -98,7 +98,7 @@ char *lower_refusal(const char *text, const char *name) {
   return message;
 }
 
-/* ---- buffers between guard pages ---------------------------------------------------------------------------------- */
+/* ---- buffers between guard pages --------------------------------------------------------------------------------- */
 
 typedef struct Guarded {
   char *mapping, *data;
@@ -136,7 +136,7 @@ static void fill(const LowerBuffer *buffer, char *data, uint64_t *state) {
   }
 }
 
-/* ---- running ------------------------------------------------------------------------------------------------------ */
+/* ---- running ----------------------------------------------------------------------------------------------------- */
 
 typedef struct Run {
   const LowerCase *test;

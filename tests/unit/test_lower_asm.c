@@ -4,9 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "lower_run.h"
+#include "tests/unit/lower_run.h"
 
-/* ---- reading assembly --------------------------------------------------------------------------------------------- */
+/* ---- reading assembly -------------------------------------------------------------------------------------------- */
 
 enum { MAX_LINES = 20000 };
 
@@ -65,7 +65,7 @@ static int count_word(const Assembly *a, const char *word) {
   return count;
 }
 
-/* ---- the k loop --------------------------------------------------------------------------------------------------- */
+/* ---- the k loop -------------------------------------------------------------------------------------------------- */
 
 /* A row-major with any lda, B in panels or row-major with any ldb, k a symbol, rows and columns bounded or not. */
 static void write_gemm(Text *text, int mr, int nr, int ku, bool is_bounded, bool is_packed) {
@@ -149,7 +149,7 @@ Test(lower_asm, size_of_gemm) {
   text_release(&text);
 }
 
-/* ---- single instructions ------------------------------------------------------------------------------------------ */
+/* ---- single instructions ----------------------------------------------------------------------------------------- */
 
 static void check_words(const char *body, const char *target, const char *word, int count, const char *never) {
   Text text;

@@ -7,7 +7,7 @@
 #include "jit/emit.h"
 #include "jit/jit.h"
 #include "kiln/args.h"
-#include "lower_run.h"
+#include "tests/unit/lower_run.h"
 
 /* Each result goes through an i32 scalar to an element of %out. */
 static void check_indexes(const char *body, int results, const int64_t *symbols, int64_t tasks) {
@@ -88,7 +88,7 @@ Test(lower_control, gathered_rows) {
       symbols, buffers, 3});
 }
 
-/* ---- queries ------------------------------------------------------------------------------------------------------ */
+/* ---- queries ----------------------------------------------------------------------------------------------------- */
 
 /* A query sees any sizes, must not trap, and agrees with the host's own evaluation. */
 Test(lower_control, queries_of_any_size) {

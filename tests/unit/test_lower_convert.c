@@ -2,7 +2,7 @@
 #include <criterion/criterion.h>
 #include <stdio.h>
 
-#include "lower_run.h"
+#include "tests/unit/lower_run.h"
 
 /* One kernel converts a tile to every type. */
 static void check_from(kiln_type from, int rows, int cols, LowerFill fill) {

@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "lower_run.h"
+#include "tests/unit/lower_run.h"
 
 /* A product kernel with a loop over k in steps of `ku` and one for the rest. */
 typedef struct Product {

@@ -2,7 +2,7 @@
 #include <criterion/criterion.h>
 #include <stdio.h>
 
-#include "lower_run.h"
+#include "tests/unit/lower_run.h"
 
 /* Copies a tile from one buffer to another, from (i, j) to (i2, j2) with these bounds; text says the buffers' layouts.
  */
@@ -108,7 +108,7 @@ Test(lower_memory, ranks) {
                            symbols, buffers, 6});
 }
 
-/* ---- panels ------------------------------------------------------------------------------------------------------- */
+/* ---- panels ------------------------------------------------------------------------------------------------------ */
 
 static int64_t padded(int64_t n, int64_t to) { return (n + to - 1) / to * to; }
 
@@ -165,7 +165,7 @@ Test(lower_memory, panels_in_loops) {
       symbols, buffers, 3});
 }
 
-/* ---- nibbles ------------------------------------------------------------------------------------------------------ */
+/* ---- nibbles ----------------------------------------------------------------------------------------------------- */
 
 Test(lower_memory, nibbles) {
   static const kiln_type both[] = {KILN_I4, KILN_U4};
@@ -219,7 +219,7 @@ Test(lower_memory, nibbles_by_bytes) {
         &c, buffers, 3});
 }
 
-/* ---- views, scratch, workspace, counters ---------------------------------------------------------------------------- */
+/* ---- views, scratch, workspace, counters ------------------------------------------------------------------------- */
 
 Test(lower_memory, views) {
   const int64_t symbols[] = {3, 6, 20};

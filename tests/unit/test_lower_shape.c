@@ -2,7 +2,7 @@
 #include <criterion/criterion.h>
 #include <stdio.h>
 
-#include "lower_run.h"
+#include "tests/unit/lower_run.h"
 
 /* A kernel from a tile<RxC> of a type to one result. `%%s` in the operation's text is the element type. */
 static void check_one(kiln_type type, int rows, int cols, const char *operation, kiln_type to, int to_rows, int to_cols,

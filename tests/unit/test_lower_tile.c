@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "lower_run.h"
+#include "tests/unit/lower_run.h"
 
 enum { MAX_OUTPUTS = 40 };
 
