@@ -10,6 +10,9 @@ import sys
 
 from sources import ROOT, complain, list_files, read, without_comments
 
+# Headers that a build writes: the generator's build id, and what tests/emit has the command emit.
+GENERATED = ("build_id.h", "layer.h", "plain.h", "rows.h")
+
 # Room: what it may include, as prefixes of paths from the root (public headers as kiln/).
 MAY_INCLUDE = {
     "include/kiln": ["kiln/"],
@@ -26,7 +29,7 @@ MAY_INCLUDE = {
     "bench": ["kiln/", "bench/"],
     "docs": ["tools/verbs.def", "tools/options.def", "runtime/options.def"],  # what it writes comes from tables
     "examples": ["kiln/", "examples/"],
-    "tests": ["kiln/", "ir/", "templates/", "lower/", "jit/", "runtime/", "tests/", "build_id.h"],
+    "tests": ["kiln/", "ir/", "templates/", "lower/", "jit/", "runtime/", "tests/", *GENERATED],
 }
 
 # System headers and the only rooms that may include them.
@@ -37,9 +40,6 @@ RESERVED_HEADERS = {
     r"pthread\.h|threads\.h|stdatomic\.h": ["jit", "runtime", "tools", "bench", "examples", "tests"],
     r"fcntl\.h|unistd\.h|dirent\.h|sys/": ["jit", "runtime", "tools", "bench", "examples", "tests"],
 }
-
-# Headers that a build writes: the generator's build id, and what tests/emit has the command emit.
-GENERATED = ("build_id.h", "layer.h", "plain.h", "rows.h")
 
 LIBRARY = ("include/kiln", "ir", "templates", "lower", "jit", "runtime")
 BELOW_TEMPLATES = ("ir", "lower", "jit", "runtime")
