@@ -25,6 +25,8 @@ offers gemm run --template ge
 offers random run --fill ra
 offers targets list t
 offers prune cache pr
+offers asm dump --stage a
+offers --header emit --he
 
 verbs=$(_kiln_command=$command _kiln_verbs)
 for verb in $verbs; do
