@@ -16,6 +16,7 @@ static Bound bound_of(const Emitter *e, const Value *value, int count) {
 static void make_caches(Emitter *e, Window *window) {
   window->masks = ARENA_ARRAY(e->arena, LLVMValueRef, lower_chunks(e, window->cols));
   window->row_conditions = ARENA_ARRAY(e->arena, LLVMValueRef, window->rows);
+  window->row_pointers = ARENA_ARRAY(e->arena, LLVMValueRef, window->rows);
   window->limit = NULL;
 }
 
@@ -100,23 +101,28 @@ static LLVMValueRef lanes_below(Emitter *e, LLVMValueRef limit, int first, int l
   return LLVMBuildICmp(e->builder, LLVMIntSLT, iota, lower_splat(e, limit, lanes), "");
 }
 
-LLVMValueRef lower_chunk_mask(Emitter *e, Window *window, int row, int chunk) {
+LLVMValueRef lower_chunk_mask(Emitter *e, Window *window, int chunk) {
   int lanes = lower_chunk_lanes(e, window->cols, chunk), valid = lower_chunk_valid(e, window->cols, chunk);
-  LLVMValueRef in_row = lower_row_condition(e, window, row);
-  int first = chunk * e->lanes;
-  if (!window->col_bound.value) {
-    if (valid == lanes && !in_row) return NULL;
-    if (!in_row) return lanes_below(e, lower_i32(e, valid), 0, lanes);
-    LLVMValueRef limit = LLVMBuildSelect(e->builder, in_row, lower_i32(e, valid), lower_i32(e, 0), "");
-    return lanes_below(e, limit, 0, lanes);
-  }
-  Spot back = lower_go(e, window->col_bound.depth);
-  LLVMValueRef limit = limit_of(e, window);
   LLVMValueRef *mask = &window->masks[chunk];
-  if (!in_row && !*mask) *mask = lanes_below(e, limit, first, lanes);
+  if (*mask || (!window->col_bound.value && valid == lanes)) return *mask;
+  if (!window->col_bound.value) return *mask = lanes_below(e, lower_i32(e, valid), 0, lanes);
+  Spot back = lower_go(e, window->col_bound.depth);
+  *mask = lanes_below(e, limit_of(e, window), chunk * e->lanes, lanes);
   lower_back(e, back);
-  if (!in_row) return *mask;
-  return lanes_below(e, LLVMBuildSelect(e->builder, in_row, limit, lower_i32(e, 0), ""), first, lanes);
+  return *mask;
+}
+
+/* Rows outside of the bound are read from zeros. One choice does for a row whose chunks lie at constant distances. */
+LLVMValueRef lower_chunk_pointer(Emitter *e, Window *window, int row, int chunk) {
+  LLVMValueRef in_row = lower_row_condition(e, window, row);
+  if (!in_row) return lower_address_pointer(e, &window->address, row, chunk * e->lanes);
+  int64_t bytes = (int64_t)window->cols * (int64_t)type_bits(window->type) / 8;
+  if (window->address.cols.block > 0 || bytes > LOWER_ZERO_BYTES)
+    return lower_pointer_if(e, in_row, lower_address_pointer(e, &window->address, row, chunk * e->lanes), lower_zeros(e));
+  LLVMValueRef *first = &window->row_pointers[row];
+  if (!*first) *first = lower_pointer_if(e, in_row, lower_address_pointer(e, &window->address, row, 0), lower_zeros(e));
+  LLVMValueRef offset = lower_i64(e, (int64_t)chunk * e->lanes * (int64_t)type_bits(window->type) / 8);
+  return chunk == 0 ? *first : LLVMBuildGEP2(e->builder, e->i8, *first, &offset, 1, "");
 }
 
 bool lower_has_masked_access(const Emitter *e, kiln_type type) {
@@ -181,14 +187,10 @@ LLVMValueRef lower_load_chunk(Emitter *e, Window *window, int row, int chunk) {
   bool is_whole = lanes > 1 && lanes == valid && !window->col_bound.value;
   if (!is_whole && (lanes == 1 || !lower_has_masked_access(e, window->type)))
     return load_by_elements(e, window, row, chunk);
-  LLVMValueRef pointer = lower_address_pointer(e, &window->address, row, chunk * e->lanes);
-  if (!is_whole) {
-    LLVMValueRef value = lower_load_masked(e, window, pointer, lower_chunk_mask(e, window, row, chunk));
-    return from_memory(e, window->type, value);
-  }
-  LLVMValueRef in_row = lower_row_condition(e, window, row);
-  if (in_row) pointer = lower_pointer_if(e, in_row, pointer, lower_zeros(e));
-  return from_memory(e, window->type, lower_load_from(e, window, pointer, lanes));
+  LLVMValueRef pointer = lower_chunk_pointer(e, window, row, chunk);
+  LLVMValueRef value = is_whole ? lower_load_from(e, window, pointer, lanes)
+                                : lower_load_masked(e, window, pointer, lower_chunk_mask(e, window, chunk));
+  return from_memory(e, window->type, value);
 }
 
 /* Whether loading (or storing) the transpose and turning it is better than going by elements. */
@@ -249,7 +251,7 @@ static void store_chunk(Emitter *e, Window *window, int row, int chunk, LLVMValu
     lower_store_to(e, window, pointer, value);
     return;
   }
-  LLVMValueRef arguments[] = {value, pointer, lower_chunk_mask(e, window, row, chunk)};
+  LLVMValueRef arguments[] = {value, pointer, lower_chunk_mask(e, window, chunk)};
   LLVMValueRef call = lower_call(e, INTRINSIC_MASKED_STORE, LLVMTypeOf(value), e->pointer, arguments, 3);
   lower_call_align(e, call, 1, align_of(window));
 }

@@ -22,6 +22,7 @@ typedef struct Window {
   LLVMValueRef limit;           /* col_bound as i32 of 0 … cols, once needed */
   LLVMValueRef *masks;          /* by chunk, once needed: lanes before col_bound */
   LLVMValueRef *row_conditions; /* by row, once needed */
+  LLVMValueRef *row_pointers;   /* by row, once needed: its first element, or zeros */
 } Window;
 
 /* The window of an access, for tiles of this shape. */
@@ -42,8 +43,10 @@ void lower_store(Emitter *e, Window *window, const LLVMValueRef *parts);
 LLVMValueRef lower_row_condition(Emitter *e, Window *window, int row);
 LLVMValueRef lower_is_below(Emitter *e, Bound bound, int at);
 LLVMValueRef lower_element_condition(Emitter *e, Window *window, int row, int col);
-/* Lanes of a chunk that are inside; NULL: all are. Rows outside have none. */
-LLVMValueRef lower_chunk_mask(Emitter *e, Window *window, int row, int chunk);
+/* Lanes of a chunk that are before the column bound; NULL: all are. */
+LLVMValueRef lower_chunk_mask(Emitter *e, Window *window, int chunk);
+/* Where to load a chunk from: zeros where the row is outside. */
+LLVMValueRef lower_chunk_pointer(Emitter *e, Window *window, int row, int chunk);
 /* The pointer where the condition holds (or is NULL), else `other`. */
 LLVMValueRef lower_pointer_if(Emitter *e, LLVMValueRef condition, LLVMValueRef pointer, LLVMValueRef other);
 /* Whether masked vector accesses of this element are instructions. */

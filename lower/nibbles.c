@@ -51,7 +51,7 @@ static void store_nibble(Emitter *e, Window *window, int row, int col, LLVMValue
 /* The bytes of a chunk; those without an element inside of the bounds are 0. */
 static LLVMValueRef load_bytes(Emitter *e, Window *window, int row, int chunk, LLVMValueRef mask) {
   int valid = lower_chunk_valid(e, window->cols, chunk), lanes = lower_chunk_lanes(e, window->cols, chunk);
-  LLVMValueRef pointer = lower_address_pointer(e, &window->address, row, chunk * e->lanes);
+  LLVMValueRef pointer = lower_chunk_pointer(e, window, row, chunk);
   if (!mask) return lower_load_from(e, window, pointer, lanes / 2);
   int even[32];
   for (int i = 0; i < lanes / 2; ++i) even[i] = 2 * i;
@@ -77,7 +77,7 @@ static LLVMValueRef interleave(Emitter *e, LLVMValueRef even, LLVMValueRef odd, 
 
 static LLVMValueRef load_chunk(Emitter *e, Window *window, int row, int chunk) {
   int lanes = lower_chunk_lanes(e, window->cols, chunk);
-  LLVMValueRef mask = lower_chunk_mask(e, window, row, chunk);
+  LLVMValueRef mask = lower_chunk_mask(e, window, chunk);
   LLVMValueRef bytes = load_bytes(e, window, row, chunk, mask);
   LLVMTypeRef type = LLVMTypeOf(bytes);
   LLVMValueRef low = LLVMBuildAnd(e->builder, bytes, lower_splat_integer(type, 15), "");
