@@ -18,7 +18,8 @@ add_library(kiln_flags INTERFACE)
 target_compile_definitions(kiln_flags INTERFACE _DEFAULT_SOURCE)
 target_compile_options(kiln_flags INTERFACE
   -Wall -Wextra -Wshadow -Wconversion -Wswitch-enum -Wmissing-prototypes -ffp-contract=off
-  $<$<C_COMPILER_ID:Clang>:-Wno-string-conversion>) # KILN_ASSERT(!"why")
+  $<$<C_COMPILER_ID:Clang>:-Wno-string-conversion> # KILN_ASSERT(!"why")
+  $<$<C_COMPILER_ID:Clang>:-Wno-enum-float-conversion>) # an enum names a constant
 if(KILN_WERROR)
   target_compile_options(kiln_flags INTERFACE -Werror)
 endif()
