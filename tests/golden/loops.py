@@ -4,10 +4,10 @@
 Functions are told by their symbols, loops by backward jumps. A k loop is an innermost loop that multiplies and adds
 packed f32 and broadcasts an element from memory (not a constant from beside the code). For each a line is printed:
 
-    k loop of NAME: 28 vfmadd231ps zmm, 0 stack, 0 calls
+    k loop of NAME: 28 vfmadd231ps zmm, 3 stack (1 vectors), 0 calls
 
-where `stack` counts operands in memory at %rsp, and at %rbp where the function uses it as a frame pointer. The last
-line counts the whole text: `all: 3 functions, 0 calls`.
+where `stack` counts operands in memory at %rsp, and at %rbp where the function uses it as a frame pointer, and
+`vectors` those of them that move or use a vector. The last line counts the whole text: `all: 3 functions, 0 calls`.
 """
 import re
 import sys
@@ -60,9 +60,11 @@ def describe(lines, body):
     products = Counter(" ".join(m.groups()) for line in body if (m := MULTIPLY_ADD.match(line)))
     if not products or not any(BROADCAST.search(line) for line in body):
         return None
-    stack = sum(bool(re.search(rf"\(%({stack_registers(lines)})\b", line)) for line in body)
+    stack = [line for line in body if re.search(rf"\(%({stack_registers(lines)})\b", line)]
+    vectors = sum("mm" in line.split("(%")[0] + line.split(")")[-1] for line in stack)
     calls = sum(bool(CALL.match(line)) for line in body)
-    return ", ".join(f"{count} {what}" for what, count in sorted(products.items())) + f", {stack} stack, {calls} calls"
+    counts = ", ".join(f"{count} {what}" for what, count in sorted(products.items()))
+    return f"{counts}, {len(stack)} stack ({vectors} vectors), {calls} calls"
 
 
 def main():
