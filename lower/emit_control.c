@@ -11,7 +11,8 @@ static LLVMBasicBlockRef here(const Emitter *e) { return LLVMGetInsertBlock(e->b
 
 static LLVMBasicBlockRef append(Emitter *e, const Value *named, const char *suffix) {
   char name[96];
-  snprintf(name, sizeof name, "%s.%s", named && named->name ? named->name : "anonymous", suffix);
+  bool has_name = named && named->name;
+  snprintf(name, sizeof name, "%s%s%s", has_name ? named->name : "", has_name ? "." : "", suffix);
   return LLVMAppendBasicBlockInContext(e->context, e->function, e->has_names ? name : "");
 }
 
