@@ -37,6 +37,7 @@ typedef struct PeerRun {
   BenchProduct product;
 } PeerRun;
 
+/* Moves the const inputs on to their next copies, where there are any. */
 static void next_weights(Bench *bench) {
   if (bench->copy_count == 0) return;
   bench->next_copy = (bench->next_copy + 1) % bench->copy_count;
@@ -44,6 +45,7 @@ static void next_weights(Bench *bench) {
     if (bench->copies[i][0] != NULL) bench->inputs[i] = bench->copies[i][bench->next_copy];
 }
 
+/* A case of the harness: one call. */
 static void run_kiln(void *ctx) {
   Bench *bench = ctx;
   next_weights(bench);
@@ -89,6 +91,7 @@ static int copy_weights(Bench *bench) {
   return EXIT_GOOD;
 }
 
+/* An absent library stays in the list with its reason: measure() says so. */
 static int open_peers(Bench *bench) {
   const char *names = bench->command->options.against;
   while (names != NULL && *names != '\0') {
@@ -116,6 +119,7 @@ static const char *peer_refusal(const Bench *bench, const BenchPeer *peer) {
   return NULL;
 }
 
+/* Leading dimensions of contiguous, perhaps transposed operands. */
 static PeerRun peer_run(Bench *bench, const BenchPeer *peer) {
   const kiln_product *p = &bench->product;
   BenchProduct product = {
@@ -149,6 +153,7 @@ static double graph_bytes(const Bench *bench) {
   return bytes;
 }
 
+/* Rates and shares come from the product's operations alone, whatever else the graph computes, so peers compare. */
 static void print_row(const Bench *bench, const BenchCase *c, const kiln_kernel_info *info, double peak_flops,
                       double bandwidth, double kiln_us) {
   const kiln_product *p = &bench->product;
@@ -199,6 +204,7 @@ static void print_compile(const Bench *bench, const kiln_kernel_info *info, doub
   }
 }
 
+/* Times the probes, Kiln and the peers in turns (bench/harness/interleave.c) and prints a row for each. */
 static int measure(Bench *bench) {
   enum { FIXED = 3 };
   BenchCase cases[FIXED + MAX_PEERS] = {bench_peak_case(bench->peak),
@@ -228,6 +234,7 @@ static int measure(Bench *bench) {
   return EXIT_GOOD;
 }
 
+/* Everything up to the first call, which also starts the threads and shows whether the call is sound. */
 static int prepare(Bench *bench) {
   Session *session = &bench->session;
   kiln_status result = kiln_compile(session->engine, session->graph, &session->compile, &bench->kernel);

@@ -1,4 +1,7 @@
-/* cmd_cache.c: kiln cache: where the object cache is, what it holds, and keeping it tidy. */
+/* cmd_cache.c: kiln cache: where the object cache is, what it holds, and keeping it tidy.
+ *
+ * An engine is opened for its directories only: nothing is compiled and no thread starts. Entries are read and judged
+ * by the library, so what is listed as faulty is what a compile would refuse. */
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -12,6 +15,7 @@ typedef struct Listing {
   uint64_t bytes;
 } Listing;
 
+/* A line, all fields, or a JSON object. */
 static void print_entry(const Listing *listing, const kiln_cache_entry *entry) {
   if (listing->command->options.json) {
     Json json;
@@ -43,6 +47,7 @@ static void print_entry(const Listing *listing, const kiln_cache_entry *entry) {
   }
 }
 
+/* Filters by the key's first digits, and counts. */
 static bool visit(void *ctx, const kiln_cache_entry *entry) {
   Listing *listing = ctx;
   if (listing->prefix != NULL && strncmp(entry->key, listing->prefix, strlen(listing->prefix)) != 0) return true;
@@ -52,6 +57,7 @@ static bool visit(void *ctx, const kiln_cache_entry *entry) {
   return true;
 }
 
+/* `prefix` NULL: a line for each entry and their sum. Else all of those whose keys begin so; none is a fault. */
 static int list_entries(const Command *command, kiln_engine *engine, const char *prefix) {
   Listing listing = {.command = command, .prefix = prefix};
   kiln_status status = kiln_cache_visit(engine, visit, &listing);
@@ -103,6 +109,7 @@ static int print_path(const Command *command, const kiln_engine *engine) {
   return EXIT_GOOD;
 }
 
+/* The verb's own verbs. */
 static int act(const Command *command, kiln_engine *engine, const char *verb) {
   enum { DEFAULT_MAX = 1 << 30 };
   if (strcmp(verb, "path") == 0) return print_path(command, engine);

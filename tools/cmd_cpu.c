@@ -1,4 +1,7 @@
-/* cmd_cpu.c: kiln cpu: this machine as Kiln sees it, and what it can do as measured. */
+/* cmd_cpu.c: kiln cpu: this machine as Kiln sees it, and what it can do as measured.
+ *
+ * The probes are kernels written in tile IR and compiled by Kiln (bench/harness/machine.c), interleaved for a second,
+ * so both figures hold for the same moment of a machine that others may use. */
 #include <stdio.h>
 
 #include "bench/bench.h"
@@ -8,6 +11,7 @@ typedef struct Measured {
   double peak_gflops, bandwidth_gbs;
 } Measured;
 
+/* On the threads of --threads; a failure to compile a probe is a fault, never a figure of 0. */
 static int measure(kiln_engine *engine, const kiln_threads *threads, Measured *measured) {
   BenchPeak *peak = NULL;
   BenchStream *stream = NULL;

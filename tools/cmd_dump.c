@@ -1,4 +1,7 @@
-/* cmd_dump.c: kiln dump: any stage of a graph's way to bytes. */
+/* cmd_dump.c: kiln dump: any stage of a graph's way to bytes.
+ *
+ * Graph and dot need no template; the other stages are those of the kernel that kiln run would run, with the same
+ * options. What is printed depends on nothing else: no cache is read, no symbol is bound. */
 #include "tools/command.h"
 
 int cmd_dump(const Command *command) {

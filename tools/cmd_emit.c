@@ -1,4 +1,6 @@
-/* cmd_emit.c: kiln emit: an object and a C header for programs without LLVM and libkiln. */
+/* cmd_emit.c: kiln emit: an object and a C header for programs without LLVM and libkiln.
+ *
+ * Files are written last and each as a whole, so a compile that fails touches none. */
 #include <stdio.h>
 #include <time.h>
 

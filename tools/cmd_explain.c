@@ -1,4 +1,6 @@
-/* cmd_explain.c: kiln explain: what would be done with a graph, and why. */
+/* cmd_explain.c: kiln explain: what would be done with a graph, and why. Compiles nothing.
+ *
+ * Symbols may be bound or not: blocks and limits are told where they are. */
 #include "tools/command.h"
 
 int cmd_explain(const Command *command) {

@@ -1,4 +1,5 @@
-/* cmd_list.c: kiln list: the tables of this build. */
+/* cmd_list.c: kiln list: the tables of this build. Completion asks here too, so a row's name is the first word of its
+ * line (but for ops and options, which begin with their language and scope). */
 #include <string.h>
 
 #include "tools/command.h"

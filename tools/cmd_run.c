@@ -1,4 +1,7 @@
-/* cmd_run.c: kiln run: compile, run on generated data, compare every result with the interpreter. */
+/* cmd_run.c: kiln run: compile, run on generated data, compare every result with the interpreter.
+ *
+ * The bound is the interpreter's own, an element at a time, so there is no tolerance to choose and a mismatch is a
+ * fault. */
 #include <stdio.h>
 #include <string.h>
 
@@ -6,6 +9,7 @@
 
 static const char *const cache_names[] = {[KILN_COLD] = "cold", [KILN_DISK] = "disk", [KILN_MEMORY] = "memory"};
 
+/* `error` and `bound` are those of the element that came closest to its bound. */
 static void print_result(const Command *command, const Session *session, const kiln_kernel_info *info,
                          const Comparison *comparison) {
   Text dims;
@@ -39,6 +43,7 @@ static void print_result(const Command *command, const Session *session, const k
   text_release(&dims);
 }
 
+/* One call; where the library refuses it, kiln_check_call knows the words. */
 static int run_kernel(const Command *command, const Session *session, const kiln_kernel *kernel, Data *data) {
   int status = data_create(session, command, data);
   if (status == EXIT_GOOD) status = data_pack(session, kernel, data);
@@ -57,6 +62,7 @@ static int run_kernel(const Command *command, const Session *session, const kiln
   return complain_status("run", result, &message);
 }
 
+/* Exit status: what failed first, else the comparison's. */
 int cmd_run(const Command *command) {
   Session session;
   int status = session_open(command, true, &session);

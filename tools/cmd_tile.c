@@ -1,4 +1,7 @@
-/* cmd_tile.c: kiln tile: tile IR written by hand, verified and printed, lowered, or run both ways and compared. */
+/* cmd_tile.c: kiln tile: tile IR written by hand, verified and printed, lowered, or run both ways and compared.
+ *
+ * The interpreter checks every access and knows unspecified elements, so it runs first: what it refuses is never run as
+ * code. Then both have the same memory to start from, and every buffer is compared, read or written. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -31,6 +34,7 @@ static const char *tile_symbol(const void *job, size_t index) {
   return kiln_tile_symbol_name(j->tile, j->kernel, index);
 }
 
+/* By --kernel, or the first. */
 static int choose_kernel(TileJob *job) {
   const char *name = job->command->options.kernel;
   size_t count = kiln_tile_kernel_count(job->tile);
@@ -45,6 +49,7 @@ static int bind(TileJob *job) {
   return bind_symbols(job->command, &symbols, true, job->symbols);
 }
 
+/* Floats from -1 to 1, whole numbers from 0 to 7, which every integer type holds. Both copies get the same. */
 static void fill(TileJob *job, size_t buffer, uint64_t *state) {
   kiln_type type = job->types[buffer];
   size_t count = job->bytes[buffer] * 8 / type_bits(type);
@@ -58,6 +63,8 @@ static void fill(TileJob *job, size_t buffer, uint64_t *state) {
   memcpy(job->buffers[1][buffer], job->buffers[0][buffer], job->bytes[buffer]);
 }
 
+/* Buffers, as large as these symbols make them, and the workspace the kernel asks for. Never empty: an address of its
+ * own each. */
 static int allocate_buffers(TileJob *job) {
   job->buffer_count = kiln_tile_buffer_count(job->tile, job->kernel);
   if (job->buffer_count > MAX_BUFFERS) return complain("the kernel has more than %d buffers", MAX_BUFFERS);
@@ -79,10 +86,12 @@ static int allocate_buffers(TileJob *job) {
   return job->workspace != NULL ? EXIT_GOOD : complain_status("workspace", KILN_OUT_OF_MEMORY, NULL);
 }
 
+/* Symbols and params are bound by name, in the kernel's order: that is what dims holds. */
 static kiln_args args_of(TileJob *job, int copy) {
   return (kiln_args){.buffers = (void *const *)job->buffers[copy], .dims = job->symbols, .workspace = job->workspace};
 }
 
+/* Every task in order on this thread: what is wrong with one order shows in kiln run, not here. */
 static int run_code(TileJob *job) {
   kiln_tile_code *code;
   kiln_buffer message = {0};
@@ -107,6 +116,7 @@ static double tolerance_of(kiln_type type) {
   return step;
 }
 
+/* A line for each buffer. Differences are relative where numbers are above 1. */
 static bool compare(const TileJob *job) {
   bool match = true;
   for (size_t i = 0; i < job->buffer_count; ++i) {
@@ -144,6 +154,7 @@ static int complain_of_text(const Command *command, kiln_status status, kiln_buf
   return EXIT_USAGE;
 }
 
+/* --run: exit status 1 where a buffer differs. */
 static int run_both(const Command *command, const kiln_tile *tile, kiln_engine *engine) {
   TileJob *job = calloc(1, sizeof *job);
   if (job == NULL) return complain_status("tile", KILN_OUT_OF_MEMORY, NULL);
@@ -170,6 +181,7 @@ static int run_both(const Command *command, const kiln_tile *tile, kiln_engine *
   return status;
 }
 
+/* Without --run: the canonical text, or what LLVM makes of it. */
 static int print_or_lower(const Command *command, const kiln_tile *tile, kiln_engine *engine) {
   kiln_buffer out = {0}, message = {0};
   kiln_stage stage = KILN_STAGE_TILE;

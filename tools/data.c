@@ -1,4 +1,7 @@
-/* data.c: operands for a graph: generated, packed, run, compared with the interpreter. */
+/* data.c: operands for a graph: generated, packed, run, compared with the interpreter.
+ *
+ * The same seed gives the same data on every machine: a generator of ours, no library's. Results start as bytes of
+ * 0xff, which is NaN in every float, so an element that the kernel forgets shows. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -6,12 +9,14 @@
 
 #include "tools/command.h"
 
+/* A linear congruential generator (Knuth's MMIX) whose high bits are mixed once more: its low bits repeat early. */
 uint32_t data_random(uint64_t *state) {
   *state = *state * 6364136223846793005U + 1442695040888963407U;
   uint64_t x = *state ^ (*state >> 33);
   return (uint32_t)((x * 0xff51afd7ed558ccdU) >> 32);
 }
 
+/* Zeroed, so that the gaps between strided rows are defined; at least one cache line. */
 static void *allocate(size_t bytes) {
   size_t whole = (bytes + 63) / 64 * 64;
   void *memory = aligned_alloc(64, whole > 0 ? whole : 64);
@@ -31,6 +36,8 @@ static int64_t index_limit(const Session *session, int number, bool *ascending) 
   return 0;
 }
 
+/* Exact: so small that sums of products of thousands stay whole numbers below 2^24. Random: the range of a narrow
+ * integer, and -1 to 1 of a float, where rounding shows most. */
 static double draw(kiln_type type, bool exact, uint64_t *state) {
   uint32_t r = data_random(state);
   if (type == KILN_BOOL) return r >> 31;
@@ -45,6 +52,7 @@ static double draw(kiln_type type, bool exact, uint64_t *state) {
   }
 }
 
+/* Fills all memory from the first element to the last, gaps included. */
 static void fill_input(const Session *session, const Command *command, int number, void *memory, int64_t span,
                        uint64_t *state) {
   const Node *node = graph_node(session->graph, number);
@@ -52,12 +60,14 @@ static void fill_input(const Session *session, const Command *command, int numbe
   int64_t limit = index_limit(session, number, &ascending);
   for (int64_t i = 0; i < span; ++i) {
     double value = draw(node->type, exact, state);
-    if (ascending) value = (double)((i + 1) * limit / span);
+    int64_t end = (i + 1) * limit / span;
+    if (ascending) value = (double)end;
     else if (limit > 0) value = (double)(data_random(state) % (uint64_t)limit);
     type_store(node->type, memory, (size_t)i, value);
   }
 }
 
+/* On a fault, too, the caller destroys the data. */
 int data_create(const Session *session, const Command *command, Data *data) {
   const kiln_graph *graph = session->graph;
   const char *fill = command->options.fill;
@@ -92,6 +102,7 @@ int data_create(const Session *session, const Command *command, Data *data) {
   return good ? EXIT_GOOD : complain_status("operands", KILN_OUT_OF_MEMORY, NULL);
 }
 
+/* Blobs take the places of what they pack in `packed`; `inputs` stays for the interpreter. */
 int data_pack(const Session *session, const kiln_kernel *kernel, Data *data) {
   for (size_t i = 0; i < data->input_count; ++i) {
     if (!kiln_kernel_is_packed(kernel, i)) continue;
@@ -126,6 +137,8 @@ static size_t element_offset(const Node *node, const int64_t *symbols, int64_t i
   return (size_t)offset;
 }
 
+/* `worst` is the largest share of its bound that an error had so far; infinite once one exceeded it. Where the bound is
+ * infinite (an overflow, say) anything goes. */
 static void compare_output(const Session *session, const Node *node, const void *output, const GraphResult *result,
                            double *worst, Comparison *comparison) {
   for (int64_t i = 0; i < result->count; ++i) {

@@ -18,6 +18,7 @@ static const Verb verbs[] = {
 #undef VERB
 };
 
+/* How a word of the command line becomes a field of Options. */
 typedef enum OptionKind { OPTION_TEXT, OPTION_NUMBER, OPTION_FLAG } OptionKind;
 typedef struct OptionRow {
   const char *name;
@@ -40,6 +41,7 @@ static bool has_word(const char *list, const char *word) {
   return false;
 }
 
+/* Completion reads these lines and those below (completion/kiln.bash). */
 static void print_help(void) {
   puts("kiln: a JIT compiler for matrix-product kernels on CPUs\n");
   for (size_t i = 0; i < ARRAY_LENGTH(verbs); ++i) printf("  kiln %-8s %s\n", verbs[i].name, verbs[i].does);
@@ -61,6 +63,7 @@ static void print_verb_help(const Verb *verb) {
   printf("example:\n  %s\n", verb->example);
 }
 
+/* Of those that the verb knows; NULL: none of this name. */
 static const OptionRow *find_option(const Verb *verb, const char *name, size_t length) {
   for (size_t i = 0; i < ARRAY_LENGTH(option_rows); ++i) {
     const OptionRow *row = &option_rows[i];
@@ -70,6 +73,7 @@ static const OptionRow *find_option(const Verb *verb, const char *name, size_t l
   return NULL;
 }
 
+/* The field is found by its offset: its type follows from the kind (command.h). The last of several values counts. */
 static int set_option(Options *options, const OptionRow *row, const char *value) {
   char *field = (char *)options + row->offset;
   if (row->kind == OPTION_FLAG) {
@@ -105,6 +109,7 @@ static int read_option(const Verb *verb, int argc, char **argv, int *at, Options
   return set_option(options, row, value);
 }
 
+/* Options and arguments may come in any order; --help wins over everything after it. */
 static int run_verb(const Verb *verb, int argc, char **argv) {
   Command command = {.verb = verb->name};
   for (size_t i = 0; i < ARRAY_LENGTH(option_rows); ++i)

@@ -1,6 +1,9 @@
-/* output.c: faults to stderr, results to stdout or a file, JSON objects. */
+/* output.c: faults to stderr, results to stdout or a file, JSON objects.
+ *
+ * Nothing here flushes: main does, and turns a standard output that could not be written into a failure. */
 #define _POSIX_C_SOURCE 200809L
 #include <errno.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -49,6 +52,7 @@ int write_output(const char *path, const void *bytes, size_t size) {
     bool good = fwrite(bytes, 1, size, stdout) == size && fflush(stdout) == 0;
     return good ? EXIT_GOOD : complain("standard output: %s", strerror(errno));
   }
+  /* Through another name beside it: a reader never sees half a file, and a full disk leaves the old one. */
   size_t length = strlen(path) + 32;
   char *temporary = malloc(length);
   if (temporary == NULL) return complain("%s", strerror(errno));
@@ -69,6 +73,7 @@ void json_open(Json *json) {
   json->started = false;
 }
 
+/* The comma, where one is due, and the key. Keys are identifiers of ours. */
 static void json_key(Json *json, const char *key) {
   text_printf(&json->text, "%s\"%s\":", json->started ? "," : "", key);
   json->started = true;
@@ -81,7 +86,7 @@ void json_string(Json *json, const char *key, const char *value) {
 
 void json_number(Json *json, const char *key, double value) {
   json_key(json, key);
-  if (value - value == 0) text_add_number(&json->text, value);
+  if (isfinite(value)) text_add_number(&json->text, value);
   else text_add(&json->text, "null"); /* JSON has no infinity */
 }
 

@@ -1,4 +1,7 @@
-/* session.c: from the words of the command line to an engine, a checked graph and bound symbols. */
+/* session.c: from the words of the command line to an engine, a checked graph and bound symbols.
+ *
+ * The graph is parsed and checked here rather than by kiln_compile, so that its faults can show the text they are in.
+ */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,18 +17,17 @@ char *read_file(const char *path, size_t *length) {
   }
   char *text = NULL;
   size_t used = 0, capacity = 0;
-  for (bool more = true; more;) {
+  bool good = true;
+  do {
     if (used + 1 >= capacity) {
       capacity = capacity * 2 + 65536;
       char *grown = realloc(text, capacity);
-      if (grown == NULL) break;
-      text = grown;
+      good = grown != NULL;
+      if (good) text = grown;
     }
-    size_t got = fread(text + used, 1, capacity - used - 1, file);
-    used += got;
-    more = got > 0;
-  }
-  bool good = ferror(file) == 0 && text != NULL;
+    if (good) used += fread(text + used, 1, capacity - used - 1, file);
+  } while (good && !feof(file) && !ferror(file));
+  good = good && !ferror(file);
   if (file != stdin) fclose(file);
   if (!good) {
     complain("%s: cannot be read", path);
@@ -50,6 +52,8 @@ char *read_argument(const char *argument, size_t *length) {
   return text;
 }
 
+/* Warnings are for people: a fallback to slow loops, a cache that cannot be used. Events below them are for embedders.
+ */
 static void log_to_stderr(void *ctx, kiln_log_level level, const char *message) {
   (void)ctx;
   if (level <= KILN_LOG_WARNING) fprintf(stderr, "kiln: %s\n", message);
@@ -93,6 +97,7 @@ static int bind_graph(const Command *command, bool need_symbols, Session *sessio
   return status;
 }
 
+/* Prints every fault with its line and a caret. */
 static int read_graph(const Command *command, Session *session) {
   if (command->argument_count == 0)
     return complain("%s needs a GRAPH; see kiln %s --help", command->verb, command->verb);
@@ -116,6 +121,7 @@ static int read_graph(const Command *command, Session *session) {
   return status == KILN_OK ? EXIT_GOOD : EXIT_USAGE;
 }
 
+/* What kiln_compile checks itself (target, template, schedule) goes through as text. */
 static int read_compile_options(const Command *command, Session *session) {
   const Options *o = &command->options;
   session->compile = (kiln_compile_options){
@@ -123,6 +129,7 @@ static int read_compile_options(const Command *command, Session *session) {
       .target = o->target,
       .template_ = o->template_name,
       .schedule = o->schedule,
+      .batch_invariant = o->batch_invariant,
       .no_cache = o->no_cache,
       .message = &session->message,
   };
