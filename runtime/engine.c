@@ -129,7 +129,7 @@ bool rt_engine_can_run(const kiln_engine *engine, const Target *target) {
 
 Machine rt_engine_machine(const kiln_engine *engine, const Target *target, int32_t threads) {
   const Cpu *cpu = &engine->cpu;
-  if (target != cpu->target) return machine_of(target, threads);
+  if (!rt_engine_can_run(engine, target)) return machine_of(target, threads);
   return (Machine){
       .l1d_bytes = cpu->l1d_bytes,
       .l2_bytes = cpu->l2_bytes,

@@ -81,7 +81,7 @@ struct kiln_engine {
 
 void rt_engine_release(kiln_engine *engine); /* one reference */
 bool rt_engine_can_run(const kiln_engine *engine, const Target *target);
-/* Cache sizes for blocking: this machine's for its own target, else those of the target's row. */
+/* Cache sizes for blocking: this machine's for what it can run, else those of the target's row. */
 Machine rt_engine_machine(const kiln_engine *engine, const Target *target, int32_t threads);
 
 /* ---- requests (request.c, trace.c) ------------------------------------------------------------------------------- */
