@@ -14,9 +14,9 @@ static Bound bound_of(const Emitter *e, const Value *value, int count) {
 }
 
 static void make_caches(Emitter *e, Window *window) {
-  window->masks = ARENA_ARRAY(e->arena, LLVMValueRef, lower_chunks(e, window->cols));
-  window->row_conditions = ARENA_ARRAY(e->arena, LLVMValueRef, window->rows);
-  window->row_pointers = ARENA_ARRAY(e->arena, LLVMValueRef, window->rows);
+  window->masks = LOWER_ARRAY(e, LLVMValueRef, lower_chunks(e, window->cols));
+  window->row_conditions = LOWER_ARRAY(e, LLVMValueRef, window->rows);
+  window->row_pointers = LOWER_ARRAY(e, LLVMValueRef, window->rows);
   window->limit = NULL;
 }
 
@@ -118,7 +118,8 @@ LLVMValueRef lower_chunk_pointer(Emitter *e, Window *window, int row, int chunk)
   if (!in_row) return lower_address_pointer(e, &window->address, row, chunk * e->lanes);
   int64_t bytes = (int64_t)window->cols * (int64_t)type_bits(window->type) / 8;
   if (window->address.cols.block > 0 || bytes > LOWER_ZERO_BYTES)
-    return lower_pointer_if(e, in_row, lower_address_pointer(e, &window->address, row, chunk * e->lanes), lower_zeros(e));
+    return lower_pointer_if(e, in_row, lower_address_pointer(e, &window->address, row, chunk * e->lanes),
+                            lower_zeros(e));
   LLVMValueRef *first = &window->row_pointers[row];
   if (!*first) *first = lower_pointer_if(e, in_row, lower_address_pointer(e, &window->address, row, 0), lower_zeros(e));
   LLVMValueRef offset = lower_i64(e, (int64_t)chunk * e->lanes * (int64_t)type_bits(window->type) / 8);
@@ -206,7 +207,7 @@ void lower_load(Emitter *e, Window *window, LLVMValueRef *parts) {
     lower_load_nibbles(e, window, parts);
   } else if (is_better_transposed(e, window)) {
     Window turned = transposed(e, window);
-    LLVMValueRef *in = ARENA_ARRAY(e->arena, LLVMValueRef, turned.rows * lower_chunks(e, turned.cols));
+    LLVMValueRef *in = LOWER_ARRAY(e, LLVMValueRef, turned.rows * lower_chunks(e, turned.cols));
     lower_load(e, &turned, in);
     lower_transpose(e, in, turned.rows, turned.cols, parts);
   } else {
@@ -280,7 +281,7 @@ static void store_rows(Emitter *e, Window *window, const LLVMValueRef *parts) {
 void lower_store(Emitter *e, Window *window, const LLVMValueRef *parts) {
   if (is_better_transposed(e, window)) {
     Window turned = transposed(e, window);
-    LLVMValueRef *out = ARENA_ARRAY(e->arena, LLVMValueRef, turned.rows * lower_chunks(e, turned.cols));
+    LLVMValueRef *out = LOWER_ARRAY(e, LLVMValueRef, turned.rows * lower_chunks(e, turned.cols));
     lower_transpose(e, parts, window->rows, window->cols, out);
     lower_store(e, &turned, out);
   } else {

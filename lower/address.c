@@ -404,7 +404,7 @@ static void prepare(Emitter *e, Address *address) {
   }
   address->origin = pointer;
   address->origin_depth = depth;
-  address->row_cache = ARENA_ARRAY(e->arena, AddressRow, address->row_count);
+  address->row_cache = LOWER_ARRAY(e, AddressRow, address->row_count);
   address->is_prepared = true;
 }
 

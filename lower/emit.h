@@ -97,7 +97,7 @@ typedef struct Emitter {
   kiln_status status;
 } Emitter;
 
-enum { LOWER_ZERO_BYTES = 256, LOWER_SINK_BYTES = 128 };
+enum { LOWER_ZERO_BYTES = 256, LOWER_SINK_BYTES = 8 /* the widest element */ };
 
 /* The lowering of each row of ops.def. The builder stands at the end of the current block, before and after. */
 typedef void EmitFunction(Emitter *e, const Op *op);
@@ -120,6 +120,10 @@ void lower_kernel(Emitter *e, const Kernel *kernel, const char *symbol_prefix);
 
 /* The operation cannot be done on this target: a diagnostic at its place, and lowering goes on to find more. */
 void lower_refuse(Emitter *e, const Op *op, const char *format, ...) PRINTF_LIKE(3, 4);
+
+/* Memory of the emitter's arena, never NULL: a failure is seen at the end. */
+void *lower_array(Emitter *e, size_t count, size_t item_bytes);
+#define LOWER_ARRAY(e, Type, count) ((Type *)lower_array((e), (size_t)(count), sizeof(Type)))
 
 Lowered *lower_get(const Emitter *e, const Value *value);
 /* Parts are zeroed; depth is the current one. */
@@ -163,7 +167,7 @@ LLVMValueRef lower_call_2(Emitter *e, Intrinsic id, LLVMValueRef x, LLVMValueRef
 /* Where `align` (bytes) holds of argument `number`. */
 void lower_call_align(const Emitter *e, LLVMValueRef call, int number, unsigned align);
 
-LLVMValueRef lower_alloca(Emitter *e, LLVMTypeRef type, int64_t bytes);
+LLVMValueRef lower_alloca(Emitter *e, LLVMTypeRef type, int64_t count, unsigned align);
 LLVMValueRef lower_zeros(Emitter *e);
 LLVMValueRef lower_sink(Emitter *e);
 

@@ -79,7 +79,7 @@ static LLVMValueRef memory_lanes(Emitter *e, LLVMValueRef x) {
 static void through_memory(Emitter *e, const Lowered *table, const Lowered *index, Lowered *result) {
   LLVMTypeRef element = lower_element(e, table->type.type), stored = element == e->i1 ? e->i8 : element;
   int size = table->type.cols;
-  LLVMValueRef memory = lower_alloca(e, stored, lower_chunks(e, size) * e->lanes);
+  LLVMValueRef memory = lower_alloca(e, stored, (int64_t)lower_chunks(e, size) * e->lanes, 64);
   for (int c = 0; c < lower_chunks(e, size); ++c) {
     LLVMValueRef offset = lower_i64(e, c * e->lanes);
     LLVMValueRef place = LLVMBuildGEP2(e->builder, stored, memory, &offset, 1, "");

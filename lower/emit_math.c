@@ -23,7 +23,7 @@ static void map(Emitter *e, const Op *op, Function *function) {
     return;
   }
   int chunks = lower_chunks(e, x->type.rows);
-  LLVMValueRef *row = ARENA_ARRAY(e->arena, LLVMValueRef, chunks);
+  LLVMValueRef *row = LOWER_ARRAY(e, LLVMValueRef, chunks);
   lower_transpose(e, x->parts, x->type.rows, 1, row);
   for (int i = 0; i < chunks; ++i) row[i] = apply(e, type, function, row[i]);
   lower_transpose(e, row, 1, x->type.rows, result->parts);

@@ -21,7 +21,7 @@ void emit_buf_transpose(Emitter *e, const Op *op) { lower_alias(e, &op->results[
 void emit_buf_scratch(Emitter *e, const Op *op) {
   const BufType *type = op->results[0].type.buf;
   int64_t bytes = (int64_t)type_bytes(type->type, (size_t)buf_span(type, NULL));
-  lower_define_one(e, &op->results[0], lower_alloca(e, e->i8, bytes), 0);
+  lower_define_one(e, &op->results[0], lower_alloca(e, e->i8, bytes, 64), 0);
 }
 
 void emit_buf_workspace(Emitter *e, const Op *op) {

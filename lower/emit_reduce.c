@@ -42,7 +42,7 @@ static void reduce_rows(Emitter *e, const Op *op, Reduction reduction) {
   Lowered *result = lower_result(e, op);
   kiln_type compute = lower_compute(x->type.type);
   int chunks = lower_chunks(e, x->type.cols);
-  LLVMValueRef *row = ARENA_ARRAY(e->arena, LLVMValueRef, chunks);
+  LLVMValueRef *row = LOWER_ARRAY(e, LLVMValueRef, chunks);
   for (int r = 0; r < x->type.rows; ++r) {
     for (int c = 0; c < chunks; ++c) {
       row[c] = lower_convert(e, x->parts[r * chunks + c], x->type.type, compute);

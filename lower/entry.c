@@ -54,7 +54,7 @@ static void begin(Emitter *e, const char *prefix, const char *suffix, LLVMTypeRe
 
 /* Sizes, strides and parameters; those nothing uses are dropped by any optimisation. */
 static void load_symbols(Emitter *e) {
-  e->symbols = ARENA_ARRAY(e->arena, LLVMValueRef, e->kernel->symbols.count);
+  e->symbols = LOWER_ARRAY(e, LLVMValueRef, e->kernel->symbols.count);
   if (e->kernel->symbols.count == 0) return;
   LLVMValueRef dims = load_field(e, ARGS_dims, "dims");
   for (size_t i = 0; i < e->kernel->symbols.count; ++i)
@@ -73,7 +73,7 @@ static void emit_query(Emitter *e, const char *prefix, const char *suffix, const
   e->is_query = true;
   LLVMValueRef result = lower_i64(e, absent);
   if (value != NULL) {
-    e->values = ARENA_ARRAY(e->arena, Lowered *, e->kernel->value_count);
+    e->values = LOWER_ARRAY(e, Lowered *, e->kernel->value_count);
     load_symbols(e);
     emit_expression(e, value);
     result = lower_get(e, value)->parts[0];
@@ -96,7 +96,7 @@ static void load_buffers(Emitter *e) {
 static void emit_body(Emitter *e, const char *prefix) {
   LLVMTypeRef parameters[] = {e->pointer, e->i64};
   begin(e, prefix, "", LLVMFunctionType(LLVMVoidTypeInContext(e->context), parameters, 2, false));
-  e->values = ARENA_ARRAY(e->arena, Lowered *, e->kernel->value_count);
+  e->values = LOWER_ARRAY(e, Lowered *, e->kernel->value_count);
   lower_define_one(e, kernel_task(e->kernel), LLVMGetParam(e->function, 1), 0);
   name_value(e, LLVMGetParam(e->function, 1), "task");
   load_symbols(e);

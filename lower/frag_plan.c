@@ -109,9 +109,9 @@ static void find_late_loads(Plan *plan, const Block *block) {
 FragPlacement *lower_plan_fragments(Emitter *e, const Kernel *kernel) {
   size_t count = (size_t)kernel->value_count;
   Plan plan = {.e = e,
-               .links = ARENA_ARRAY(e->arena, int, count),
-               .placements = ARENA_ARRAY(e->arena, FragPlacement, count),
-               .writes_before = ARENA_ARRAY(e->arena, int, count)};
+               .links = LOWER_ARRAY(e, int, count),
+               .placements = LOWER_ARRAY(e, FragPlacement, count),
+               .writes_before = LOWER_ARRAY(e, int, count)};
   if (arena_has_failed(e->arena)) {
     e->status = KILN_OUT_OF_MEMORY;
     return NULL;

@@ -160,7 +160,7 @@ static void emit_product(Emitter *e, const Op *op) {
   for (int i = 0; i < p.acc->count; ++i) p.acc->parts[i] = start->parts[i];
   int rows = p.acc->type.rows;
   p.chunks = lower_chunks(e, p.acc->type.cols);
-  p.kept = ARENA_ARRAY(e->arena, LLVMValueRef, rows > p.chunks ? rows : p.chunks);
+  p.kept = LOWER_ARRAY(e, LLVMValueRef, rows > p.chunks ? rows : p.chunks);
   for (int k = 0; k < p.a->type.cols; ++k) {
     if (rows < p.chunks) add_by_chunks(e, &p, k);
     else add_by_rows(e, &p, k);

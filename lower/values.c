@@ -13,6 +13,14 @@ void lower_refuse(Emitter *e, const Op *op, const char *format, ...) {
   if (e->status == KILN_OK) e->status = KILN_UNSUPPORTED;
 }
 
+/* Requests of 64 KiB and more get no memory from an arena that has failed, those of growing arrays do. */
+void *lower_array(Emitter *e, size_t count, size_t item_bytes) {
+  void *items = arena_alloc(e->arena, count * item_bytes);
+  for (size_t capacity = 0; items == NULL || (capacity > 0 && capacity < count);)
+    items = arena_grow(e->arena, items, &capacity, item_bytes);
+  return items;
+}
+
 /* ---- values ------------------------------------------------------------------------------------------------------ */
 
 Lowered *lower_get(const Emitter *e, const Value *value) {
@@ -24,7 +32,7 @@ Lowered *lower_get(const Emitter *e, const Value *value) {
 Lowered *lower_define(Emitter *e, const Value *value, int count) {
   Lowered *lowered = ARENA_NEW(e->arena, Lowered);
   *lowered = (Lowered){.type = value->type, .depth = e->depth, .count = count};
-  lowered->parts = ARENA_ARRAY(e->arena, LLVMValueRef, count);
+  lowered->parts = LOWER_ARRAY(e, LLVMValueRef, count);
   return e->values[value->id] = lowered;
 }
 
@@ -221,11 +229,11 @@ void lower_call_align(const Emitter *e, LLVMValueRef call, int number, unsigned 
 
 /* ---- memory of the kernel ---------------------------------------------------------------------------------------- */
 
-LLVMValueRef lower_alloca(Emitter *e, LLVMTypeRef type, int64_t bytes) {
+LLVMValueRef lower_alloca(Emitter *e, LLVMTypeRef type, int64_t count, unsigned align) {
   Spot back = lower_here(e);
   LLVMPositionBuilderBefore(e->builder, LLVMGetFirstInstruction(e->entry));
-  LLVMValueRef memory = LLVMBuildAlloca(e->builder, LLVMArrayType2(type, (uint64_t)bytes), "");
-  LLVMSetAlignment(memory, 64);
+  LLVMValueRef memory = LLVMBuildAlloca(e->builder, LLVMArrayType2(type, (uint64_t)count), "");
+  LLVMSetAlignment(memory, align);
   lower_back(e, back);
   return memory;
 }
@@ -242,6 +250,6 @@ LLVMValueRef lower_zeros(Emitter *e) {
 }
 
 LLVMValueRef lower_sink(Emitter *e) {
-  if (!e->sink) e->sink = lower_alloca(e, e->i8, LOWER_SINK_BYTES);
+  if (!e->sink) e->sink = lower_alloca(e, e->i8, LOWER_SINK_BYTES, LOWER_SINK_BYTES);
   return e->sink;
 }

@@ -82,22 +82,6 @@ int lower_count_instructions(const char *text, const char *name) {
   return count;
 }
 
-char *lower_refusal(const char *text, const char *name) {
-  Module *module = parse(text);
-  LLVMContextRef context = LLVMContextCreate();
-  LLVMModuleRef lowered;
-  Diagnostics faults;
-  diagnostics_init(&faults, NULL);
-  cr_assert_eq(lower_module(module, target_find(name), context, NULL, &lowered, &faults), KILN_UNSUPPORTED);
-  cr_assert_null(lowered);
-  cr_assert_gt(faults.list.count, 0);
-  char *message = strdup(faults.list.items[0].message);
-  diagnostics_release(&faults);
-  LLVMContextDispose(context);
-  module_destroy(module);
-  return message;
-}
-
 /* ---- buffers between guard pages --------------------------------------------------------------------------------- */
 
 typedef struct Guarded {

@@ -43,8 +43,6 @@ void lower_check_compiles(const char *text);
 char *lower_assembly(const char *text, const char *target);
 /* How many LLVM instructions the text becomes, all kernels together. */
 int lower_count_instructions(const char *text, const char *target);
-/* The message of the diagnostic the text is refused with; released with free. */
-char *lower_refusal(const char *text, const char *target);
 
 bool lower_can_run(const Target *target);
 
