@@ -61,7 +61,10 @@ bool lower_can_run(const Target *target) {
 char *lower_assembly(const char *text, const char *name) {
   Module *module = parse(text);
   JitBuffer out = emit(module, text, target_find(name), JIT_STAGE_ASSEMBLY);
-  char *assembly = strndup((const char *)out.data, out.size);
+  char *assembly = malloc(out.size + 1);
+  cr_assert_not_null(assembly);
+  memcpy(assembly, out.data, out.size);
+  assembly[out.size] = '\0';
   jit_buffer_release(&out);
   module_destroy(module);
   return assembly;
