@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <time.h>
 
-/* ---- control ----------------------------------------------------------------------------------------------------------- */
+/* ---- control ----------------------------------------------------------------------------------------------------- */
 
 static int32_t loop(int64_t lo, int64_t hi, int64_t step) {
   int32_t out = -1;
@@ -110,7 +110,7 @@ Test(tile_interpret, tasks_are_run_in_order) {
   for (int i = 0; i < 5; i++) cr_expect_eq(out[i], i * i);
 }
 
-/* ---- bounds ------------------------------------------------------------------------------------------------------------- */
+/* ---- bounds ------------------------------------------------------------------------------------------------------ */
 
 /* Copies a 3x4 corner of a 4x5 matrix with these bounds into one of -1; the result's sum tells how much was copied. */
 static void copy_bounded(int64_t rows, int64_t cols, float to[20]) {
@@ -198,7 +198,7 @@ Test(tile_interpret, frag_load_gives_zero_along_k_and_nothing_certain_along_m_an
   tile_run_ill(bounded_product, &run, 8, "element (1, 0) of the stored value is unspecified");
 }
 
-/* ---- unspecified elements ------------------------------------------------------------------------------------------------- */
+/* ---- unspecified elements ---------------------------------------------------------------------------------------- */
 
 /* %u is a 2x2 tile whose second row is unspecified, %x one of 1, 2, 3, 4; %out of 2x2 is what is stored. */
 static Outcome run_unspecified(const char *body, float out[4]) {
@@ -269,7 +269,7 @@ Test(tile_interpret, unspecified_elements_decide_nothing) {
   }
 }
 
-/* ---- layouts -------------------------------------------------------------------------------------------------------------- */
+/* ---- layouts ----------------------------------------------------------------------------------------------------- */
 
 /* Copies [5, 6] elements one by one between layouts. */
 static void copy_layout(const char *from_layout, const void *from, const char *to_layout, void *to) {
@@ -387,7 +387,7 @@ Test(tile_interpret, any_rank) {
   cr_expect_eq(scalar, 19);
 }
 
-/* ---- accesses out of range ------------------------------------------------------------------------------------------------- */
+/* ---- accesses out of range --------------------------------------------------------------------------------------- */
 
 typedef struct Stray {
   const char *buffer; /* the type of %x */
@@ -482,7 +482,7 @@ Test(tile_interpret, index_of_the_last_task_is_in_the_message) {
                &run, 3, "tile_load: touches 4 to 4 along axis 0 of %x, which has 4, in task 4");
 }
 
-/* ---- scratch, workspace, atomics -------------------------------------------------------------------------------------------- */
+/* ---- scratch, workspace, atomics --------------------------------------------------------------------------------- */
 
 Test(tile_interpret, scratch_begins_anew_each_time) {
   static const char text[] = "kernel @t(%to: buf<f32, [2]>)\n"
@@ -558,7 +558,7 @@ Test(tile_interpret, workspace_is_the_callers) {
   cr_expect(old[0] == 0 && old[1] == 5 && old[2] == 11 && old[3] == 18);
 }
 
-/* ---- limits ----------------------------------------------------------------------------------------------------------------- */
+/* ---- limits ------------------------------------------------------------------------------------------------------ */
 
 Test(tile_interpret, for_needs_a_positive_step) {
   static const char text[] = "kernel @t()\n    symbols by {\n  for %i = 0 to 1 step by {\n  }\n}\n";

@@ -296,7 +296,7 @@ Test(tile_interpret, products_of_narrow_types) {
   }
 }
 
-/* ---- index arithmetic ------------------------------------------------------------------------------------------------ */
+/* ---- index arithmetic -------------------------------------------------------------------------------------------- */
 
 typedef struct IndexCase {
   const char *operation, *expression;
@@ -382,7 +382,7 @@ Test(tile_interpret, buf_transpose) {
                &run, 3, "");
 }
 
-/* ---- the table --------------------------------------------------------------------------------------------------------- */
+/* ---- the table --------------------------------------------------------------------------------------------------- */
 
 /* A new operation without a test here or beside is found by its name. */
 Test(tile_interpret, every_operation_is_tested) {
