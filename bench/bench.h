@@ -31,7 +31,7 @@ bool bench_interleave(BenchCase *cases, int count, double seconds);
 /* A loop of independent f32 multiply-adds in registers, written in tile IR and compiled by Kiln for `target` (NULL: the
  * host): as a case, to be interleaved with what it is compared with. */
 typedef struct BenchPeak BenchPeak;
-kiln_status bench_peak_create(kiln_engine *engine, const char *target, const kiln_threads *threads, BenchPeak **peak,
+kiln_status bench_peak_create(kiln_engine *engine, const char *target, const kiln_threads *threads, BenchPeak **out,
                               kiln_buffer *message);
 void bench_peak_destroy(BenchPeak *peak);
 BenchCase bench_peak_case(BenchPeak *peak);
@@ -39,8 +39,8 @@ double bench_peak_flops(const BenchPeak *peak); /* floating-point operations of 
 
 /* Reads 256 MiB, far more than any cache of one core, once a run. */
 typedef struct BenchStream BenchStream;
-kiln_status bench_stream_create(kiln_engine *engine, const char *target, const kiln_threads *threads,
-                                BenchStream **stream, kiln_buffer *message);
+kiln_status bench_stream_create(kiln_engine *engine, const char *target, const kiln_threads *threads, BenchStream **out,
+                                kiln_buffer *message);
 void bench_stream_destroy(BenchStream *stream);
 BenchCase bench_stream_case(BenchStream *stream);
 double bench_stream_bytes(const BenchStream *stream);

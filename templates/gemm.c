@@ -37,20 +37,17 @@ static int find_product(const kiln_graph *graph, Text *why_not) {
   return product;
 }
 
-static bool check_product(const GemmMatch *match, Text *why_not) {
-  const GemmOperand *operands[2] = {&match->a, &match->b};
-  for (int i = 0; i < 2; ++i) {
-    if (operands[i]->node == NULL) {
-      text_printf(why_not, "the %s operand of the product is computed, not an input", i == 0 ? "left" : "right");
-    } else if (operands[i]->node->shape.rank != 2) {
-      text_printf(why_not, "'%s' has %d axes, expected 2", operands[i]->node->name, operands[i]->node->shape.rank);
-    } else if (operands[i]->node->type != KILN_F32) {
-      text_printf(why_not, "'%s' is %s, expected f32", operands[i]->node->name,
-                  kiln_type_name(operands[i]->node->type));
-    }
-    if (why_not->length > 0) return false;
+static bool check_factor(const Node *node, const char *side, Text *why_not) {
+  if (node == NULL) {
+    text_printf(why_not, "the %s operand of the product is computed, not an input", side);
+  } else if (node->shape.rank != 2) {
+    text_printf(why_not, "'%s' has %d axes, expected 2", node->name, node->shape.rank);
+  } else if (node->type != KILN_F32) {
+    text_printf(why_not, "'%s' is %s, expected f32", node->name, kiln_type_name(node->type));
+  } else {
+    return true;
   }
-  return true;
+  return false;
 }
 
 /* Whether a dimension broadcasts to `full`. */
@@ -152,7 +149,7 @@ bool gemm_match(Plan *plan, Arena *arena, Text *why_not) {
   const Node *product = graph_node(graph, match->product);
   match->a = gemm_operand(graph, match->inputs_of_nodes, product->operands[0]);
   match->b = gemm_operand(graph, match->inputs_of_nodes, product->operands[1]);
-  if (!check_product(match, why_not)) return false;
+  if (!check_factor(match->a.node, "left", why_not) || !check_factor(match->b.node, "right", why_not)) return false;
   match->m = product->shape.dims[0];
   match->n = product->shape.dims[1];
   match->b_is_shared = match->b.node->use_count > 1 || graph_node(graph, product->operands[1])->use_count > 1;

@@ -161,6 +161,7 @@ static kiln_status reference_schedule(Plan *plan, Text *why_not) {
   return KILN_OK;
 }
 
+/* NOLINTNEXTLINE(readability-non-const-parameter): the signature is that of every template */
 static void reference_bind(const Plan *plan, const int64_t *symbols, const Machine *machine, int64_t *params) {
   (void)plan, (void)symbols, (void)machine, (void)params;
 }

@@ -33,8 +33,8 @@ void reference_close(Reference *g, Nest *nest);
  * its last axis is 1. Numbers become constants of `number_type`. */
 Value *reference_load(Reference *g, int operand, Value *const *indices, int rank, Value *cols, kiln_type number_type);
 /* One element of a node by its own indices, as a scalar. */
-Value *reference_element(Reference *g, int node, Value *const *indices);
-void reference_store(Reference *g, int node, Value *tile, Value *const *indices, Value *cols);
+Value *reference_element(Reference *g, int number, Value *const *indices);
+void reference_store(Reference *g, int number, Value *tile, Value *const *indices, Value *cols);
 
 Value *reference_size(Reference *g, Dim d);
 /* Emits the loops of one node, which is not an input or a number. */

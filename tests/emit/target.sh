@@ -7,7 +7,8 @@
 set -euo pipefail
 source=$1 kiln=$2/kiln target=$3
 llvm=$(llvm-config-22 --bindir 2>/dev/null || echo /usr/lib/llvm-22/bin)
-scratch=$(mktemp -d)
+mkdir -p "$2/emit"
+scratch=$(mktemp -d -p "$2/emit")
 trap 'rm -rf "$scratch"' EXIT
 cd "$scratch"
 

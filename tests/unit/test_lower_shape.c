@@ -21,8 +21,7 @@ static void check_one(kiln_type type, int rows, int cols, const char *operation,
   text_release(&text);
 }
 
-static const int shapes[][2] = {{1, 1}, {1, 5}, {6, 1}, {4, 4},  {8, 16},
-                                {16, 8}, {5, 20}, {17, 34}, {2, 64}, {64, 2}};
+static const int shapes[][2] = {{1, 1}, {1, 5}, {6, 1}, {4, 4}, {8, 16}, {16, 8}, {5, 20}, {17, 34}, {2, 64}, {64, 2}};
 static const kiln_type types[] = {KILN_F32, KILN_F64, KILN_BF16, KILN_U8};
 
 Test(lower_shape, tile_transpose) {

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""examples.py KILN: pastes the example of each verb's help into a shell; each must succeed, and print something or make
-a file. The verbs come from `kiln --help`, so a new one cannot be forgotten.
+"""examples.py KILN FOLDER: pastes the example of each verb's help into a shell, in a scratch folder below FOLDER; each must
+succeed, and print something or make a file. The verbs come from `kiln --help`, so a new one cannot be forgotten.
 """
 import os
 import re
@@ -13,13 +13,13 @@ def output_of(*command):
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
 
-def main(kiln):
+def main(kiln, scratch):
     environment = dict(os.environ, PATH=os.path.dirname(os.path.abspath(kiln)) + ":" + os.environ["PATH"])
     verbs = re.findall(r"^  kiln (\w+)", output_of(kiln, "--help"), re.MULTILINE)
     failed = not verbs
     for verb in verbs:
         example = re.search(r"^example:\n  (.*)$", output_of(kiln, verb, "--help"), re.MULTILINE).group(1)
-        with tempfile.TemporaryDirectory() as folder:
+        with tempfile.TemporaryDirectory(dir=scratch) as folder:
             # pipefail: a pipe is as good as its first part.
             done = subprocess.run(["bash", "-o", "pipefail", "-c", example], cwd=folder, env=environment, text=True,
                                   capture_output=True, check=False)
@@ -32,4 +32,4 @@ def main(kiln):
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1]))
+    sys.exit(main(*sys.argv[1:]))
