@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
-"""examples.py KILN FOLDER: pastes the example of each verb's help into a shell, in a scratch folder below FOLDER; each must
-succeed, and print something or make a file. The verbs come from `kiln --help`, so a new one cannot be forgotten.
+"""examples.py KILN FOLDER: pastes the example of each verb's help into a shell, in a scratch folder below FOLDER;
+each must succeed, and print something or make a file. The verbs come from `kiln --help`, so a new one cannot be
+forgotten.
 """
 import os
 import re
