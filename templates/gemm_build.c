@@ -20,15 +20,31 @@ static Value *param_value(const GemmBuild *g, Builder *b, Field field) {
 
 static int64_t field(const GemmBuild *g, Field f) { return g->plan->schedule.values[f]; }
 
+/* Rows of a tile: mr, or where m is less, the largest variant that fits (tile_variants), so that no tile reads a row
+ * that is not there. */
+static Value *tile_rows(const GemmBuild *g, Builder *b) {
+  int64_t rows = field(g, FIELD_mr);
+  if (g->match->m.symbol < 0) return build_number(b, rows);
+  int64_t heights[8];
+  int count = 0;
+  for (; rows > 0; rows /= 2) heights[count++] = rows;
+  Value *chosen = build_number(b, heights[--count]), *m = size_value(b, g->match->m);
+  while (count-- > 0) {
+    Value *fits = build_index(b, OP_index_le, build_number(b, heights[count]), m);
+    chosen = build_index_select(b, fits, build_number(b, heights[count]), chosen);
+  }
+  return chosen;
+}
+
 /* Register tiles along m and panels along n, in any block. */
 static Value *tile_count(const GemmBuild *g, Builder *b) {
-  return build_ceildiv(b, size_value(b, g->match->m), build_number(b, field(g, FIELD_mr)));
+  return build_ceildiv(b, size_value(b, g->match->m), tile_rows(g, b));
 }
 static Value *panel_count(const GemmBuild *g, Builder *b) {
   return build_ceildiv(b, size_value(b, g->match->n), build_number(b, field(g, FIELD_nr)));
 }
 static Value *tiles_per_task(const GemmBuild *g, Builder *b) {
-  return build_ceildiv(b, param_value(g, b, FIELD_mc), build_number(b, field(g, FIELD_mr)));
+  return build_ceildiv(b, param_value(g, b, FIELD_mc), tile_rows(g, b));
 }
 static Value *panels_per_task(const GemmBuild *g, Builder *b) {
   return build_ceildiv(b, param_value(g, b, FIELD_nc), build_number(b, field(g, FIELD_nr)));
@@ -155,7 +171,7 @@ static Value *product_loop(GemmBuild *g, Value *acc, int rows, Value *lo, Value 
   build_named(loop.carried[0], "sum");
   g->b.block = loop.body;
   int columns = (int)field(g, FIELD_nr);
-  Value *fa = build_load(&g->b, OP_frag_load, (Place){g->a, {g->i, loop.index}, g->rows, NULL},
+  Value *fa = build_load(&g->b, OP_frag_load, (Place){g->a, {g->i, loop.index}, NULL, NULL},
                          type_frag(ROLE_A, rows, steps, KILN_F32));
   Value *row = g->panel_lo != NULL ? build_sub(&g->b, loop.index, g->panel_lo) : loop.index;
   Value *fb = build_load(&g->b, OP_frag_load, (Place){g->panel, {row, g->panel_column}, NULL, g->panel_cols},
@@ -231,7 +247,7 @@ static void tile_body(GemmBuild *g, int rows) {
   g->b.block = outer;
 }
 
-/* Where m is a symbol a tile may have any number of rows; halves keep the waste of a small one below two. */
+/* Where m is a symbol a tile may own any number of rows; halves keep the waste of a small one below two. */
 static void tile_variants(GemmBuild *g, int rows) {
   if (g->match->m.symbol < 0 || rows == 1) {
     tile_body(g, rows);
@@ -250,7 +266,8 @@ static void tile_variants(GemmBuild *g, int rows) {
 
 /* ---- tiles of a task --------------------------------------------------------------------------------------------- */
 
-/* First row and number of rows of tile `t`: the first m % tiles have one more than the others. */
+/* First row of tile `t`, and how many rows are its own. Tiles end where m ends; where they do not fill it evenly the
+ * first is short, but computes the rows of its successor too: no row outside of A is ever read. */
 static void place_rows(GemmBuild *g, Value *t) {
   int64_t mr = field(g, FIELD_mr);
   if (g->match->m.symbol < 0 && g->match->m.size % mr == 0) {
@@ -258,10 +275,9 @@ static void place_rows(GemmBuild *g, Value *t) {
     g->rows = NULL;
     return;
   }
-  Value *longer = build_index(&g->b, OP_index_lt, t, g->longer_tiles);
-  g->i = build_named(build_add(&g->b, build_mul(&g->b, t, g->short_rows), build_min(&g->b, t, g->longer_tiles)), "i");
-  Value *one_more = build_add(&g->b, g->short_rows, gemm_number(g, 1));
-  g->rows = build_named(build_index_select(&g->b, longer, one_more, g->short_rows), "rows");
+  Value *end = build_add(&g->b, g->first_end, build_mul(&g->b, t, g->tile_rows));
+  g->rows = build_named(build_min(&g->b, build_named(end, "end"), g->tile_rows), "rows");
+  g->i = build_named(build_sub(&g->b, end, g->rows), "i");
 }
 
 static void place_columns(GemmBuild *g, Value *panel) {
@@ -356,11 +372,10 @@ static void build_body(GemmBuild *g) {
   bounds[1] = build_named(build_min(b, build_add(b, bounds[0], mt), tiles), "t_hi");
   bounds[2] = build_named(build_mul(b, column_block, nt), "panel_lo");
   bounds[3] = build_named(build_min(b, build_add(b, bounds[2], nt), panels), "panel_hi");
-  /* A task runs only where m > 0, but a constant 0 must not divide when the text is read. */
-  Value *some_tiles = build_index(b, OP_index_max, tiles, gemm_number(g, 1));
-  Value *m = size_value(b, g->match->m);
-  g->short_rows = build_named(build_index(b, OP_index_div, m, some_tiles), "short_rows");
-  g->longer_tiles = build_named(build_index(b, OP_index_mod, m, some_tiles), "longer_tiles");
+  Value *before_last = build_sub(b, tiles, gemm_number(g, 1));
+  g->tile_rows = build_named(tile_rows(g, b), "tile_rows");
+  g->first_end = build_sub(b, size_value(b, g->match->m), build_mul(b, before_last, g->tile_rows));
+  build_named(g->first_end, "first_end");
   g->a = gemm_operand_buffer(b, g->buffers[g->match->a.input], &g->match->a);
   g->source = gemm_operand_buffer(b, g->buffers[g->match->b.input], &g->match->b);
   g->tile_buffer = (BufType){.type = KILN_F32, .rank = 2};

@@ -15,7 +15,7 @@ typedef struct GemmBuild {
   int first_param; /* symbol of the first param */
   bool has_kc;     /* k is visited in blocks */
 
-  Value *short_rows, *longer_tiles; /* rows of a tile, and how many tiles have one more */
+  Value *tile_rows, *first_end;     /* rows of a tile; where the first one ends */
   Value *a, *source;                /* A and B in the product's orientation */
   BufType tile_buffer;              /* f32, mr x nr */
   Value *scratch;                   /* a finished accumulator, for the row loop */
@@ -23,7 +23,7 @@ typedef struct GemmBuild {
 
   Value *k_lo, *k_hi, *is_last;                        /* the block of k; is_last where has_kc */
   Value *i, *j;                                        /* first row and column of the tile */
-  Value *rows, *cols;                                  /* how many of them; NULL: all */
+  Value *rows, *cols;                                  /* how many of them it owns; NULL: all */
   Value *kept;                                         /* this tile's accumulator between blocks of k */
   Value *panel, *panel_column, *panel_cols, *panel_lo; /* where B is read */
 } GemmBuild;

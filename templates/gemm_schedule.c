@@ -53,7 +53,8 @@ static void choose_register_tile(Plan *plan) {
   double best = INFINITY;
   for (int64_t vectors = 1; vectors <= 4; ++vectors) {
     if (s->fixed[FIELD_nr] && vectors != ceil_div(s->values[FIELD_nr], lanes)) continue;
-    int64_t room = (target->vector_registers - 1 - vectors) / vectors;
+    /* A row of B is in registers twice: LLVM loads the next while this one is in use. */
+    int64_t room = target->vector_registers / vectors - 2;
     int64_t limit = smaller_of(larger_of(room, 1), max_rows(plan));
     if (match->m.symbol < 0) limit = smaller_of(limit, larger_of(match->m.size, 1));
     for (int64_t rows = match->m.symbol < 0 ? 1 : limit; rows <= limit; ++rows) {
