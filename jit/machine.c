@@ -110,10 +110,17 @@ static void set_attribute(LLVMValueRef function, const char *name, const char *v
                           LLVMCreateStringAttribute(context, name, name_length, value, (unsigned)strlen(value)));
 }
 
-static void set_flag(LLVMValueRef function, const char *name) {
+static void set_enum(LLVMValueRef function, const char *name, uint64_t value) {
   unsigned kind = LLVMGetEnumAttributeKindForName(name, strlen(name));
   LLVMContextRef context = LLVMGetModuleContext(LLVMGetGlobalParent(function));
-  LLVMAddAttributeAtIndex(function, function_index, LLVMCreateEnumAttribute(context, kind, 0));
+  LLVMAddAttributeAtIndex(function, function_index, LLVMCreateEnumAttribute(context, kind, value));
+}
+
+/* With the length of SVE registers known, LLVM keeps vectors of that length in them. Code for 128 bits is NEON and runs
+ * at any length, so nothing is promised there. */
+static void set_scalable_length(LLVMValueRef function, const Target *target) {
+  uint64_t units = (uint64_t)target->vector_bits / 128;
+  if (target_has(target, FEATURE_SVE) && units > 1) set_enum(function, "vscale_range", units << 32 | units);
 }
 
 static void apply(LLVMValueRef function, const Target *target, const char *features, bool frame_pointers) {
@@ -128,7 +135,8 @@ static void apply(LLVMValueRef function, const Target *target, const char *featu
   set_attribute(function, "min-legal-vector-width", bits);
   set_attribute(function, "no-builtins", "");
   set_attribute(function, "frame-pointer", frame_pointers ? "all" : "none");
-  set_flag(function, "nounwind");
+  set_enum(function, "nounwind", 0);
+  set_scalable_length(function, target);
 }
 
 void jit_machine_apply(LLVMTargetMachineRef machine, const Target *target, bool frame_pointers, LLVMModuleRef module) {

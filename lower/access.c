@@ -128,6 +128,8 @@ LLVMValueRef lower_chunk_pointer(Emitter *e, Window *window, int row, int chunk)
 
 bool lower_has_masked_access(const Emitter *e, kiln_type type) {
   bool is_narrow = type_bits(type) < 32;
+  if (target_has(e->target, FEATURE_V)) return true;
+  if (target_has(e->target, FEATURE_SVE)) return e->target->vector_bits > 128;
   if (target_has(e->target, FEATURE_AVX512VL)) return !is_narrow || target_has(e->target, FEATURE_AVX512BW);
   return target_has(e->target, FEATURE_AVX2) && !is_narrow;
 }
