@@ -1,8 +1,7 @@
 /* gemm.h: what the files of the gemm template share: the match, and the shape of its kernel.
  *
- * C (m x n) is cut into register tiles of mr x nr, the first of which may own fewer rows and computes some twice; columns
- * go by panels of nr.
- * A task computes mt x nt of these tiles: ceildiv(mc, mr) by ceildiv(nc, nr). */
+ * C (m x n) is cut into register tiles of mr x nr, the first of which may own fewer rows and computes some twice;
+ * columns go by panels of nr. A task computes mt x nt of these tiles: ceildiv(mc, mr) by ceildiv(nc, nr). */
 #ifndef KILN_TEMPLATES_GEMM_H
 #define KILN_TEMPLATES_GEMM_H
 

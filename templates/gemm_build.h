@@ -1,5 +1,5 @@
-/* gemm_build.h: the state of building one gemm kernel, shared by its tiles (gemm_build.c) and its epilogue
- * (gemm_epilogue.c). */
+/* gemm_build.h: what the files that write the gemm template's tile IR share: gemm_build.c (tasks and tiles),
+ * gemm_pack.c (panels), gemm_product.c (one register tile), gemm_epilogue.c (what is done with it). */
 #ifndef KILN_TEMPLATES_GEMM_BUILD_H
 #define KILN_TEMPLATES_GEMM_BUILD_H
 
@@ -15,22 +15,56 @@ typedef struct GemmBuild {
   int first_param; /* symbol of the first param */
   bool has_kc;     /* k is visited in blocks */
 
-  Value *tile_rows, *first_end;     /* rows of a tile; where the first one ends */
-  Value *a, *source;                /* A and B in the product's orientation */
-  BufType tile_buffer;              /* f32, mr x nr */
-  Value *scratch;                   /* a finished accumulator, for the row loop */
-  Value *task_panel;                /* B's panel that this task packed */
+  Value *tile_rows, *first_end; /* rows of a tile; where the first one ends */
+  Value *a, *source;            /* A and B in the product's orientation */
+  BufType tile_buffer;          /* f32, mr x nr */
+  Value *scratch;               /* a finished accumulator, for the row loop */
+  Value *task_rows;             /* the rows of A that this task packed, panel after panel; NULL: read in place */
+  Value *task_panel;            /* B's panel that this task packed */
 
-  Value *k_lo, *k_hi, *is_last;                        /* the block of k; is_last where has_kc */
-  Value *i, *j;                                        /* first row and column of the tile */
-  Value *rows, *cols;                                  /* how many of them it owns; NULL: all */
-  Value *kept;                                         /* this tile's accumulator between blocks of k */
-  Value *panel, *panel_column, *panel_cols, *panel_lo; /* where B is read */
+  Value *t, *t_lo, *tiles_of_task;          /* the tile, the first one of the task, how many it has */
+  Value *k_lo, *k_hi, *is_last;             /* the block of k; is_last where has_kc */
+  Value *i, *j;                             /* first row and column of the tile */
+  Value *rows, *cols;                       /* how many of them it owns; NULL: all */
+  Value *kept;                              /* this tile's accumulator between blocks of k */
+  Value *panel, *panel_column, *panel_cols; /* where B is read */
+  Value *rows_of_a, *first_row;             /* where A is read */
+  Value *next_hi;                           /* where prefetching the next panel ends: k_hi, or 0 after the last */
+  Value *panel_lo, *rows_lo;                /* the k at row 0 of the panel, at column 0 of A; NULL: 0 */
 } GemmBuild;
 
+static inline int64_t gemm_field(const GemmBuild *g, Field f) { return g->plan->schedule.values[f]; }
 Value *gemm_number(GemmBuild *g, int64_t value);
+Extent gemm_extent(Dim d);
+/* Size or param as a value, in any block. */
+Value *gemm_size(Builder *b, Dim d);
+Value *gemm_param(const GemmBuild *g, Builder *b, Field field);
+/* Register tiles along m that a task computes. */
+Value *gemm_tiles_per_task(const GemmBuild *g, Builder *b);
 /* The operand's buffer, turned where the product reads its transpose. */
 Value *gemm_operand_buffer(Builder *b, Value *buffer, const GemmOperand *operand);
+/* Places g->i and g->rows for tile `t`. */
+void gemm_place_rows(GemmBuild *g, Value *t);
+
+/* ---- gemm_pack.c ------------------------------------------------------------------------------------------------- */
+
+void gemm_build_pack_kernel(const Plan *plan, const char *name, Module *module);
+/* Bytes of workspace a task packs into, in whole cache lines: a panel of B, rows of A. */
+Value *gemm_panel_bytes(const GemmBuild *g, Builder *b);
+Value *gemm_rows_bytes(const GemmBuild *g, Builder *b);
+/* The buffers there, from this byte offset on. */
+Value *gemm_panel_buffer(GemmBuild *g, Value *offset);
+Value *gemm_rows_buffer(GemmBuild *g, Value *offset);
+/* Copies this block of k: of the panel at g->j; of the rows of tiles t_lo … t_hi-1. */
+void gemm_pack_panel(GemmBuild *g);
+void gemm_pack_rows(GemmBuild *g, Value *t_hi);
+
+/* ---- gemm_product.c ---------------------------------------------------------------------------------------------- */
+
+/* The product of one tile over this block of k, and what follows the last one. */
+void gemm_tile(GemmBuild *g);
+
+/* ---- gemm_epilogue.c --------------------------------------------------------------------------------------------- */
 
 /* Computes and stores every result of `count` rows from row i on; `product` is their tile of A @ B, `rows` bounds them
  * (NULL: all are there). All operands are read before the first result is written, so a result may take an operand's

@@ -1,6 +1,7 @@
 /* gemm_schedule.c: the default schedule of the gemm template, from a model of one core: issue slots, loads, latency and
  * what tails waste. The baked part depends on problem and target only, so that a cache filled elsewhere fits. */
 #include <math.h>
+#include <string.h>
 
 #include "templates/gemm.h"
 
@@ -36,10 +37,25 @@ static double product_cycles(const Plan *plan, int64_t rows, int64_t vectors) {
   return tiles * (tile_cycles(rows, vectors) * (double)k + fill) / unknown;
 }
 
+/* A in place, or packed where the lines of a register tile's rows would drive each other out of the first-level cache:
+ * rows a multiple of 4096 bytes apart share one set, and sets have 8 ways or 12. Packing a row costs less than a
+ * percent of multiplying it with 512 columns. */
+static int64_t default_pack_a(const Plan *plan) {
+  enum { WAY_BYTES = 4096, ROWS = 12, FEW_ROWS = 32, FEW_COLUMNS = 512 };
+  const GemmMatch *match = plan->match;
+  BufType a = gemm_view(match->a.node, match->a.transposed);
+  Extent row = a.layout == LAYOUT_STRIDED ? a.strides[0] : a.dims[1];
+  bool is_small =
+      (match->m.symbol < 0 && match->m.size < FEW_ROWS) || (match->n.symbol < 0 && match->n.size < FEW_COLUMNS);
+  if (row.symbol != EXTENT_NUMBER || is_small) return PACK_A_NONE;
+  return row.number * 4 % WAY_BYTES == 0 ? PACK_A_TASK : PACK_A_NONE;
+}
+
 /* Row addresses live in general registers unless the row stride is a number or rows are adjacent; x86-64 has 16 of
  * them. */
 static int64_t max_rows(const Plan *plan) {
   const GemmMatch *match = plan->match;
+  if (plan->schedule.values[FIELD_pack_a] == PACK_A_TASK) return 14;
   BufType a = gemm_view(match->a.node, match->a.transposed);
   Extent step = a.layout == LAYOUT_STRIDED ? a.strides[0] : a.dims[1];
   return step.symbol == EXTENT_NUMBER ? 14 : 12;
@@ -57,6 +73,7 @@ static void choose_register_tile(Plan *plan) {
     int64_t room = target->vector_registers / vectors - 2;
     int64_t limit = smaller_of(larger_of(room, 1), max_rows(plan));
     if (match->m.symbol < 0) limit = smaller_of(limit, larger_of(match->m.size, 1));
+    if (s->fixed[FIELD_mr] && s->values[FIELD_mr] > limit && vectors > 1) continue;
     for (int64_t rows = match->m.symbol < 0 ? 1 : limit; rows <= limit; ++rows) {
       if (s->fixed[FIELD_mr] && rows != smaller_of(s->values[FIELD_mr], limit)) continue;
       double cycles = product_cycles(plan, rows, vectors);
@@ -85,6 +102,20 @@ static int64_t default_pack_b(const Plan *plan) {
   return contiguous && few_rows ? PACK_B_NONE : PACK_B_TASK;
 }
 
+static bool is_prefetch_costly(const Target *target) {
+  return strncmp(target->tune, "znver", 5) == 0; /* up to 30 % on Zen 5 */
+}
+
+/* The first pass over a panel that lies in the third-level cache waits for it: with 384 rows that was 4 % to 6 % on
+ * Sapphire Rapids (bench/results/spine.md). A few rows of C leave no time to hide it in. */
+static int64_t default_prefetch(const Plan *plan) {
+  const GemmMatch *match = plan->match;
+  const Schedule *s = &plan->schedule;
+  bool few_rows = match->m.symbol < 0 && match->m.size < 8 * s->values[FIELD_mr];
+  bool is_ahead = s->values[FIELD_pack_b] == PACK_B_AHEAD;
+  return is_ahead && !few_rows && !is_prefetch_costly(plan->problem.target) ? PREFETCH_PANEL : PREFETCH_NONE;
+}
+
 static void set_default(Schedule *s, Field field, int64_t value) {
   if (!s->fixed[field]) s->values[field] = value;
   s->set[field] = true;
@@ -105,6 +136,10 @@ static kiln_status check_fixed(const Plan *plan, Text *why_not) {
                                          : "to be passed as it is");
     return KILN_UNSUPPORTED;
   }
+  if (s->values[FIELD_prefetch] == PREFETCH_PANEL && s->values[FIELD_pack_b] != PACK_B_AHEAD) {
+    text_printf(why_not, "schedule: 'prefetch' is panel, but 'pack_b' is not ahead");
+    return KILN_UNSUPPORTED;
+  }
   return KILN_OK;
 }
 
@@ -114,10 +149,12 @@ enum { K_WITHOUT_BLOCKS = 1280 };
 kiln_status gemm_schedule(Plan *plan, Text *why_not) {
   const GemmMatch *match = plan->match;
   Schedule *s = &plan->schedule;
+  set_default(s, FIELD_pack_a, default_pack_a(plan));
   choose_register_tile(plan);
   s->set[FIELD_mr] = s->set[FIELD_nr] = true;
   set_default(s, FIELD_ku, match->k.symbol < 0 ? smaller_of(larger_of(match->k.size, 1), 4) : 4);
   set_default(s, FIELD_pack_b, default_pack_b(plan));
+  set_default(s, FIELD_prefetch, default_prefetch(plan));
   set_default(s, FIELD_epilogue, match->epilogue_cost > 8 ? EPILOGUE_ROWS : EPILOGUE_REGISTERS);
   plan->params[plan->param_count++] = FIELD_mc;
   plan->params[plan->param_count++] = FIELD_nc;
@@ -160,6 +197,8 @@ static void bind_blocks(const Plan *plan, const int64_t *symbols, const Machine 
   bool packs = plan->schedule.values[FIELD_pack_b] == PACK_B_TASK;
   int64_t row_blocks = packs ? 1 : ceil_div(tiles, resident);
   int64_t wanted = machine->threads > 1 ? (int64_t)machine->threads * TASKS_PER_THREAD : 1;
+  bool packs_rows = plan->schedule.values[FIELD_pack_a] == PACK_A_TASK;
+  if (packs_rows && !packs) row_blocks = larger_of(row_blocks, smaller_of(wanted, tiles)); /* so each is packed once */
   int64_t column_blocks = smaller_of(ceil_div(wanted, row_blocks), panels);
   if (row_blocks * column_blocks < wanted) row_blocks = smaller_of(ceil_div(wanted, column_blocks), tiles);
   *mc = ceil_div(tiles, row_blocks) * mr;
@@ -193,6 +232,8 @@ void gemm_explain(const Plan *plan, const int64_t *symbols, const Machine *machi
       [PACK_B_AHEAD] = "const, so it is packed ahead into panels",
       [PACK_B_TASK] = "each task packs the panels it uses",
   };
+  text_printf(out, "a '%s': %s\n", match->a.node->name,
+              s->values[FIELD_pack_a] == PACK_A_TASK ? "each task packs its rows" : "read in place");
   text_printf(out, "b '%s': %s\n", match->b.node->name, pack_reasons[s->values[FIELD_pack_b]]);
   text_printf(out, "epilogue: about %g instructions an element, %s\n", match->epilogue_cost,
               s->values[FIELD_epilogue] == EPILOGUE_ROWS ? "row by row through L1 (small code)"

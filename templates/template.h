@@ -34,7 +34,9 @@ typedef struct FieldInfo {
 } FieldInfo;
 const FieldInfo *field_info(Field field);
 
+enum { PACK_A_NONE, PACK_A_TASK };
 enum { PACK_B_NONE, PACK_B_AHEAD, PACK_B_TASK };
+enum { PREFETCH_NONE, PREFETCH_PANEL };
 enum { EPILOGUE_REGISTERS, EPILOGUE_ROWS };
 
 /* A field is set by the caller (fixed), by the template (set), or not used at all. Passed fields that are not fixed are

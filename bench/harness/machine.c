@@ -60,15 +60,15 @@ static void probe_release(Probe *probe) {
   free(probe->buffers[1]);
 }
 
-/* The register tile that fills the vector unit without a load in the loop: 24 accumulators of 32 registers, 12 of 16.
- */
+/* A register tile that fills the vector unit (8 chains at least) with all operands in registers: 5x4 vectors and 9
+ * operands of 32 registers, 3x3 and 6 of 16. */
 static void peak_shape(const char *target, kiln_engine *engine, int *rows, int *columns) {
   kiln_cpu cpu;
   const char *name = target;
   if (name == NULL && kiln_engine_cpu(engine, &cpu) == KILN_OK) name = cpu.target;
   int bits = kiln_target_vector_bits(name);
-  *rows = bits == 512 ? 12 : 6;
-  *columns = 2 * bits / 32;
+  *rows = bits == 512 ? 5 : 3;
+  *columns = (bits == 512 ? 4 : 3) * bits / 32;
 }
 
 kiln_status bench_peak_create(kiln_engine *engine, const char *target, const kiln_threads *threads, BenchPeak **out,
@@ -86,11 +86,14 @@ kiln_status bench_peak_create(kiln_engine *engine, const char *target, const kil
            "  %%fb = frag_load %%x[0, 0] : frag<b, 1x%d, f32>\n"
            "  %%acc = for %%p = 0 to %d step 1 carry %%s = %%zero {\n"
            "    %%t = mma %%s, %%fa, %%fb\n"
-           "    yield %%t\n"
+           "    %%u = mma %%t, %%fa, %%fb\n"
+           "    %%v = mma %%u, %%fa, %%fb\n"
+           "    %%w = mma %%v, %%fa, %%fb\n"
+           "    yield %%w\n"
            "  }\n"
            "  frag_store %%acc, %%y[%%task %% 64, 0, 0]\n"
            "}\n",
-           64, c, r, c, threads->count, r, c, r, c, PEAK_LOOPS * s);
+           64, c, r, c, threads->count, r, c, r, c, PEAK_LOOPS * s / 4);
   peak->probe.buffers[0] = calloc(64 * (size_t)c, sizeof(float));
   peak->probe.buffers[1] = calloc(64 * (size_t)(r * c), sizeof(float));
   peak->probe.threads = threads;

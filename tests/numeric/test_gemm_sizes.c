@@ -6,7 +6,7 @@
 #include "tests/numeric/ladder.h"
 
 /* Largest register tiles of the default schedules: rows and vectors. */
-enum { ROWS = 12, COLUMNS = 64 };
+enum { ROWS = 14, COLUMNS = 64 };
 
 static void every_size(const char *graph, const char *schedule, kiln_packing packing) {
   kiln_engine *engine = ladder_engine();
@@ -36,6 +36,10 @@ Test(gemm_sizes, row_epilogue) {
   every_size("x: f32[m, k]; w: const f32[k, n]; y = relu(x @ w); return y", "epilogue=rows", KILN_PACK_CONST);
 }
 Test(gemm_sizes, blocks_of_k) { every_size(bare, "kc=4 mc=7 nc=33", KILN_PACK_CONST); }
+
+Test(gemm_sizes, rows_packed_in_tasks) { every_size(bare, "pack_a=task", KILN_PACK_CONST); }
+Test(gemm_sizes, both_packed_in_blocks) { every_size(bare, "pack_a=task pack_b=task kc=5 mc=9", KILN_PACK_NEVER); }
+Test(gemm_sizes, prefetched) { every_size(bare, "prefetch=panel ku=2 kc=70 mc=20 nc=40", KILN_PACK_CONST); }
 
 Test(gemm_sizes, every_k) {
   kiln_engine *engine = ladder_engine();

@@ -1,0 +1,112 @@
+/* gemm_pack.c: A and B as the product reads them fastest: panels of nr columns of B, ahead of time or in the task, and
+ * panels of mr rows of A in the task, so that the k loop walks through memory line by line.
+ *
+ * Bounds are those of the matrices; what lies beyond them in a panel is 0. */
+#include "templates/gemm_build.h"
+
+/* Copies rows lo … hi-1 of B's columns j … into panel rows 0 …: whole vectors, 0 where B has no column. */
+static void pack_columns(Builder *b, const Plan *plan, Value *source, Value *target, Value *column,
+                         Value *target_column, Value *cols, Value *lo, Value *hi) {
+  int step = target_lanes(plan->problem.target);
+  Loop loop = build_for(b, lo, hi, build_number(b, step), NULL, 0);
+  build_named(loop.index, "p");
+  Builder in = builder_of(b->kernel, loop.body);
+  Value *rows = build_named(build_sub(&in, hi, loop.index), "left");
+  TileType type = type_tile(step, (int)plan->schedule.values[FIELD_nr], source->type.buf->type);
+  Value *tile = build_load(&in, OP_tile_load, (Place){source, {loop.index, column}, rows, cols}, type);
+  build_store(&in, OP_tile_store, tile, (Place){target, {build_sub(&in, loop.index, lo), target_column}, rows, NULL});
+  build_yield(&in, NULL, 0);
+}
+
+void gemm_build_pack_kernel(const Plan *plan, const char *name, Module *module) {
+  const GemmMatch *match = plan->match;
+  Text full;
+  text_init(&full, &module->arena.allocator);
+  text_printf(&full, "%s_pack_%s", name, match->b.node->name);
+  Kernel *kernel = kernel_create(module, text_get(&full));
+  text_release(&full);
+  for (size_t i = 0; i < plan->problem.graph->symbols.count; ++i)
+    kernel_symbol(kernel, plan->problem.graph->symbols.items[i], false);
+  BufType source_type = buf_of_node(match->b.node);
+  Value *source = kernel_buffer(kernel, match->b.node->name, &source_type);
+  Value *packed = kernel_buffer(kernel, "packed", &plan->packs[match->b.input].type);
+  int64_t nr = plan->schedule.values[FIELD_nr];
+  Builder header = builder_of(kernel, kernel->header);
+  kernel->tasks = build_ceildiv(&header, gemm_size(&header, match->n), build_number(&header, nr));
+  Builder b = builder_of(kernel, kernel->body);
+  Value *column = build_named(build_mul(&b, kernel_task(kernel), build_number(&b, nr)), "j");
+  Value *cols = build_named(build_sub(&b, gemm_size(&b, match->n), column), "cols");
+  source = gemm_operand_buffer(&b, source, &match->b);
+  pack_columns(&b, plan, source, packed, column, column, cols, build_number(&b, 0), gemm_size(&b, match->k));
+}
+
+/* ---- in the task ------------------------------------------------------------------------------------------------- */
+
+static Value *whole_lines(Builder *b, Value *bytes) {
+  Value *lines = build_ceildiv(b, bytes, build_number(b, 64));
+  return build_mul(b, lines, build_number(b, 64));
+}
+
+/* Steps of k in a block. */
+static Value *depth(const GemmBuild *g, Builder *b) {
+  return g->has_kc ? gemm_param(g, b, FIELD_kc) : gemm_size(b, g->match->k);
+}
+static Extent depth_extent(const GemmBuild *g) {
+  int kc_symbol = g->first_param + g->plan->param_count - 1;
+  return g->has_kc ? (Extent){0, kc_symbol} : gemm_extent(g->match->k);
+}
+
+Value *gemm_panel_bytes(const GemmBuild *g, Builder *b) {
+  if (gemm_field(g, FIELD_pack_b) != PACK_B_TASK) return build_number(b, 0);
+  return whole_lines(b, build_mul(b, depth(g, b), build_number(b, 4 * gemm_field(g, FIELD_nr))));
+}
+
+Value *gemm_rows_bytes(const GemmBuild *g, Builder *b) {
+  if (gemm_field(g, FIELD_pack_a) != PACK_A_TASK) return build_number(b, 0);
+  Value *panels = build_mul(b, depth(g, b), gemm_tiles_per_task(g, b));
+  return whole_lines(b, build_mul(b, panels, build_number(b, 4 * gemm_field(g, FIELD_mr))));
+}
+
+Value *gemm_panel_buffer(GemmBuild *g, Value *offset) {
+  int nr = (int)gemm_field(g, FIELD_nr);
+  BufType type = {.type = KILN_F32, .rank = 2, .layout = LAYOUT_COL_PANEL, .panel = nr, .group = 1};
+  type.dims[0] = depth_extent(g);
+  type.dims[1] = (Extent){nr, EXTENT_NUMBER};
+  return build_named(build_workspace(&g->b, offset, &type), "packed");
+}
+
+Value *gemm_rows_buffer(GemmBuild *g, Value *offset) {
+  int mr = (int)gemm_field(g, FIELD_mr);
+  BufType type = {.type = KILN_F32, .rank = 2, .layout = LAYOUT_ROW_PANEL, .panel = mr, .group = 1};
+  type.dims[0] = (Extent){0, EXTENT_UNKNOWN};
+  type.dims[1] = depth_extent(g);
+  return build_named(build_workspace(&g->b, offset, &type), "packed_rows");
+}
+
+void gemm_pack_panel(GemmBuild *g) {
+  pack_columns(&g->b, g->plan, g->source, g->task_panel, g->j, gemm_number(g, 0), g->cols, g->k_lo, g->k_hi);
+}
+
+/* Every panel holds as many rows as tiles have, so that of the first tile holds rows of the second too. */
+void gemm_pack_rows(GemmBuild *g, Value *t_hi) {
+  Block *outer = g->b.block;
+  int mr = (int)gemm_field(g, FIELD_mr), step = target_lanes(g->plan->problem.target);
+  Loop tiles = build_for(&g->b, g->t_lo, t_hi, gemm_number(g, 1), NULL, 0);
+  build_named(tiles.index, "t");
+  g->b.block = tiles.body;
+  gemm_place_rows(g, tiles.index);
+  Value *row = build_mul(&g->b, build_sub(&g->b, tiles.index, g->t_lo), gemm_number(g, mr));
+  Loop loop = build_for(&g->b, g->k_lo, g->k_hi, gemm_number(g, step), NULL, 0);
+  build_named(loop.index, "p");
+  g->b.block = loop.body;
+  Value *rows = g->match->m.symbol < 0 ? NULL : g->tile_rows;
+  Value *cols = build_named(build_sub(&g->b, g->k_hi, loop.index), "left");
+  TileType type = type_tile(mr, step, g->a->type.buf->type);
+  Value *tile = build_load(&g->b, OP_tile_load, (Place){g->a, {g->i, loop.index}, rows, cols}, type);
+  Value *column = build_sub(&g->b, loop.index, g->k_lo);
+  build_store(&g->b, OP_tile_store, tile, (Place){g->task_rows, {row, column}, NULL, cols});
+  build_yield(&g->b, NULL, 0);
+  g->b.block = tiles.body;
+  build_yield(&g->b, NULL, 0);
+  g->b.block = outer;
+}

@@ -1,0 +1,148 @@
+/* gemm_product.c: the product of one register tile over a block of k: the k loops, the accumulator between blocks, and
+ * the variants for tiles with few rows. */
+#include "templates/gemm_build.h"
+
+/* Steps of k between two looks at what to prefetch; a multiple of every usual ku. */
+enum { CHUNK = 64 };
+
+/* acc + A * B for k from lo to hi, `steps` at a time; hi - lo is a multiple of steps. */
+static Value *product_loop(GemmBuild *g, Value *acc, int rows, Value *lo, Value *hi, int steps) {
+  Block *outer = g->b.block;
+  Loop loop = build_for(&g->b, lo, hi, gemm_number(g, steps), &acc, 1);
+  build_named(loop.index, "p");
+  build_named(loop.carried[0], "sum");
+  g->b.block = loop.body;
+  int columns = (int)gemm_field(g, FIELD_nr);
+  Value *column = g->rows_lo != NULL ? build_sub(&g->b, loop.index, g->rows_lo) : loop.index;
+  Value *fa = build_load(&g->b, OP_frag_load, (Place){g->rows_of_a, {g->first_row, column}, NULL, NULL},
+                         type_frag(ROLE_A, rows, steps, KILN_F32));
+  Value *row = g->panel_lo != NULL ? build_sub(&g->b, loop.index, g->panel_lo) : loop.index;
+  Value *fb = build_load(&g->b, OP_frag_load, (Place){g->panel, {row, g->panel_column}, NULL, g->panel_cols},
+                         type_frag(ROLE_B, steps, columns, KILN_F32));
+  Value *next = build_ternary(&g->b, OP_mma, loop.carried[0], build_named(fa, "fa"), build_named(fb, "fb"));
+  build_yield(&g->b, &next, 1);
+  g->b.block = outer;
+  return build_named(&loop.op->results[0], "acc");
+}
+
+/* Asks for this step's share of the panel that comes next, so that it is in the second-level cache when it does: rows
+ * of B for a chunk of k, evenly over the chunks of all tiles of the task. */
+static void prefetch_share(GemmBuild *g, Value *chunk) {
+  int64_t nr = gemm_field(g, FIELD_nr), line = 64 / 4;
+  Value *share = build_ceildiv(&g->b, gemm_number(g, CHUNK), g->tiles_of_task);
+  Value *chunks = build_ceildiv(&g->b, build_sub(&g->b, g->k_hi, g->k_lo), gemm_number(g, CHUNK));
+  Value *number = build_index(&g->b, OP_index_div, build_sub(&g->b, chunk, g->k_lo), gemm_number(g, CHUNK));
+  number = build_add(&g->b, build_mul(&g->b, build_sub(&g->b, g->t, g->t_lo), chunks), number);
+  Value *lo = build_add(&g->b, g->k_lo, build_mul(&g->b, number, share));
+  Value *hi = build_min(&g->b, build_add(&g->b, lo, share), g->next_hi);
+  Loop loop = build_for(&g->b, lo, hi, gemm_number(g, 1), NULL, 0);
+  build_named(loop.index, "ahead");
+  Block *outer = g->b.block;
+  g->b.block = loop.body;
+  for (int64_t c = 0; c < nr; c += line) {
+    Value *column = build_add(&g->b, g->j, gemm_number(g, nr + c));
+    build_prefetch(&g->b, (Place){.buffer = g->panel, .indices = {loop.index, column}}, 2);
+  }
+  build_yield(&g->b, NULL, 0);
+  g->b.block = outer;
+}
+
+/* The product loop in chunks, each with its share of prefetches; the variants for few rows go without. */
+static Value *chunked_loop(GemmBuild *g, Value *acc, int rows, Value *lo, Value *hi, int steps) {
+  bool prefetches = gemm_field(g, FIELD_prefetch) == PREFETCH_PANEL && rows == gemm_field(g, FIELD_mr);
+  if (!prefetches || CHUNK % steps != 0) return product_loop(g, acc, rows, lo, hi, steps);
+  Block *outer = g->b.block;
+  Loop loop = build_for(&g->b, lo, hi, gemm_number(g, CHUNK), &acc, 1);
+  build_named(loop.index, "chunk");
+  g->b.block = loop.body;
+  prefetch_share(g, loop.index);
+  Value *end = build_min(&g->b, build_add(&g->b, loop.index, gemm_number(g, CHUNK)), hi);
+  Value *next = product_loop(g, loop.carried[0], rows, loop.index, end, steps);
+  build_yield(&g->b, &next, 1);
+  g->b.block = outer;
+  return build_named(&loop.op->results[0], "acc");
+}
+
+static Value *product(GemmBuild *g, Value *acc, int rows) {
+  int64_t ku = gemm_field(g, FIELD_ku);
+  const Dim k = g->match->k;
+  bool one_block = !g->has_kc;
+  if (one_block && k.symbol < 0) {
+    int64_t whole = k.size / ku * ku;
+    if (whole > 0) acc = chunked_loop(g, acc, rows, gemm_number(g, 0), gemm_number(g, whole), (int)ku);
+    if (whole < k.size) acc = product_loop(g, acc, rows, gemm_number(g, whole), gemm_number(g, k.size), 1);
+    return acc;
+  }
+  if (ku == 1) return product_loop(g, acc, rows, g->k_lo, g->k_hi, 1);
+  Value *steps = build_index(&g->b, OP_index_div, build_sub(&g->b, g->k_hi, g->k_lo), gemm_number(g, ku));
+  Value *whole = build_named(build_add(&g->b, g->k_lo, build_mul(&g->b, steps, gemm_number(g, ku))), "whole");
+  acc = chunked_loop(g, acc, rows, g->k_lo, whole, (int)ku);
+  return product_loop(g, acc, rows, whole, g->k_hi, 1);
+}
+
+/* The accumulator at the first visit, or as the last one left it. */
+static Value *initial(GemmBuild *g, int rows) {
+  TileType type = type_frag(ROLE_ACC, rows, (int)gemm_field(g, FIELD_nr), KILN_F32);
+  if (!g->has_kc) return build_named(build_typed(&g->b, OP_frag_zero, type, NULL, NULL), "zero");
+  Value *first = build_index(&g->b, OP_index_eq, g->k_lo, gemm_number(g, 0));
+  Op *choice = build_if(&g->b, first, &type, 1, true);
+  Builder fresh = builder_of(g->kernel, choice->blocks[0]);
+  Value *zero = build_typed(&fresh, OP_frag_zero, type, NULL, NULL);
+  build_yield(&fresh, &zero, 1);
+  Builder again = builder_of(g->kernel, choice->blocks[1]);
+  Value *origin = build_number(&again, 0);
+  Value *sum = build_load(&again, OP_frag_load, (Place){g->kept, {origin, origin}, NULL, NULL}, type);
+  build_yield(&again, &sum, 1);
+  return build_named(&choice->results[0], "start");
+}
+
+static void store_acc(GemmBuild *g, Value *acc, Value *buffer) {
+  Value *origin = gemm_number(g, 0);
+  build_store(&g->b, OP_frag_store, acc, (Place){buffer, {origin, origin}, NULL, NULL});
+}
+
+/* What becomes of a finished accumulator: its epilogue in registers, or L1 for the row loop. */
+static void finish(GemmBuild *g, Value *acc, int rows) {
+  if (gemm_field(g, FIELD_epilogue) == EPILOGUE_ROWS) {
+    store_acc(g, acc, g->scratch);
+    return;
+  }
+  Value *tile = build_typed(&g->b, OP_frag_tile, type_tile(rows, (int)gemm_field(g, FIELD_nr), KILN_F32), acc, NULL);
+  gemm_epilogue(g, build_named(tile, "product"), g->i, g->rows, rows);
+}
+
+static void tile_body(GemmBuild *g, int rows) {
+  Value *acc = product(g, initial(g, rows), rows);
+  if (!g->has_kc) {
+    finish(g, acc, rows);
+    return;
+  }
+  Block *outer = g->b.block;
+  Op *choice = build_if(&g->b, g->is_last, NULL, 0, true);
+  g->b.block = choice->blocks[0];
+  finish(g, acc, rows);
+  build_yield(&g->b, NULL, 0);
+  g->b.block = choice->blocks[1];
+  store_acc(g, acc, g->kept);
+  build_yield(&g->b, NULL, 0);
+  g->b.block = outer;
+}
+
+/* Where m is a symbol a tile may own any number of rows; halves keep the waste of a small one below two. */
+static void tile_variants(GemmBuild *g, int rows) {
+  if (g->match->m.symbol < 0 || rows == 1) {
+    tile_body(g, rows);
+    return;
+  }
+  Block *outer = g->b.block;
+  Op *choice = build_if(&g->b, build_index(&g->b, OP_index_le, g->rows, gemm_number(g, rows / 2)), NULL, 0, true);
+  g->b.block = choice->blocks[0];
+  tile_variants(g, rows / 2);
+  build_yield(&g->b, NULL, 0);
+  g->b.block = choice->blocks[1];
+  tile_body(g, rows);
+  build_yield(&g->b, NULL, 0);
+  g->b.block = outer;
+}
+
+void gemm_tile(GemmBuild *g) { tile_variants(g, (int)gemm_field(g, FIELD_mr)); }
