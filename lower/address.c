@@ -274,6 +274,13 @@ bool lower_address_is_contiguous(const AddressAxis *axis, int first, int count) 
   return axis->inner == 1 && first % whole + count <= whole;
 }
 
+bool lower_address_is_grouped(const AddressAxis *axis, int first, int count, int group) {
+  if (count == 1) return true;
+  if (axis->block == 0) return axis->exists && !axis->stride && axis->number == group;
+  int64_t whole = divisor_in_block(axis);
+  return axis->inner == group && first % whole + count <= whole;
+}
+
 bool lower_address_is_even(const Address *address, int rows) {
   const AddressAxis *axis = &address->rows;
   bool rows_are_even = rows == 1 || !axis->exists || (axis->block == 0 && !axis->stride && axis->number % 2 == 0);

@@ -72,6 +72,9 @@ LLVMValueRef lower_address_pointer(Emitter *e, Address *address, int row, int co
 LLVMValueRef lower_address_base(Emitter *e, Address *address, int *depth);
 /* Whether `count` columns from `col` on lie one after another. */
 bool lower_address_is_contiguous(const AddressAxis *axis, int first, int count);
+/* Whether groups of `group` elements lie one after another, and `count` columns from `col` on at the same place in
+ * each. */
+bool lower_address_is_grouped(const AddressAxis *axis, int first, int count, int group);
 /* Whether every row begins at an even element, so that nibbles come in whole bytes. */
 bool lower_address_is_even(const Address *address, int rows);
 /* The whole offset of an element, and the depth it varies with; for nibbles that may begin in the middle of a byte. */

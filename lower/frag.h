@@ -7,26 +7,38 @@
 #ifndef KILN_LOWER_FRAG_H
 #define KILN_LOWER_FRAG_H
 
-#include "lower/emit.h"
+#include "lower/access.h"
 
 /* What a strategy must do. Operations have been verified; operands are lowered. */
 typedef struct FragStrategy {
   int (*part_count)(const Emitter *e, const FragPlacement *placement, TileType type);
   LLVMTypeRef (*part_type)(const Emitter *e, const FragPlacement *placement, TileType type, int part);
+  /* Whether two of its rows keep fragments of a role in the same way. */
+  bool (*is_same_place)(const MmaInstruction *x, const MmaInstruction *y, FragRole role);
   EmitFunction *zero, *load, *store, *to_tile, *from_tile, *mma;
 } FragStrategy;
 
-extern const FragStrategy mma_outer;
+extern const FragStrategy mma_outer, mma_dot;
 
 struct FragPlacement {
   const FragStrategy *strategy;      /* NULL: not a fragment */
-  const MmaInstruction *instruction; /* NULL: it meets no product */
+  const MmaInstruction *instruction; /* that decided the place; NULL: it meets no product */
+  const MmaInstruction *product;     /* of the result of a product: the one that gives it */
   kiln_type acc;                     /* the accumulator's type of the products it takes part in */
   bool loads_at_use; /* of a frag_load: only products of its own block use it, and no write comes in between */
 };
 
-/* The placement of every fragment value of a kernel, by id. Refuses products no row of mma.def can do, and values that
- * meet instructions with different placements. */
+/* An operand whose loads are emitted where the product uses its parts. */
+struct PendingLoad {
+  Window window;
+  const Value *value;
+  const FragPlacement *placement;
+  LLVMValueRef *rests; /* see groups.h */
+};
+
+/* The placement of every fragment value of a kernel, by id. Products that share an accumulator or an operand get a row
+ * that takes all of their shapes. Refuses products no row of mma.def can do, and values that meet instructions with
+ * different placements. */
 FragPlacement *lower_plan_fragments(Emitter *e, const Kernel *kernel);
 
 /* Of a fragment; one that meets no product gets the place of strategy `outer`. */

@@ -4,24 +4,32 @@
 
 static const FragStrategy *const strategies[] = {
     [MMA_OUTER] = &mma_outer,
+    [MMA_DOT] = &mma_dot,
 };
 
 /* ---- webs of linked values --------------------------------------------------------------------------------------- */
 
 typedef struct Plan {
   Emitter *e;
-  int *links; /* by id: another value of the web, or itself at the web's root */
+  int *links;         /* by id: another value of the web, or itself at the web's root */
+  int *meets;         /* likewise of all values that meet in products, whatever their roles */
+  MmaProduct *shapes; /* by id of the root of `meets`: what all of its products ask of a row; k 0: none yet */
+  const MmaInstruction **products; /* by id of a product's result */
   FragPlacement *placements;
   int *writes_before; /* of a frag_load: how many operations of its block wrote before it */
 } Plan;
 
-static int root_of(Plan *plan, int id) {
-  while (plan->links[id] != id) id = plan->links[id] = plan->links[plan->links[id]];
+static int root_of(int *links, int id) {
+  while (links[id] != id) id = links[id] = links[links[id]];
   return id;
 }
 
+static void join(int *links, const Value *x, const Value *y) { links[root_of(links, x->id)] = root_of(links, y->id); }
+
 static void link_values(Plan *plan, const Value *x, const Value *y) {
-  if (x->type.kind == KIND_FRAG) plan->links[root_of(plan, x->id)] = root_of(plan, y->id);
+  if (x->type.kind != KIND_FRAG) return;
+  join(plan->links, x, y);
+  join(plan->meets, x, y);
 }
 
 static void link_yield(Plan *plan, const Op *op, const Block *block) {
@@ -31,7 +39,11 @@ static void link_yield(Plan *plan, const Op *op, const Block *block) {
 
 static void link_block(Plan *plan, const Block *block) {
   for (const Op *op = block->first; op != NULL; op = op->next) {
-    if (op->code == OP_mma) link_values(plan, op->operands[0], &op->results[0]);
+    if (op->code == OP_mma) {
+      link_values(plan, op->operands[0], &op->results[0]);
+      join(plan->meets, op->operands[1], op->operands[0]);
+      join(plan->meets, op->operands[2], op->operands[0]);
+    }
     for (int i = 0; op->code == OP_for && i < op->result_count; ++i) {
       link_values(plan, op->operands[3 + i], &op->results[i]);
       link_values(plan, op->blocks[0]->arguments[1 + i], &op->results[i]);
@@ -44,35 +56,65 @@ static void link_block(Plan *plan, const Block *block) {
   }
 }
 
+/* ---- shapes ------------------------------------------------------------------------------------------------------ */
+
+static int larger(int x, int y) { return x > y ? x : y; }
+
+static int common_divisor(int x, int y) {
+  while (y != 0) {
+    int rest = x % y;
+    x = y;
+    y = rest;
+  }
+  return x;
+}
+
+static void shape_block(Plan *plan, const Block *block) {
+  for (const Op *op = block->first; op != NULL; op = op->next) {
+    if (op->code == OP_mma) {
+      TileType a = op->operands[1]->type, b = op->operands[2]->type;
+      MmaProduct *shape = &plan->shapes[root_of(plan->meets, op->operands[0]->id)];
+      shape->m = larger(shape->m, a.rows);
+      shape->n = common_divisor(shape->n, b.cols);
+      shape->k = common_divisor(shape->k, a.cols);
+    }
+    for (int i = 0; i < op->block_count; ++i)
+      if (op->blocks[i]) shape_block(plan, op->blocks[i]);
+  }
+}
+
 /* ---- placements -------------------------------------------------------------------------------------------------- */
 
-static bool is_same_placement(const FragPlacement *x, const FragPlacement *y) {
+static bool is_same_placement(const FragPlacement *x, const FragPlacement *y, FragRole role) {
   if (x->strategy != y->strategy || x->acc != y->acc) return false;
-  return x->instruction == y->instruction || x->strategy == &mma_outer; /* all of its rows place alike */
+  return x->instruction == y->instruction || x->strategy->is_same_place(x->instruction, y->instruction, role);
 }
 
 static void place(Plan *plan, const Op *op, const Value *value, FragPlacement placement) {
-  FragPlacement *found = &plan->placements[root_of(plan, value->id)];
+  FragPlacement *found = &plan->placements[root_of(plan->links, value->id)];
   if (found->strategy == NULL) {
     *found = placement;
-  } else if (!is_same_placement(found, &placement)) {
+  } else if (!is_same_placement(found, &placement, value->type.role)) {
     lower_refuse(plan->e, op, "%%%s takes part in products by '%s' and by '%s', which keep fragments in different ways",
                  value->name ? value->name : "?", found->instruction->name, placement.instruction->name);
   }
 }
 
 static void place_product(Plan *plan, const Op *op) {
-  kiln_type acc = op->operands[0]->type.type;
-  const MmaInstruction *instruction =
-      mma_find(plan->e->target, op->operands[1]->type.type, op->operands[2]->type.type, acc);
+  MmaProduct product = plan->shapes[root_of(plan->meets, op->operands[0]->id)];
+  product.a = op->operands[1]->type.type;
+  product.b = op->operands[2]->type.type;
+  product.acc = op->operands[0]->type.type;
+  const MmaInstruction *instruction = mma_find(plan->e->target, &product);
   if (instruction == NULL) {
     lower_refuse(plan->e, op, "no matrix instruction of '%s' adds products of %s and %s in %s", plan->e->target->name,
-                 kiln_type_name(op->operands[1]->type.type), kiln_type_name(op->operands[2]->type.type),
-                 kiln_type_name(acc));
+                 kiln_type_name(product.a), kiln_type_name(product.b), kiln_type_name(product.acc));
     return;
   }
-  FragPlacement placement = {.strategy = strategies[instruction->strategy], .instruction = instruction, .acc = acc};
+  FragPlacement placement = {
+      .strategy = strategies[instruction->strategy], .instruction = instruction, .acc = product.acc};
   for (int i = 0; i < 3; ++i) place(plan, op, op->operands[i], placement);
+  plan->products[op->results[0].id] = instruction;
 }
 
 static void place_block(Plan *plan, const Block *block) {
@@ -110,16 +152,23 @@ FragPlacement *lower_plan_fragments(Emitter *e, const Kernel *kernel) {
   size_t count = (size_t)kernel->value_count;
   Plan plan = {.e = e,
                .links = LOWER_ARRAY(e, int, count),
+               .meets = LOWER_ARRAY(e, int, count),
+               .shapes = LOWER_ARRAY(e, MmaProduct, count),
+               .products = LOWER_ARRAY(e, const MmaInstruction *, count),
                .placements = LOWER_ARRAY(e, FragPlacement, count),
                .writes_before = LOWER_ARRAY(e, int, count)};
   if (arena_has_failed(e->arena)) {
     e->status = KILN_OUT_OF_MEMORY;
     return NULL;
   }
-  for (size_t id = 0; id < count; ++id) plan.links[id] = (int)id;
+  for (size_t id = 0; id < count; ++id) plan.links[id] = plan.meets[id] = (int)id;
   link_block(&plan, kernel->body);
+  shape_block(&plan, kernel->body);
   place_block(&plan, kernel->body);
-  for (size_t id = 0; id < count; ++id) plan.placements[id] = plan.placements[root_of(&plan, (int)id)];
+  for (size_t id = 0; id < count; ++id) {
+    plan.placements[id] = plan.placements[root_of(plan.links, (int)id)];
+    plan.placements[id].product = plan.products[id];
+  }
   find_late_loads(&plan, kernel->body);
   return plan.placements;
 }

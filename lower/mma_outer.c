@@ -7,15 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "lower/access.h"
 #include "lower/frag.h"
-
-/* An operand whose loads are emitted where the product uses its parts. */
-struct PendingLoad {
-  Window window;
-  const Value *value;
-  kiln_type acc;
-};
 
 static int part_count(const Emitter *e, const FragPlacement *placement, TileType type) {
   (void)placement;
@@ -26,6 +18,12 @@ static LLVMTypeRef part_type(const Emitter *e, const FragPlacement *placement, T
   LLVMTypeRef element = lower_element(e, placement->acc);
   if (type.role == ROLE_A) return element;
   return lower_lanes_of(element, lower_chunk_lanes(e, type.cols, part % lower_chunks(e, type.cols)));
+}
+
+/* All rows convert to the accumulator's type. */
+static bool is_same_place(const MmaInstruction *x, const MmaInstruction *y, FragRole role) {
+  (void)x, (void)y, (void)role;
+  return true;
 }
 
 static Lowered *define(Emitter *e, const Value *value) {
@@ -53,7 +51,7 @@ static LLVMValueRef load_part(Emitter *e, struct PendingLoad *pending, int row, 
   const Value *value = pending->value;
   LLVMValueRef part = value->type.role == ROLE_A ? lower_load_element(e, &pending->window, row, col)
                                                  : lower_load_chunk(e, &pending->window, row, col);
-  part = lower_convert(e, part, value->type.type, pending->acc);
+  part = lower_convert(e, part, value->type.type, pending->placement->acc);
   name_part(e, value, part, row, col);
   return part;
 }
@@ -72,14 +70,14 @@ static void load_now(Emitter *e, struct PendingLoad *pending) {
   }
   lower_load(e, &pending->window, result->parts);
   for (int i = 0; i < result->count; ++i)
-    result->parts[i] = lower_convert(e, result->parts[i], value->type.type, pending->acc);
+    result->parts[i] = lower_convert(e, result->parts[i], value->type.type, pending->placement->acc);
 }
 
 static void emit_load(Emitter *e, const Op *op) {
   const Value *value = &op->results[0];
   const FragPlacement *placement = lower_placement(e, value);
   struct PendingLoad *pending = ARENA_NEW(e->arena, struct PendingLoad);
-  *pending = (struct PendingLoad){lower_window(e, op, value->type), value, placement->acc};
+  *pending = (struct PendingLoad){lower_window(e, op, value->type), value, placement, NULL};
   bool is_a = value->type.role == ROLE_A;
   if (is_a) lower_window_repeat_last_row(e, &pending->window);
   bool has_parts = is_a || (value->type.role == ROLE_B && lower_window_is_direct(e, &pending->window));
@@ -170,6 +168,7 @@ static void emit_product(Emitter *e, const Op *op) {
 const FragStrategy mma_outer = {
     .part_count = part_count,
     .part_type = part_type,
+    .is_same_place = is_same_place,
     .zero = emit_zero,
     .load = emit_load,
     .store = emit_store,

@@ -111,13 +111,32 @@ const MmaInstruction *mma_get(size_t index) {
   return &mma_rows[index];
 }
 
-const MmaInstruction *mma_find(const Target *target, kiln_type a, kiln_type b, kiln_type acc) {
-  const MmaInstruction *best = NULL;
-  for (size_t i = 0; i < ARRAY_LENGTH(mma_rows); ++i) {
-    const MmaInstruction *row = &mma_rows[i];
-    bool fits = row->acc == acc && (row->a == MMA_ANY_TYPE || row->a == (int)a) &&
-                (row->b == MMA_ANY_TYPE || row->b == (int)b) && (row->features & ~target->features) == 0;
-    if (fits && (best == NULL || best->a == MMA_ANY_TYPE || row->a != MMA_ANY_TYPE)) best = row;
+MmaRow mma_row(const MmaInstruction *instruction) { return (MmaRow)(instruction - mma_rows); }
+
+static bool has_types(const MmaInstruction *row, kiln_type a, kiln_type b, kiln_type acc) {
+  return row->acc == acc && (row->a == MMA_ANY_TYPE || row->a == (int)a) &&
+         (row->b == MMA_ANY_TYPE || row->b == (int)b);
+}
+
+static bool has_shape(const MmaInstruction *row, const MmaProduct *product) { return product->k % row->k == 0; }
+
+size_t mma_candidates(const Target *target, kiln_type a, kiln_type b, kiln_type acc,
+                      const MmaInstruction *candidates[MMA_MAX_CANDIDATES]) {
+  size_t count = 0;
+  for (int any = 0; any < 2; ++any) {
+    for (size_t i = ARRAY_LENGTH(mma_rows); i-- > 0;) {
+      const MmaInstruction *row = &mma_rows[i];
+      bool fits = (row->a == MMA_ANY_TYPE) == (any == 1) && (row->features & ~target->features) == 0;
+      if (fits && has_types(row, a, b, acc) && count < MMA_MAX_CANDIDATES) candidates[count++] = row;
+    }
   }
-  return best;
+  return count;
+}
+
+const MmaInstruction *mma_find(const Target *target, const MmaProduct *product) {
+  const MmaInstruction *candidates[MMA_MAX_CANDIDATES];
+  size_t count = mma_candidates(target, product->a, product->b, product->acc, candidates);
+  for (size_t i = 0; i < count; ++i)
+    if (has_shape(candidates[i], product)) return candidates[i];
+  return NULL;
 }

@@ -47,8 +47,15 @@ const char *feature_meaning(Feature feature);
 void features_print(FeatureSet features, Text *out);
 bool features_parse(const char *text, size_t length, FeatureSet *features);
 
-typedef enum MmaStrategy { MMA_OUTER } MmaStrategy;
+typedef enum MmaStrategy { MMA_OUTER, MMA_DOT } MmaStrategy;
 enum { MMA_ANY_TYPE = -1 };
+
+typedef enum MmaRow {
+#define MMA(name, a, b, acc, strategy, features, m, n, k, group) MMA_ROW_##name,
+#include "ir/target/mma.def"
+#undef MMA
+  MMA_ROW_COUNT
+} MmaRow;
 
 typedef struct MmaInstruction {
   const char *name;
@@ -59,9 +66,22 @@ typedef struct MmaInstruction {
   int m, n, k, group;
 } MmaInstruction;
 
+/* What is asked of an instruction: fragments of m x k, k x n and m x n elements of these types. */
+typedef struct MmaProduct {
+  kiln_type a, b, acc;
+  int m, n, k;
+} MmaProduct;
+
 size_t mma_count(void);
 const MmaInstruction *mma_get(size_t index);
-/* The row for these operands on this target; NULL only where no row has this accumulator type. */
-const MmaInstruction *mma_find(const Target *target, kiln_type a, kiln_type b, kiln_type acc);
+MmaRow mma_row(const MmaInstruction *instruction);
+/* The row that products of such fragments become on this target, as mma.def says; NULL only where no row has this
+ * accumulator type. */
+const MmaInstruction *mma_find(const Target *target, const MmaProduct *product);
+/* The rows this target has for these types whatever the shape, best first; how many. The shape of its fragments is how
+ * a schedule chooses one: mma_find must then give that row. */
+enum { MMA_MAX_CANDIDATES = 16 };
+size_t mma_candidates(const Target *target, kiln_type a, kiln_type b, kiln_type acc,
+                      const MmaInstruction *candidates[MMA_MAX_CANDIDATES]);
 
 #endif
