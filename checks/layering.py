@@ -10,8 +10,8 @@ import sys
 
 from sources import ROOT, complain, list_files, read, without_comments
 
-# Headers that a build writes: the generator's build id, and what tests/emit has the command emit.
-GENERATED = ("build_id.h", "layer.h", "plain.h", "rows.h")
+# Headers that a build writes: the generator's build id, and what tests/emit and tests/cross have compiled.
+GENERATED = ("build_id.h", "layer.h", "plain.h", "rows.h", "kernels.h")
 
 # Room: what it may include, as prefixes of paths from the root (public headers as kiln/).
 MAY_INCLUDE = {

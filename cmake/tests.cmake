@@ -6,6 +6,7 @@
 #                               passes, 77 skips
 #   golden                      lit and FileCheck
 #   emit                        a script for every row of targets.def: objects and headers made ahead of time
+#   cross                       a script for every row of another family: its kernels run under qemu-user
 #   install                     scripts that look at the shared library and at an installation
 #   examples                    every program of examples/ runs and exits with 0
 #
@@ -145,6 +146,18 @@ if(TARGET kiln_command AND NOT KILN_SANITIZE STREQUAL "thread")
     string(REGEX REPLACE "^TARGET\\( *\"([^\"]*)\".*" "\\1" name "${row}")
     kiln_add_test(emit ${name} ${PROJECT_SOURCE_DIR}/tests/emit/target.sh ${PROJECT_SOURCE_DIR}
                   ${PROJECT_BINARY_DIR} ${name})
+  endforeach()
+endif()
+
+if(rows)
+  kiln_test_files(files ${PROJECT_SOURCE_DIR}/tests/cross/make_cases.c)
+  kiln_test_program(cross make_cases ${files})
+  foreach(row IN LISTS rows)
+    string(REGEX REPLACE "^TARGET\\( *\"([^\"]*)\".*" "\\1" name "${row}")
+    if(NOT row MATCHES ", *X86_64,")
+      kiln_add_test(cross ${name} ${PROJECT_SOURCE_DIR}/tests/cross/cross.sh ${PROJECT_SOURCE_DIR}
+                    ${PROJECT_BINARY_DIR} ${name})
+    endif()
   endforeach()
 endif()
 

@@ -65,20 +65,28 @@ static LLVMValueRef integer_to_float(Emitter *e, LLVMValueRef x, kiln_type from,
   return LLVMBuildSIToFP(e->builder, resize(e, x, from, e->i32), type, "");
 }
 
+/* To i32, to nearest even; `x` is in range. RISC-V's vectors round as they convert. */
+static LLVMValueRef round_to_i32(Emitter *e, LLVMValueRef x, bool is_rounded) {
+  LLVMTypeRef type = lower_like(x, e->i32);
+  return is_rounded ? LLVMBuildFPToSI(e->builder, x, type, "")
+                    : lower_call(e, INTRINSIC_LRINT, type, LLVMTypeOf(x), &x, 1);
+}
+
 /* x in f32 or f64. The comparisons below are false for NaN, which the last select makes 0. */
 static LLVMValueRef float_to_integer(Emitter *e, LLVMValueRef x, kiln_type to) {
   LLVMTypeRef type = LLVMTypeOf(x);
   Range range = range_of(to);
   double most = (double)range.most;
   bool is_inexact = to == KILN_I32 && lower_element_of(x) == e->f32; /* 2^31 - 1 is no f32 */
-  LLVMValueRef rounded = lower_round_even(e, x);
+  bool rounds_first = !target_has(e->target, FEATURE_V) || lower_lane_count(x) == 1;
+  LLVMValueRef rounded = rounds_first ? lower_round_even(e, x) : x;
   LLVMValueRef least = lower_splat_real(type, (double)range.least);
   LLVMValueRef largest = lower_splat_real(type, is_inexact ? 0x1.fffffep30 : most);
   LLVMValueRef is_above = LLVMBuildFCmp(e->builder, LLVMRealOGT, rounded, least, "");
   LLVMValueRef clamped = LLVMBuildSelect(e->builder, is_above, rounded, least, ""); /* NaN becomes the least */
   LLVMValueRef is_below = LLVMBuildFCmp(e->builder, LLVMRealOLT, clamped, largest, "");
   clamped = LLVMBuildSelect(e->builder, is_below, clamped, largest, "");
-  LLVMValueRef integer = LLVMBuildFPToSI(e->builder, clamped, lower_like(x, e->i32), "");
+  LLVMValueRef integer = round_to_i32(e, clamped, rounds_first);
   if (is_inexact) {
     LLVMValueRef is_over = LLVMBuildFCmp(e->builder, LLVMRealOGT, rounded, largest, "");
     integer = LLVMBuildSelect(e->builder, is_over, lower_splat_integer(LLVMTypeOf(integer), range.most), integer, "");

@@ -2,8 +2,8 @@
 # target.sh SOURCE BUILD TARGET: objects and headers made ahead of time for a row of `kiln list targets`.
 #
 # For every row: the objects have no undefined symbols and disassemble, the headers compile as C and C++ with all
-# warnings. For x86-64: program.c links with them, without libkiln and LLVM. Where this machine has the row's features
-# it runs, else its instructions are looked at.
+# warnings, and program.c links with them, without libkiln and LLVM. For x86-64 it runs where this machine has the row's
+# features, else its instructions are looked at; for other families qemu runs it.
 set -euo pipefail
 source=$1 kiln=$2/kiln target=$3
 llvm=$(llvm-config-22 --bindir 2>/dev/null || echo /usr/lib/llvm-22/bin)
@@ -44,7 +44,14 @@ grep -q '<layer_pack_w>:' layer.s || die "layer.o does not pack its weights"
 "$kiln" list targets | awk -v target="$target" '$1 == target' > row
 read -r _ triple bits _ < row
 echo "$target: 3 objects without undefined symbols, 3 headers in C and C++"
-[[ $triple == x86_64-* ]] || exit 0
+if [[ $triple != x86_64-* ]]; then
+  tools=$("$source/tests/cross/qemu.sh" "$2" "$target") || { echo "$tools"; exit 0; }
+  { read -ra qemu; read -r compiler; } <<<"$tools"
+  "$compiler" -std=c11 -O1 -Wall -Wextra -Werror -static -I. "$source/tests/emit/program.c" layer.o plain.o rows.o -lm \
+    -o program
+  "${qemu[@]}" ./program
+  exit
+fi
 
 cc -std=c11 -O1 -Wall -Wextra -Werror -I. "$source/tests/emit/program.c" layer.o plain.o rows.o -lm -o program
 needed=$(readelf -d program | sed -n 's/.*(NEEDED).*\[\(.*\)\]/\1/p' | grep -vE '^lib[cm]\.so' || true)
