@@ -10,6 +10,8 @@
 #   install                     scripts that look at the shared library and at an installation
 #   examples                    every program of examples/ runs and exits with 0
 #
+# tests/emulate/ beside its tests is a library, kiln_emulate: a test of any folder that includes its headers links it.
+#
 # An executable links only the rooms whose headers it names, so one room's tests build while another room is broken.
 set(kiln_results ${PROJECT_BINARY_DIR}/results)
 set(kiln_test_environment "KILN_CACHE_DIR=${PROJECT_BINARY_DIR}/test-cache"
@@ -34,6 +36,12 @@ function(kiln_add_test folder name)
                        FAIL_REGULAR_EXPRESSION "ERROR: [A-Za-z]*Sanitizer")
 endfunction()
 
+# The instruction trap emulator; Linux on x86-64 only.
+file(GLOB sources CONFIGURE_DEPENDS tests/emulate/*.c)
+list(FILTER sources EXCLUDE REGEX "/test_[^/]*$")
+add_library(kiln_emulate STATIC EXCLUDE_FROM_ALL ${sources})
+target_link_libraries(kiln_emulate PUBLIC kiln_flags kiln_llvm m)
+
 # The test `source` and what it includes of tests/, with the .c files beside those headers.
 function(kiln_test_files out source)
   cmake_path(GET source PARENT_PATH folder)
@@ -50,6 +58,9 @@ function(kiln_test_files out source)
       else()
         cmake_path(GET stem FILENAME stem)
         set(stem ${folder}/${stem})
+      endif()
+      if(stem MATCHES "/tests/emulate/")
+        continue()
       endif()
       foreach(found ${stem}.h ${stem}.c)
         if(EXISTS ${found} AND NOT found IN_LIST files AND NOT found IN_LIST waiting)
@@ -73,6 +84,9 @@ function(kiln_rooms_of out)
         list(APPEND libraries kiln_${room})
       endif()
     endforeach()
+    if(includes MATCHES "\"tests/emulate/")
+      list(APPEND libraries kiln_emulate)
+    endif()
     if(includes MATCHES "\"kiln/graph\\.h\"")
       list(APPEND libraries kiln_ir_graph)
     endif()
