@@ -2,6 +2,10 @@
  * elements in registers. */
 #include "lower/groups.h"
 
+static int group_of(const struct PendingLoad *operand) {
+  return lower_group_of(operand->placement->instruction, operand->value->type.role);
+}
+
 static unsigned align_of(kiln_type type) { return type_bits(type) / 8; }
 
 LLVMTypeRef lower_group_type(const Emitter *e, kiln_type element, int group) {
@@ -27,7 +31,11 @@ static LLVMValueRef join_pair(Emitter *e, LLVMValueRef x, LLVMValueRef y) {
 }
 
 LLVMValueRef lower_join_group(Emitter *e, const LLVMValueRef *elements, int group) {
-  if (group == 1) return elements[0];
+  if (group == 1) {
+    LLVMTypeRef type =
+        lower_like(elements[0], lower_element_of(elements[0]) == e->f32 ? e->i32 : lower_element_of(elements[0]));
+    return LLVMBuildBitCast(e->builder, elements[0], type, "");
+  }
   return join_pair(e, lower_join_group(e, elements, group / 2), lower_join_group(e, elements + group / 2, group / 2));
 }
 
@@ -64,7 +72,7 @@ static LLVMValueRef count_valid(Emitter *e, Bound bound, int first, int count) {
 
 /* The bits of a group that are before the bound, splatted; NULL: all are. */
 static LLVMValueRef mask_of(Emitter *e, Bound bound, kiln_type type, int g, int group, int lanes) {
-  if (!bound.value) return NULL;
+  if (!bound.value || group == 1) return NULL;
   Spot back = lower_go(e, bound.depth);
   LLVMValueRef bits = lower_mul(e, count_valid(e, bound, g * group, group), lower_i64(e, (int64_t)type_bits(type)));
   LLVMValueRef over = LLVMBuildShl(e->builder, lower_i64(e, 1), bits, "");
@@ -87,7 +95,7 @@ static LLVMValueRef load_lanes(Emitter *e, LLVMTypeRef type, kiln_type element, 
  * read past the row. `whole`, `rest`: groups before it and its elements. */
 static LLVMValueRef make_rest(Emitter *e, struct PendingLoad *a, int row, LLVMValueRef whole, LLVMValueRef rest) {
   kiln_type type = a->value->type.type;
-  int group = a->placement->instruction->group;
+  int group = group_of(a);
   LLVMTypeRef lane = lower_group_type(e, type, group);
   LLVMValueRef offset = lower_mul(e, whole, lower_i64(e, group));
   LLVMTypeRef memory = a->window.address.memory;
@@ -110,7 +118,7 @@ static LLVMValueRef make_rest(Emitter *e, struct PendingLoad *a, int row, LLVMVa
 
 /* A group of a row whose end is not known to be that of a group: from the row, from its rest or from zeros. */
 static LLVMValueRef bounded_pointer(Emitter *e, struct PendingLoad *a, int row, int g) {
-  int group = a->placement->instruction->group;
+  int group = group_of(a);
   Bound bound = a->window.col_bound;
   Spot back = lower_go(e, bound.depth);
   LLVMValueRef valid = count_valid(e, bound, 0, a->window.cols);
@@ -127,13 +135,13 @@ static LLVMValueRef bounded_pointer(Emitter *e, struct PendingLoad *a, int row, 
 
 static LLVMValueRef join_elements_of_a(Emitter *e, struct PendingLoad *a, int row, int g) {
   LLVMValueRef elements[8] = {NULL};
-  int group = a->placement->instruction->group;
+  int group = group_of(a);
   for (int j = 0; j < group; ++j) elements[j] = lower_load_element(e, &a->window, row, g * group + j);
   return lower_join_group(e, elements, group);
 }
 
 LLVMValueRef lower_load_group_of_a(Emitter *e, struct PendingLoad *a, int row, int g) {
-  int group = a->placement->instruction->group;
+  int group = group_of(a);
   kiln_type type = a->value->type.type;
   Window *window = &a->window;
   const AddressAxis *cols = &window->address.cols;
@@ -142,9 +150,16 @@ LLVMValueRef lower_load_group_of_a(Emitter *e, struct PendingLoad *a, int row, i
   if (window->col_bound.value && cols->block == 0) return load_lanes(e, lane, type, bounded_pointer(e, a, row, g));
   LLVMValueRef pointer = lower_address_pointer(e, &window->address, row, g * group);
   LLVMValueRef mask = mask_of(e, window->col_bound, type, g, group, 1);
-  if (mask) pointer = lower_pointer_if(e, lower_is_below(e, window->col_bound, g * group), pointer, lower_zeros(e));
+  pointer = lower_pointer_if(e, lower_is_below(e, window->col_bound, g * group), pointer, lower_zeros(e));
   LLVMValueRef value = load_lanes(e, lane, type, pointer);
   return mask ? LLVMBuildAnd(e->builder, value, mask, "") : value;
+}
+
+LLVMValueRef lower_group_place_of_a(Emitter *e, struct PendingLoad *a, int row, int g) {
+  int group = group_of(a);
+  if (a->window.col_bound.value) return NULL;
+  if (!lower_address_is_contiguous(&a->window.address.cols, g * group, group)) return NULL;
+  return lower_address_pointer(e, &a->window.address, row, g * group);
 }
 
 /* ---- b ----------------------------------------------------------------------------------------------------------- */
@@ -175,21 +190,26 @@ static LLVMValueRef load_first_lanes(Emitter *e, LLVMTypeRef type, kiln_type ele
 }
 
 LLVMValueRef lower_load_group_of_b(Emitter *e, struct PendingLoad *b, int g, int chunk) {
-  int group = b->placement->instruction->group;
+  int group = group_of(b);
   kiln_type type = b->value->type.type;
   Window *window = &b->window;
   int lanes = lower_chunk_lanes(e, window->cols, chunk), valid = lower_chunk_valid(e, window->cols, chunk);
   LLVMTypeRef vector = lower_lanes_of(lower_group_type(e, type, group), lanes);
   LLVMValueRef pointer = lower_address_pointer(e, &window->address, g * group, chunk * e->lanes);
   LLVMValueRef mask = mask_of(e, window->row_bound, type, g, group, lanes);
-  if (mask) pointer = lower_pointer_if(e, lower_is_below(e, window->row_bound, g * group), pointer, lower_zeros(e));
+  pointer = lower_pointer_if(e, lower_is_below(e, window->row_bound, g * group), pointer, lower_zeros(e));
   LLVMValueRef value =
       valid < lanes ? load_first_lanes(e, vector, type, pointer, valid) : load_lanes(e, vector, type, pointer);
   return mask ? LLVMBuildAnd(e->builder, value, mask, "") : value;
 }
 
+LLVMValueRef lower_group_place_of_b(Emitter *e, struct PendingLoad *b, int g, int chunk) {
+  if (b->window.row_bound.value) return NULL;
+  return lower_address_pointer(e, &b->window.address, g * group_of(b), chunk * e->lanes);
+}
+
 void lower_load_groups_of_b(Emitter *e, struct PendingLoad *b, LLVMValueRef *parts) {
-  int group = b->placement->instruction->group, chunks = lower_chunks(e, b->window.cols);
+  int group = group_of(b), chunks = lower_chunks(e, b->window.cols);
   int groups = b->window.rows / group;
   if (lower_has_groups_of_b(e, &b->window, group)) {
     for (int i = 0; i < groups * chunks; ++i) parts[i] = lower_load_group_of_b(e, b, i / chunks, i % chunks);

@@ -1,40 +1,29 @@
 /* mma_dot.c: strategy `dot`: each lane of the accumulator gets the products of `group` adjacent k at once.
  *
  * An accumulator is kept as the chunks of a tile, `b` as one vector of groups for each chunk of `group` rows, `a` as
- * groups that are splatted at the product: LLVM makes a broadcasting load of each (groups.h). */
-#include <stdio.h>
-#include <string.h>
+ * groups that are splatted at the product: LLVM makes a broadcasting load of each (groups.h). Where the instruction's
+ * sums have an excess (dot.h), that of each chunk of columns is kept behind the accumulator's parts, at the cost of one
+ * more product for all of its rows, and taken off where the accumulator leaves the strategy. */
+#include "lower/dot.h"
 
-#include "lower/groups.h"
-
-/* What an instruction is called with. Its factors are bytes of fixed signs in the order of the intrinsic. */
-typedef struct DotRow {
-  Intrinsic calls[3]; /* on 128, 256, 512 bits */
-} DotRow;
-
-static const DotRow dot_rows[MMA_ROW_COUNT] = {
-    [MMA_ROW_vpdpbusd_vex_u8i8] = {{INTRINSIC_DPBUSD_128, INTRINSIC_DPBUSD_256, INTRINSIC_DPBUSD_512}},
-    [MMA_ROW_vpdpbusd_u8i8] = {{INTRINSIC_DPBUSD_128, INTRINSIC_DPBUSD_256, INTRINSIC_DPBUSD_512}},
-    [MMA_ROW_vdpbf16ps] = {{INTRINSIC_DPBF16_128, INTRINSIC_DPBF16_256, INTRINSIC_DPBF16_512}},
-};
-
-static int group_of(const FragPlacement *placement) { return placement->instruction->group; }
+static bool has_excess(const FragPlacement *placement) { return lower_dot_has_excess(placement->instruction); }
 
 static int part_count(const Emitter *e, const FragPlacement *placement, TileType type) {
-  if (type.role == ROLE_A) return type.rows * type.cols / group_of(placement);
-  int chunks = lower_chunks(e, type.cols);
-  return type.role == ROLE_B ? type.rows / group_of(placement) * chunks : type.rows * chunks;
+  int group = lower_group_of(placement->instruction, type.role), chunks = lower_chunks(e, type.cols);
+  if (type.role == ROLE_A) return type.rows * type.cols / group;
+  if (type.role == ROLE_B) return type.rows / group * chunks;
+  return (type.rows + has_excess(placement)) * chunks;
 }
 
 static LLVMTypeRef part_type(const Emitter *e, const FragPlacement *placement, TileType type, int part) {
-  LLVMTypeRef lane =
-      type.role == ROLE_ACC ? lower_element(e, type.type) : lower_group_type(e, type.type, group_of(placement));
+  int group = lower_group_of(placement->instruction, type.role);
+  LLVMTypeRef lane = type.role == ROLE_ACC ? lower_element(e, type.type) : lower_group_type(e, type.type, group);
   if (type.role == ROLE_A) return lane;
   return lower_lanes_of(lane, lower_chunk_lanes(e, type.cols, part % lower_chunks(e, type.cols)));
 }
 
 static bool is_same_place(const MmaInstruction *x, const MmaInstruction *y, FragRole role) {
-  return role == ROLE_ACC || x->group == y->group;
+  return role == ROLE_ACC ? lower_dot_has_excess(x) == lower_dot_has_excess(y) : x->group == y->group;
 }
 
 static Lowered *define(Emitter *e, const Value *value) {
@@ -50,36 +39,20 @@ static void emit_zero(Emitter *e, const Op *op) {
 
 /* ---- operands ---------------------------------------------------------------------------------------------------- */
 
-static void name_part(const Emitter *e, const Value *value, LLVMValueRef part, int row, int col) {
-  char name[96];
-  if (!e->has_names || value->name == NULL || LLVMIsAInstruction(part) == NULL) return;
-  snprintf(name, sizeof name, "%s.%d.%d", value->name, row, col);
-  LLVMSetValueName2(part, name, strlen(name));
-}
-
-/* Part (row, col) of an operand: a group of `a`, a chunk of `b`. */
-static LLVMValueRef operand_part(Emitter *e, const Lowered *operand, int row, int col, int columns) {
-  struct PendingLoad *pending = operand->pending;
-  if (!pending) return operand->parts[row * columns + col];
-  LLVMValueRef part = operand->type.role == ROLE_A ? lower_load_group_of_a(e, pending, row, col)
-                                                   : lower_load_group_of_b(e, pending, row, col);
-  name_part(e, pending->value, part, row, col);
-  return part;
-}
-
 static void load_operand(Emitter *e, const Op *op) {
   const Value *value = &op->results[0];
   const FragPlacement *placement = lower_placement(e, value);
   struct PendingLoad *pending = ARENA_NEW(e->arena, struct PendingLoad);
   *pending = (struct PendingLoad){lower_window(e, op, value->type), value, placement, NULL};
   bool is_a = value->type.role == ROLE_A;
+  int group = lower_group_of(placement->instruction, value->type.role);
   if (is_a) lower_window_repeat_last_row(e, &pending->window);
-  if (placement->loads_at_use && (is_a || lower_has_groups_of_b(e, &pending->window, group_of(placement)))) {
+  if (placement->loads_at_use && (is_a || lower_has_groups_of_b(e, &pending->window, group))) {
     lower_define(e, value, 0)->pending = pending;
     return;
   }
   Lowered *result = define(e, value);
-  int groups = value->type.cols / group_of(placement);
+  int groups = value->type.cols / group;
   if (!is_a) lower_load_groups_of_b(e, pending, result->parts);
   for (int i = 0; is_a && i < result->count; ++i)
     result->parts[i] = lower_load_group_of_a(e, pending, i / groups, i % groups);
@@ -87,100 +60,99 @@ static void load_operand(Emitter *e, const Op *op) {
 
 /* ---- accumulators ------------------------------------------------------------------------------------------------ */
 
+static int tile_parts(const Emitter *e, TileType type) { return type.rows * lower_chunks(e, type.cols); }
+
+/* A new accumulator has no excess. */
+static void clear_excess(Emitter *e, const Value *value, Lowered *acc) {
+  for (int i = tile_parts(e, value->type); i < acc->count; ++i)
+    acc->parts[i] = LLVMConstNull(part_type(e, lower_placement(e, value), value->type, i));
+}
+
+/* Its parts without the excess, as a tile has them. */
+static const LLVMValueRef *finish(Emitter *e, const Lowered *acc) {
+  int chunks = lower_chunks(e, acc->type.cols), count = tile_parts(e, acc->type);
+  if (acc->count == count) return acc->parts;
+  LLVMValueRef *parts = LOWER_ARRAY(e, LLVMValueRef, count);
+  for (int i = 0; i < count; ++i)
+    parts[i] = LLVMBuildSub(e->builder, acc->parts[i], acc->parts[count + i % chunks], "");
+  return parts;
+}
+
 static void emit_load(Emitter *e, const Op *op) {
-  if (op->results[0].type.role != ROLE_ACC) {
+  const Value *value = &op->results[0];
+  if (value->type.role != ROLE_ACC) {
     load_operand(e, op);
     return;
   }
-  Lowered *result = define(e, &op->results[0]);
+  Lowered *result = define(e, value);
   Window window = lower_window(e, op, result->type);
   lower_load(e, &window, result->parts);
+  clear_excess(e, value, result);
 }
 
 static void emit_store(Emitter *e, const Op *op) {
   const Lowered *acc = lower_get(e, op->operands[0]);
   Window window = lower_window(e, op, acc->type);
-  lower_store(e, &window, acc->parts);
+  lower_store(e, &window, finish(e, acc));
 }
 
-static void emit_to_tile(Emitter *e, const Op *op) { lower_alias(e, &op->results[0], lower_get(e, op->operands[0])); }
+static void emit_to_tile(Emitter *e, const Op *op) {
+  const LLVMValueRef *parts = finish(e, lower_get(e, op->operands[0]));
+  Lowered *tile = lower_result(e, op);
+  for (int i = 0; i < tile->count; ++i) tile->parts[i] = parts[i];
+}
 
 static void emit_from_tile(Emitter *e, const Op *op) {
   const Value *value = &op->results[0];
   const Lowered *tile = lower_get(e, op->operands[0]);
   Lowered *result = define(e, value);
-  if (value->type.role == ROLE_ACC)
-    for (int i = 0; i < result->count; ++i) result->parts[i] = tile->parts[i];
-  else lower_groups_of_tile(e, tile, value->type, group_of(lower_placement(e, value)), result->parts);
+  if (value->type.role == ROLE_ACC) {
+    for (int i = 0; i < tile->count; ++i) result->parts[i] = tile->parts[i];
+    clear_excess(e, value, result);
+  } else {
+    int group = lower_group_of(lower_placement(e, value)->instruction, value->type.role);
+    lower_groups_of_tile(e, tile, value->type, group, result->parts);
+  }
 }
 
 /* ---- product ----------------------------------------------------------------------------------------------------- */
-
-/* The instructions know vectors of 128 bits and more. */
-enum { LEAST_LANES = 4 };
-
-static LLVMValueRef widen(Emitter *e, LLVMValueRef x) {
-  int lanes = lower_lane_count(x);
-  if (lanes >= LEAST_LANES) return x;
-  LLVMValueRef wide = LLVMGetPoison(lower_lanes_of(lower_element_of(x), LEAST_LANES));
-  for (int i = 0; i < lanes; ++i) wide = lower_insert(e, wide, lower_extract(e, x, i), i);
-  return wide;
-}
-
-static LLVMValueRef call(Emitter *e, Intrinsic id, LLVMValueRef sum, LLVMValueRef x, LLVMValueRef y) {
-  LLVMTypeRef types[3];
-  LLVMValueRef arguments[] = {sum, x, y};
-  LLVMGetParamTypes(LLVMIntrinsicGetType(e->context, e->intrinsics[id], NULL, 0), types);
-  for (int i = 0; i < 3; ++i) arguments[i] = LLVMBuildBitCast(e->builder, arguments[i], types[i], "");
-  return lower_call(e, id, NULL, NULL, arguments, 3);
-}
-
-/* sum + a . b in each lane; `a` has been splatted, to as many lanes or more. */
-static LLVMValueRef add_dot(Emitter *e, const MmaInstruction *instruction, LLVMValueRef sum, LLVMValueRef a,
-                            LLVMValueRef b) {
-  const DotRow *row = &dot_rows[mma_row(instruction)];
-  int lanes = lower_lane_count(sum);
-  LLVMValueRef wide = widen(e, sum), y = widen(e, b);
-  int wide_lanes = lower_lane_count(wide);
-  LLVMValueRef x = lower_part_of(e, a, 0, wide_lanes);
-  wide = call(e, row->calls[wide_lanes == 4 ? 0 : wide_lanes == 8 ? 1 : 2], wide, x, y);
-  return lower_part_of(e, wide, 0, lanes);
-}
 
 typedef struct Product {
   const MmaInstruction *instruction;
   Lowered *acc;
   const Lowered *a, *b;
-  int chunks, groups;
-  LLVMValueRef *kept; /* the row of b, or the column of a */
+  int chunks, lanes;
+  LLVMValueRef *excess; /* of each chunk; NULL: none */
+  LLVMValueRef *kept;   /* the row of b, or the column of a */
 } Product;
 
-static LLVMValueRef splat_of_a(Emitter *e, const Product *p, int row, int g) {
-  int lanes = lower_lane_count(p->acc->parts[0]);
-  return lower_splat(e, operand_part(e, p->a, row, g, p->groups), lanes < LEAST_LANES ? LEAST_LANES : lanes);
+static void add(Emitter *e, const Product *p, LLVMValueRef *sum, LLVMValueRef a, LLVMValueRef b) {
+  *sum = lower_dot_add(e, p->instruction, *sum, a, b);
+}
+
+static void add_excess(Emitter *e, const Product *p, int chunk, LLVMValueRef b) {
+  if (p->excess) add(e, p, &p->excess[chunk], lower_dot_excess(e, p->lanes), b);
 }
 
 /* Group g of k, row after row: the row of `b` stays in registers; see mma_outer.c. */
-static void add_by_rows(Emitter *e, Product *p, int g) {
-  for (int c = 0; c < p->chunks; ++c) p->kept[c] = operand_part(e, p->b, g, c, p->chunks);
+static void add_by_rows(Emitter *e, Product *p, int g, int step) {
+  for (int c = 0; c < p->chunks; ++c) {
+    p->kept[c] = lower_dot_b(e, p->instruction, p->b, g, step, c);
+    add_excess(e, p, c, p->kept[c]);
+  }
   for (int r = 0; r < p->acc->type.rows; ++r) {
-    LLVMValueRef splat = splat_of_a(e, p, r, g);
-    for (int c = 0; c < p->chunks; ++c) {
-      LLVMValueRef *sum = &p->acc->parts[r * p->chunks + c];
-      *sum = add_dot(e, p->instruction, *sum, splat, p->kept[c]);
-    }
+    LLVMValueRef a = lower_dot_a(e, p->instruction, p->a, r, g, step, p->lanes);
+    for (int c = 0; c < p->chunks; ++c) add(e, p, &p->acc->parts[r * p->chunks + c], a, p->kept[c]);
   }
 }
 
-static void add_by_chunks(Emitter *e, Product *p, int g) {
+static void add_by_chunks(Emitter *e, Product *p, int g, int step) {
   int rows = p->acc->type.rows;
-  for (int r = 0; r < rows; ++r) p->kept[r] = splat_of_a(e, p, r, g);
+  for (int r = 0; r < rows; ++r) p->kept[r] = lower_dot_a(e, p->instruction, p->a, r, g, step, p->lanes);
   for (int c = 0; c < p->chunks; ++c) {
-    LLVMValueRef chunk = operand_part(e, p->b, g, c, p->chunks);
-    for (int r = 0; r < rows; ++r) {
-      LLVMValueRef *sum = &p->acc->parts[r * p->chunks + c];
-      *sum = add_dot(e, p->instruction, *sum, p->kept[r], chunk);
-    }
+    LLVMValueRef b = lower_dot_b(e, p->instruction, p->b, g, step, c);
+    add_excess(e, p, c, b);
+    for (int r = 0; r < rows; ++r) add(e, p, &p->acc->parts[r * p->chunks + c], p->kept[r], b);
   }
 }
 
@@ -191,13 +163,15 @@ static void emit_product(Emitter *e, const Op *op) {
                .a = lower_get(e, op->operands[1]),
                .b = lower_get(e, op->operands[2])};
   for (int i = 0; i < p.acc->count; ++i) p.acc->parts[i] = start->parts[i];
-  int rows = p.acc->type.rows;
+  int rows = p.acc->type.rows, count = tile_parts(e, p.acc->type);
   p.chunks = lower_chunks(e, p.acc->type.cols);
-  p.groups = p.a->type.cols / p.instruction->group;
+  p.lanes = lower_lane_count(p.acc->parts[0]);
+  if (p.acc->count > count) p.excess = p.acc->parts + count;
   p.kept = LOWER_ARRAY(e, LLVMValueRef, rows > p.chunks ? rows : p.chunks);
-  for (int g = 0; g < p.groups; ++g) {
-    if (rows < p.chunks) add_by_chunks(e, &p, g);
-    else add_by_rows(e, &p, g);
+  int steps = lower_dot_steps(p.instruction), groups = p.a->type.cols / p.instruction->group;
+  for (int i = 0; i < groups * steps; ++i) {
+    if (rows < p.chunks) add_by_chunks(e, &p, i / steps, i % steps);
+    else add_by_rows(e, &p, i / steps, i % steps);
   }
 }
 

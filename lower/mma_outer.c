@@ -122,16 +122,25 @@ typedef struct Product {
   LLVMValueRef *kept; /* the row of b, or the column of a */
 } Product;
 
+/* An element of `a` in every lane. It is converted after that: as a scalar it would pass through a general register. */
+static LLVMValueRef splat_of_a(Emitter *e, const Product *p, int row, int k, int lanes) {
+  struct PendingLoad *pending = p->a->pending;
+  if (!pending) return lower_splat(e, p->a->parts[row * p->a->type.cols + k], lanes);
+  LLVMValueRef element = lower_load_element(e, &pending->window, row, k);
+  name_part(e, pending->value, element, row, k);
+  return lower_convert(e, lower_splat(e, element, lanes), p->a->type.type, pending->placement->acc);
+}
+
 /* Column k of `a` times row k of `b`, row after row: the row of `b` stays in registers, each scalar is splatted once.
  */
 static void add_by_rows(Emitter *e, Product *p, int k) {
   for (int c = 0; c < p->chunks; ++c) p->kept[c] = operand_part(e, p->b, k, c, p->chunks);
   for (int r = 0; r < p->acc->type.rows; ++r) {
-    LLVMValueRef scalar = operand_part(e, p->a, r, k, p->a->type.cols), splat = NULL;
+    LLVMValueRef splat = NULL;
     for (int c = 0; c < p->chunks; ++c) {
       LLVMValueRef *sum = &p->acc->parts[r * p->chunks + c];
       int lanes = lower_lane_count(*sum);
-      if (!splat || lower_lane_count(splat) != lanes) splat = lower_splat(e, scalar, lanes);
+      if (!splat || lower_lane_count(splat) != lanes) splat = splat_of_a(e, p, r, k, lanes);
       *sum = lower_fma(e, splat, p->kept[c], *sum);
     }
   }
@@ -140,8 +149,7 @@ static void add_by_rows(Emitter *e, Product *p, int k) {
 /* The same, chunk after chunk: the splats stay. With 3x32 in f32, AVX2 has no register for four chunks and a splat. */
 static void add_by_chunks(Emitter *e, Product *p, int k) {
   int rows = p->acc->type.rows;
-  for (int r = 0; r < rows; ++r)
-    p->kept[r] = lower_splat(e, operand_part(e, p->a, r, k, p->a->type.cols), lower_lane_count(p->acc->parts[0]));
+  for (int r = 0; r < rows; ++r) p->kept[r] = splat_of_a(e, p, r, k, lower_lane_count(p->acc->parts[0]));
   for (int c = 0; c < p->chunks; ++c) {
     LLVMValueRef chunk = operand_part(e, p->b, k, c, p->chunks);
     for (int r = 0; r < rows; ++r) {

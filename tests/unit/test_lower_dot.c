@@ -45,33 +45,25 @@ static void check(const Product *p) {
 
 static int64_t padded(int64_t n, int64_t to) { return (n + to - 1) / to * to; }
 
-/* a as it is, transposed, with rows in panels; b in panels with groups of `group` or of one, as it is, transposed. */
-static void check_layouts(Product p, int group) {
-  const char *const a_layouts[] = {"", ", [1, m]", ", row_panel %dx%d", ", row_panel %dx1"};
-  const char *const b_layouts[] = {", col_panel %dx%d", "", ", [1, k]", ", col_panel %dx1"};
-  for (int i = 0; i < 4; ++i) {
-    for (int j = 0; j < 4; ++j) {
-      if (i > 0 && j > 0) continue;
-      char a_layout[64], b_layout[64];
-      snprintf(a_layout, sizeof a_layout, a_layouts[i], p.mr, group);
-      snprintf(b_layout, sizeof b_layout, b_layouts[j], p.nr, group);
-      p.a_layout = a_layout;
-      p.b_layout = b_layout;
-      p.a_count = padded(p.m, i >= 2 ? p.mr : 1) * padded(p.k, i == 2 ? group : 1);
-      p.b_count = padded(p.n, j == 0 || j == 3 ? p.nr : 1) * padded(p.k, j == 0 ? group : 1);
-      bool is_padded = j == 0 && padded(p.k, group) == padded(p.k, p.ku);
-      for (int bounded = is_padded ? 0 : 1; bounded < 2; ++bounded) {
-        p.bounds_b = bounded && p.k % p.ku;
-        check(&p);
-      }
-    }
-  }
-}
+enum { A_LAYOUTS = 4, B_LAYOUTS = 4 };
 
-static void check_sizes(Product p, int group) {
-  p.m = p.mr + 1;
-  p.n = p.nr + 1;
-  for (p.k = 1; p.k <= 2 * p.ku + 1; ++p.k) check_layouts(p, group);
+/* Layouts number `i` of a: as it is, transposed, rows in panels; and `j` of b: panels of groups, as it is, transposed,
+ * panels of one. */
+static void check_layout(Product p, int group, int i, int j) {
+  const char *const a_layouts[A_LAYOUTS] = {"", ", [1, m]", ", row_panel %dx%d", ", row_panel %dx1"};
+  const char *const b_layouts[B_LAYOUTS] = {", col_panel %dx%d", "", ", [1, k]", ", col_panel %dx1"};
+  char a_layout[64], b_layout[64];
+  snprintf(a_layout, sizeof a_layout, a_layouts[i], p.mr, group);
+  snprintf(b_layout, sizeof b_layout, b_layouts[j], p.nr, group);
+  p.a_layout = a_layout;
+  p.b_layout = b_layout;
+  p.a_count = padded(p.m, i >= 2 ? p.mr : 1) * padded(p.k, i == 2 ? group : 1);
+  p.b_count = padded(p.n, j == 0 || j == 3 ? p.nr : 1) * padded(p.k, j == 0 ? group : 1);
+  bool is_padded = j == 0 && padded(p.k, group) == padded(p.k, p.ku);
+  for (int bounded = is_padded ? 0 : 1; bounded < 2; ++bounded) {
+    p.bounds_b = bounded && p.k % p.ku;
+    check(&p);
+  }
 }
 
 typedef struct Row {
@@ -81,14 +73,24 @@ typedef struct Row {
 } Row;
 
 static const Row rows[] = {
-    {KILN_U8, KILN_I8, KILN_I32, 4, {"alderlake", "cascadelake", "sapphirerapids"}},
-    {KILN_BF16, KILN_BF16, KILN_F32, 2, {"cooperlake", "znver5"}},
+    {KILN_U8, KILN_I8, KILN_I32, 2, {"haswell", "skylake-avx512"}},
+    {KILN_I8, KILN_U8, KILN_I32, 2, {"haswell", "skylake-avx512"}},
+    {KILN_I8, KILN_I8, KILN_I32, 2, {"haswell", "skylake-avx512"}},
+    {KILN_U8, KILN_U8, KILN_I32, 2, {"haswell", "skylake-avx512"}},
+    {KILN_U8, KILN_I8, KILN_I32, 4, {"alderlake", "cascadelake", "sierraforest"}},
+    {KILN_I8, KILN_U8, KILN_I32, 4, {"alderlake", "cascadelake", "sierraforest", "diamondrapids"}},
+    {KILN_I8, KILN_I8, KILN_I32, 4, {"alderlake", "cascadelake", "sierraforest", "diamondrapids"}},
+    {KILN_U8, KILN_U8, KILN_I32, 4, {"alderlake", "cascadelake", "sierraforest", "diamondrapids"}},
+    {KILN_BF16, KILN_BF16, KILN_F32, 2, {"haswell", "cooperlake", "sierraforest", "skylake-avx512"}},
+    {KILN_F32, KILN_BF16, KILN_F32, 2, {"haswell", "cooperlake", "sierraforest"}},
+    {KILN_F16, KILN_F16, KILN_F32, 2, {"sierraforest", "diamondrapids"}},
+    {KILN_F32, KILN_F16, KILN_F32, 2, {"sierraforest"}},
 };
 
 static void check_rows(LowerFill fill, void (*check_one)(Product p, int group)) {
   for (size_t i = 0; i < ARRAY_LENGTH(rows); ++i) {
     const Row *row = &rows[i];
-    if (fill == FILL_BITS && row->acc != KILN_I32) continue;
+    if ((fill == FILL_BITS) != (row->acc == KILN_I32)) continue;
     for (int t = 0; t < 4 && row->targets[t]; ++t)
       check_one((Product){.a = row->a, .b = row->b, .acc = row->acc, .target = row->targets[t], .fill = fill},
                 row->group);
@@ -97,20 +99,26 @@ static void check_rows(LowerFill fill, void (*check_one)(Product p, int group)) 
 
 static void check_small(Product p, int group) {
   p.mr = 3, p.nr = 20, p.ku = group;
-  check_sizes(p, group);
+  p.m = p.mr + 1, p.n = p.nr + 1;
+  for (p.k = 1; p.k <= 2 * p.ku + 1; ++p.k) check_layout(p, group, 0, 0);
+  p.k = 2 * p.ku + 1;
+  for (int i = 1; i < A_LAYOUTS; ++i) check_layout(p, group, i, 0);
+  for (int j = 1; j < B_LAYOUTS; ++j) check_layout(p, group, 0, j);
 }
 
 /* All values of the integers, -128, 127 and 255 among them. */
 Test(lower_dot, integers) { check_rows(FILL_BITS, check_small); }
-Test(lower_dot, small_numbers) { check_rows(FILL_SMALL, check_small); }
+Test(lower_dot, floats) { check_rows(FILL_SMALL, check_small); }
 
 static void check_tiles(Product p, int group) {
   static const int tiles[][3] = {{1, 1, 1}, {14, 32, 2}, {2, 64, 4}, {5, 7, 3}, {4, 2, 1}, {6, 16, 2}};
-  for (size_t i = 0; i < ARRAY_LENGTH(tiles); ++i) {
+  for (int i = 0; i < (int)ARRAY_LENGTH(tiles); ++i) {
     p.mr = tiles[i][0], p.nr = tiles[i][1], p.ku = tiles[i][2] * group;
     p.m = 2 * p.mr - 1, p.n = 2 * p.nr, p.k = 3 * p.ku - 1;
-    check_layouts(p, group);
+    check_layout(p, group, 0, 0);
+    check_layout(p, group, i % A_LAYOUTS, (i + 1) % B_LAYOUTS);
   }
 }
 
-Test(lower_dot, tiles) { check_rows(FILL_SMALL, check_tiles); }
+Test(lower_dot, tiles_of_integers) { check_rows(FILL_BITS, check_tiles); }
+Test(lower_dot, tiles_of_floats) { check_rows(FILL_SMALL, check_tiles); }

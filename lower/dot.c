@@ -1,0 +1,212 @@
+/* dot.c: see dot.h.
+ *
+ * Bytes of one sign on vpdpbusd, whose first factor is unsigned and whose second is signed: a ^ 0x80 is a + 128 read as
+ * the other sign for i8, a - 128 for u8. What that adds to each sum, the column sums of `b` times 128, is a product
+ * too, with 0x80 in place of `a`; mma_dot.c keeps it beside the accumulator and takes it off at the end. All of it
+ * wraps modulo 2^32, so the result is exact. Without dot products bytes are widened to 16 bits for vpmaddwd, which
+ * unlike vpmaddubsw cannot saturate. */
+#include "lower/dot.h"
+
+#include <stdio.h>
+#include <string.h>
+
+typedef enum DotKind {
+  DOT_NONE,
+  DOT_CALL,  /* sum, factor, factor */
+  DOT_WIDEN, /* pairs of bytes to 16 bits; the call multiplies and adds pairs */
+  DOT_SPLIT, /* pairs to two vectors of f32, two fused multiply-adds; the calls convert from memory, if there are any */
+} DotKind;
+
+typedef struct DotRow {
+  DotKind kind;
+  bool swaps;         /* `b` is the first factor */
+  bool offsets;       /* `a` has the wrong sign */
+  Intrinsic calls[3]; /* on 128, 256, 512 bits */
+  Intrinsic
+      splits[3]; /* of a split row on 256 bits: the first elements, the second ones, one element splatted; 0: none */
+} DotRow;
+
+#define BUSD {INTRINSIC_DPBUSD_128, INTRINSIC_DPBUSD_256, INTRINSIC_DPBUSD_512}
+#define MADD {INTRINSIC_MADD_128, INTRINSIC_MADD_256, INTRINSIC_MADD_512}
+
+static const DotRow dot_rows[MMA_ROW_COUNT] = {
+    [MMA_ROW_vpmaddwd_u8i8] = {.kind = DOT_WIDEN, .calls = MADD},
+    [MMA_ROW_vpmaddwd_i8u8] = {.kind = DOT_WIDEN, .calls = MADD},
+    [MMA_ROW_vpmaddwd_i8i8] = {.kind = DOT_WIDEN, .calls = MADD},
+    [MMA_ROW_vpmaddwd_u8u8] = {.kind = DOT_WIDEN, .calls = MADD},
+    [MMA_ROW_vpdpbusd_vex_u8i8] = {.kind = DOT_CALL, .calls = BUSD},
+    [MMA_ROW_vpdpbusd_vex_i8u8] = {.kind = DOT_CALL, .calls = BUSD, .swaps = true},
+    [MMA_ROW_vpdpbusd_vex_i8i8] = {.kind = DOT_CALL, .calls = BUSD, .offsets = true},
+    [MMA_ROW_vpdpbusd_vex_u8u8] = {.kind = DOT_CALL, .calls = BUSD, .offsets = true, .swaps = true},
+    [MMA_ROW_vpdpbusd_u8i8] = {.kind = DOT_CALL, .calls = BUSD},
+    [MMA_ROW_vpdpbusd_i8u8] = {.kind = DOT_CALL, .calls = BUSD, .swaps = true},
+    [MMA_ROW_vpdpbusd_i8i8] = {.kind = DOT_CALL, .calls = BUSD, .offsets = true},
+    [MMA_ROW_vpdpbusd_u8u8] = {.kind = DOT_CALL, .calls = BUSD, .offsets = true, .swaps = true},
+    [MMA_ROW_vpdpbssd_vex] = {.kind = DOT_CALL, .calls = {INTRINSIC_DPBSSD_128, INTRINSIC_DPBSSD_256}},
+    [MMA_ROW_vpdpbsud_vex] = {.kind = DOT_CALL, .calls = {INTRINSIC_DPBSUD_128, INTRINSIC_DPBSUD_256}},
+    [MMA_ROW_vpdpbuud_vex] = {.kind = DOT_CALL, .calls = {INTRINSIC_DPBUUD_128, INTRINSIC_DPBUUD_256}},
+    [MMA_ROW_vpdpbssd] = {.kind = DOT_CALL,
+                          .calls = {INTRINSIC_DPBSSD_128, INTRINSIC_DPBSSD_256, INTRINSIC_DPBSSD_512}},
+    [MMA_ROW_vpdpbsud] = {.kind = DOT_CALL,
+                          .calls = {INTRINSIC_DPBSUD_128, INTRINSIC_DPBSUD_256, INTRINSIC_DPBSUD_512}},
+    [MMA_ROW_vpdpbuud] = {.kind = DOT_CALL,
+                          .calls = {INTRINSIC_DPBUUD_128, INTRINSIC_DPBUUD_256, INTRINSIC_DPBUUD_512}},
+    [MMA_ROW_vdpbf16ps] = {.kind = DOT_CALL,
+                           .calls = {INTRINSIC_DPBF16_128, INTRINSIC_DPBF16_256, INTRINSIC_DPBF16_512}},
+    [MMA_ROW_vdpphps] = {.kind = DOT_CALL, .calls = {INTRINSIC_DPPH_128, INTRINSIC_DPPH_256, INTRINSIC_DPPH_512}},
+    [MMA_ROW_fma_bf16] = {.kind = DOT_SPLIT},
+    [MMA_ROW_fma_f32_bf16] = {.kind = DOT_SPLIT},
+    [MMA_ROW_vcvtne_bf16] = {.kind = DOT_SPLIT,
+                             .splits = {INTRINSIC_EVEN_BF16_256, INTRINSIC_ODD_BF16_256, INTRINSIC_SPLAT_BF16_256}},
+    [MMA_ROW_vcvtne_f32_bf16] = {.kind = DOT_SPLIT, .splits = {INTRINSIC_EVEN_BF16_256, INTRINSIC_ODD_BF16_256, 0}},
+    [MMA_ROW_vcvtne_f16] = {.kind = DOT_SPLIT,
+                            .splits = {INTRINSIC_EVEN_F16_256, INTRINSIC_ODD_F16_256, INTRINSIC_SPLAT_F16_256}},
+    [MMA_ROW_vcvtne_f32_f16] = {.kind = DOT_SPLIT, .splits = {INTRINSIC_EVEN_F16_256, INTRINSIC_ODD_F16_256, 0}},
+};
+
+static const DotRow *row_of(const MmaInstruction *instruction) {
+  const DotRow *row = &dot_rows[mma_row(instruction)];
+  KILN_ASSERT(row->kind != DOT_NONE);
+  return row;
+}
+
+/* ---- factors ----------------------------------------------------------------------------------------------------- */
+
+static void name_part(const Emitter *e, const Value *value, LLVMValueRef part, int row, int col) {
+  char name[96];
+  if (!e->has_names || value->name == NULL || LLVMIsAInstruction(part) == NULL) return;
+  snprintf(name, sizeof name, "%s.%d.%d", value->name, row, col);
+  LLVMSetValueName2(part, name, strlen(name));
+}
+
+/* Part (row, col) of an operand: a group of `a`, a chunk of `b`. */
+static LLVMValueRef part_of(Emitter *e, const Lowered *operand, int row, int col, int columns) {
+  struct PendingLoad *pending = operand->pending;
+  if (!pending) return operand->parts[row * columns + col];
+  LLVMValueRef part = operand->type.role == ROLE_A ? lower_load_group_of_a(e, pending, row, col)
+                                                   : lower_load_group_of_b(e, pending, row, col);
+  name_part(e, pending->value, part, row, col);
+  return part;
+}
+
+/* The first or second element of each pair in f32. */
+static LLVMValueRef split(Emitter *e, LLVMValueRef pairs, kiln_type type, int which) {
+  LLVMTypeRef lanes = LLVMTypeOf(pairs);
+  if (type == KILN_BF16) {
+    LLVMValueRef element = which ? LLVMBuildAnd(e->builder, pairs, lower_splat_integer(lanes, (int64_t)0xffff0000), "")
+                                 : LLVMBuildShl(e->builder, pairs, lower_splat_integer(lanes, 16), "");
+    return LLVMBuildBitCast(e->builder, element, lower_like(pairs, e->f32), "");
+  }
+  if (which) pairs = LLVMBuildLShr(e->builder, pairs, lower_splat_integer(lanes, 16), "");
+  return lower_convert(e, LLVMBuildTrunc(e->builder, pairs, lower_like(pairs, e->i16), ""), type, KILN_F32);
+}
+
+/* Instructions that convert from memory take 256 bits. */
+enum { SPLIT_LANES = 8 };
+
+static LLVMValueRef split_a(Emitter *e, const MmaInstruction *instruction, const Lowered *a, int row, int g, int step,
+                            int lanes) {
+  Intrinsic id = row_of(instruction)->splits[2];
+  if (instruction->a == KILN_F32) {
+    LLVMValueRef scalar = part_of(e, a, row, 2 * g + step, a->type.cols);
+    return lower_splat(e, LLVMBuildBitCast(e->builder, scalar, e->f32, ""), lanes);
+  }
+  LLVMValueRef pointer =
+      a->pending && id && lanes == SPLIT_LANES ? lower_group_place_of_a(e, a->pending, row, g) : NULL;
+  if (!pointer) return split(e, lower_splat(e, part_of(e, a, row, g, a->type.cols / 2), lanes), a->type.type, step);
+  LLVMValueRef offset = lower_i64(e, step);
+  if (step > 0) pointer = LLVMBuildGEP2(e->builder, e->i16, pointer, &offset, 1, "");
+  return lower_call(e, id, NULL, NULL, &pointer, 1);
+}
+
+LLVMValueRef lower_dot_a(Emitter *e, const MmaInstruction *instruction, const Lowered *a, int row, int g, int step,
+                         int lanes) {
+  const DotRow *dot = row_of(instruction);
+  if (dot->kind == DOT_SPLIT) return split_a(e, instruction, a, row, g, step, lanes);
+  LLVMValueRef splat = lower_splat(e, part_of(e, a, row, g, a->type.cols / instruction->group), lanes);
+  return dot->offsets ? LLVMBuildXor(e->builder, splat, lower_dot_excess(e, lanes), "") : splat;
+}
+
+/* The second elements of pairs in memory, loaded as another type than the first: LLVM would load the pairs once and
+ * keep them in registers, of which there are none left. */
+static LLVMValueRef load_second(Emitter *e, LLVMValueRef pointer, int lanes) {
+  LLVMValueRef mask[64];
+  for (int i = 0; i < 2 * lanes; ++i) mask[i] = LLVMConstInt(e->i16, i % 2 ? 0xffff : 0, false);
+  LLVMValueRef pairs = LLVMBuildLoad2(e->builder, lower_lanes_of(e->i16, 2 * lanes), pointer, "");
+  LLVMSetAlignment(pairs, 2);
+  pairs = LLVMBuildAnd(e->builder, pairs, LLVMConstVector(mask, 2 * (unsigned)lanes), "");
+  return LLVMBuildBitCast(e->builder, pairs, lower_lanes_of(e->f32, lanes), "");
+}
+
+LLVMValueRef lower_dot_b(Emitter *e, const MmaInstruction *instruction, const Lowered *b, int g, int step, int c) {
+  const DotRow *dot = row_of(instruction);
+  int lanes = lower_chunk_lanes(e, b->type.cols, c), valid = lower_chunk_valid(e, b->type.cols, c);
+  if (dot->kind == DOT_SPLIT && b->pending && lanes == valid) {
+    LLVMValueRef pointer = lower_group_place_of_b(e, b->pending, g, c);
+    if (pointer && dot->splits[step] && lanes == SPLIT_LANES)
+      return lower_call(e, dot->splits[step], NULL, NULL, &pointer, 1);
+    if (pointer && step > 0 && b->type.type == KILN_BF16) return load_second(e, pointer, lanes);
+  }
+  LLVMValueRef part = part_of(e, b, g, c, lower_chunks(e, b->type.cols));
+  return dot->kind == DOT_SPLIT ? split(e, part, b->type.type, step) : part;
+}
+
+/* ---- sums -------------------------------------------------------------------------------------------------------- */
+
+/* The instructions know vectors of 128 bits and more. */
+enum { LEAST_LANES = 4 };
+
+static LLVMValueRef widen(Emitter *e, LLVMValueRef x) {
+  int lanes = lower_lane_count(x);
+  if (lanes >= LEAST_LANES) return x;
+  LLVMValueRef wide = LLVMGetPoison(lower_lanes_of(lower_element_of(x), LEAST_LANES));
+  for (int i = 0; i < lanes; ++i) wide = lower_insert(e, wide, lower_extract(e, x, i), i);
+  return wide;
+}
+
+/* The first lanes of a factor, or more than it has with anything in them. */
+static LLVMValueRef fit(Emitter *e, LLVMValueRef x, int lanes) {
+  return lower_lane_count(x) < lanes ? widen(e, x) : lower_part_of(e, x, 0, lanes);
+}
+
+/* Arguments are bits; the call's types say what they are read as. */
+static LLVMValueRef call(Emitter *e, Intrinsic id, LLVMValueRef *arguments, int count) {
+  LLVMTypeRef types[3];
+  LLVMGetParamTypes(LLVMIntrinsicGetType(e->context, e->intrinsics[id], NULL, 0), types);
+  for (int i = 0; i < count; ++i) arguments[i] = LLVMBuildBitCast(e->builder, arguments[i], types[i], "");
+  return lower_call(e, id, NULL, NULL, arguments, count);
+}
+
+/* Pairs of bytes to pairs of 16 bits. */
+static LLVMValueRef widen_bytes(Emitter *e, LLVMValueRef pairs, int type) {
+  int count = 2 * lower_lane_count(pairs);
+  LLVMValueRef bytes = LLVMBuildBitCast(e->builder, pairs, lower_lanes_of(e->i8, count), "");
+  LLVMTypeRef wide = lower_lanes_of(e->i16, count);
+  return type == KILN_I8 ? LLVMBuildSExt(e->builder, bytes, wide, "") : LLVMBuildZExt(e->builder, bytes, wide, "");
+}
+
+LLVMValueRef lower_dot_add(Emitter *e, const MmaInstruction *instruction, LLVMValueRef sum, LLVMValueRef a,
+                           LLVMValueRef b) {
+  const DotRow *row = row_of(instruction);
+  int lanes = lower_lane_count(sum);
+  if (row->kind == DOT_SPLIT) return lower_fma(e, fit(e, a, lanes), b, sum);
+  LLVMValueRef wide = widen(e, sum);
+  int wide_lanes = lower_lane_count(wide);
+  Intrinsic id = row->calls[wide_lanes == 4 ? 0 : wide_lanes == 8 ? 1 : 2];
+  LLVMValueRef x = fit(e, a, wide_lanes), y = fit(e, b, wide_lanes);
+  if (row->kind == DOT_WIDEN) {
+    LLVMValueRef factors[] = {widen_bytes(e, x, instruction->a), widen_bytes(e, y, instruction->b)};
+    wide = LLVMBuildAdd(e->builder, wide, call(e, id, factors, 2), "");
+  } else {
+    wide = call(e, id, (LLVMValueRef[]){wide, row->swaps ? y : x, row->swaps ? x : y}, 3);
+  }
+  return lower_part_of(e, wide, 0, lanes);
+}
+
+int lower_dot_steps(const MmaInstruction *instruction) { return row_of(instruction)->kind == DOT_SPLIT ? 2 : 1; }
+
+bool lower_dot_has_excess(const MmaInstruction *instruction) { return row_of(instruction)->offsets; }
+
+LLVMValueRef lower_dot_excess(Emitter *e, int lanes) {
+  return lower_splat_integer(lower_lanes_of(e->i32, lanes), (int64_t)0x80808080);
+}
