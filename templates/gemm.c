@@ -42,11 +42,21 @@ static bool check_factor(const Node *node, const char *side, Text *why_not) {
     text_printf(why_not, "the %s operand of the product is computed, not an input", side);
   } else if (node->shape.rank != 2) {
     text_printf(why_not, "'%s' has %d axes, expected 2", node->name, node->shape.rank);
-  } else if (node->type != KILN_F32) {
-    text_printf(why_not, "'%s' is %s, expected f32", node->name, kiln_type_name(node->type));
+  } else if (type_bits(node->type) < 8 || node->type == KILN_BOOL) {
+    text_printf(why_not, "'%s' is %s, which no product takes as it is", node->name, kiln_type_name(node->type));
   } else {
     return true;
   }
+  return false;
+}
+
+/* Both floats, added in f32 (f64 only with its own), or both integers, added in i32. */
+static bool check_types(GemmMatch *match, const Node *product, Text *why_not) {
+  kiln_type a = match->a.node->type, b = match->b.node->type;
+  match->acc = product->compute;
+  if ((a == KILN_F64) == (b == KILN_F64) && type_is_floating(a) == type_is_floating(b)) return true;
+  text_printf(why_not, "'%s' is %s and '%s' is %s, which no product pairs", match->a.node->name, kiln_type_name(a),
+              match->b.node->name, kiln_type_name(b));
   return false;
 }
 
@@ -150,6 +160,7 @@ bool gemm_match(Plan *plan, Arena *arena, Text *why_not) {
   match->a = gemm_operand(graph, match->inputs_of_nodes, product->operands[0]);
   match->b = gemm_operand(graph, match->inputs_of_nodes, product->operands[1]);
   if (!check_factor(match->a.node, "left", why_not) || !check_factor(match->b.node, "right", why_not)) return false;
+  if (!check_types(match, product, why_not)) return false;
   match->m = product->shape.dims[0];
   match->n = product->shape.dims[1];
   match->b_is_shared = match->b.node->use_count > 1 || graph_node(graph, product->operands[1])->use_count > 1;

@@ -14,14 +14,35 @@ typedef struct GemmOperand {
   bool transposed;
 } GemmOperand;
 
+/* What a quantised factor's elements are multiplied with and what is taken from them first: nodes of the graph, -1
+ * where there is none. */
+typedef struct GemmQuant {
+  int dequant, scale, zero;
+} GemmQuant;
+
 typedef struct GemmMatch {
   GemmOperand a, b;
-  bool b_is_shared; /* something else reads B too, so it cannot be packed ahead */
+  GemmQuant a_quant, b_quant;
+  bool is_quantised; /* both are: the product is one of integers */
+  kiln_type acc;     /* f32, f64 or i32 */
+  bool b_is_shared;  /* something else reads B too, so it cannot be packed ahead */
   Dim m, n, k;
   int product;          /* node number of the product */
   int *inputs_of_nodes; /* input index of each node, -1 for others */
   double epilogue_cost; /* vector instructions an element, roughly */
 } GemmMatch;
+
+/* What a register tile multiplies: element types of fragments and panels, the steps of k of one matrix instruction, and
+ * how many consecutive k lie together in a panel. */
+typedef struct GemmTypes {
+  kiln_type a, b, acc;
+  int step, group;
+} GemmTypes;
+GemmTypes gemm_types(const Plan *plan);
+/* Accumulators in one vector register. */
+int64_t gemm_lanes(const Plan *plan);
+/* Bytes of `count` elements, a whole number of them. */
+int64_t gemm_bytes(kiln_type type, int64_t count);
 
 bool gemm_match(Plan *plan, Arena *arena, Text *why_not);
 kiln_status gemm_schedule(Plan *plan, Text *why_not);

@@ -23,13 +23,12 @@ Value *gemm_param(const GemmBuild *g, Builder *b, Field field) {
 static Value *tile_rows(const GemmBuild *g, Builder *b) {
   int64_t rows = gemm_field(g, FIELD_mr);
   if (g->match->m.symbol < 0) return build_number(b, rows);
-  int64_t heights[8];
-  int count = 0;
-  for (; rows > 0; rows /= 2) heights[count++] = rows;
-  Value *chosen = build_number(b, heights[--count]), *m = gemm_size(b, g->match->m);
-  while (count-- > 0) {
-    Value *fits = build_index(b, OP_index_le, build_number(b, heights[count]), m);
-    chosen = build_index_select(b, fits, build_number(b, heights[count]), chosen);
+  int halvings = 0;
+  while (rows >> (halvings + 1) > 0) ++halvings;
+  Value *chosen = build_number(b, 1), *m = gemm_size(b, g->match->m);
+  while (halvings-- > 0) {
+    Value *height = build_number(b, rows >> halvings);
+    chosen = build_index_select(b, build_index(b, OP_index_le, height, m), height, chosen);
   }
   return chosen;
 }
@@ -101,7 +100,7 @@ static Value *packed_bytes(const GemmBuild *g, Builder *b) {
 static Value *accumulator_bytes(const GemmBuild *g, Builder *b) {
   if (!g->has_kc) return build_number(b, 0);
   Value *split = build_index(b, OP_index_lt, gemm_param(g, b, FIELD_kc), gemm_size(b, g->match->k));
-  Value *tile_bytes = build_number(b, 4 * gemm_field(g, FIELD_mr) * gemm_field(g, FIELD_nr));
+  Value *tile_bytes = build_number(b, gemm_bytes(g->types.acc, gemm_field(g, FIELD_mr) * gemm_field(g, FIELD_nr)));
   Value *all = build_mul(b, build_mul(b, tile_count(g, b), panel_count(g, b)), tile_bytes);
   return build_index_select(b, split, all, build_number(b, 0));
 }
@@ -169,7 +168,8 @@ static void one_tile(GemmBuild *g, Value *t, Value *panel) {
   if (g->has_kc) {
     int64_t mr = gemm_field(g, FIELD_mr), nr = gemm_field(g, FIELD_nr);
     Value *number = build_add(&g->b, build_mul(&g->b, t, panel_count(g, &g->b)), panel);
-    Value *offset = build_add(&g->b, packed_bytes(g, &g->b), build_mul(&g->b, number, gemm_number(g, 4 * mr * nr)));
+    Value *tile_bytes = gemm_number(g, gemm_bytes(g->types.acc, mr * nr));
+    Value *offset = build_add(&g->b, packed_bytes(g, &g->b), build_mul(&g->b, number, tile_bytes));
     g->kept = build_named(build_workspace(&g->b, offset, &g->tile_buffer), "kept");
   }
   gemm_tile(g);
@@ -245,7 +245,7 @@ static void build_body(GemmBuild *g) {
   build_named(g->first_end, "first_end");
   g->a = gemm_operand_buffer(b, g->buffers[g->match->a.input], &g->match->a);
   g->source = gemm_operand_buffer(b, g->buffers[g->match->b.input], &g->match->b);
-  g->tile_buffer = (BufType){.type = KILN_F32, .rank = 2};
+  g->tile_buffer = (BufType){.type = g->types.acc, .rank = 2};
   g->tile_buffer.dims[0] = (Extent){gemm_field(g, FIELD_mr), EXTENT_NUMBER};
   g->tile_buffer.dims[1] = (Extent){gemm_field(g, FIELD_nr), EXTENT_NUMBER};
   if (gemm_field(g, FIELD_epilogue) == EPILOGUE_ROWS)
@@ -258,7 +258,7 @@ static void build_body(GemmBuild *g) {
 }
 
 void gemm_build(const Plan *plan, const char *name, Module *module) {
-  GemmBuild g = {.plan = plan, .match = plan->match, .graph = plan->problem.graph};
+  GemmBuild g = {.plan = plan, .match = plan->match, .graph = plan->problem.graph, .types = gemm_types(plan)};
   g.kernel = kernel_create(module, name);
   g.b = builder_of(g.kernel, g.kernel->body);
   g.has_kc = plan->param_count > 2;

@@ -13,14 +13,16 @@ typedef struct GemmBuild {
   Builder b;       /* where operations go now */
   Value **buffers; /* the graph's inputs, then its outputs */
   int first_param; /* symbol of the first param */
-  bool has_kc;     /* k is visited in blocks */
+  GemmTypes types;
+  bool has_kc; /* k is visited in blocks */
 
-  Value *tile_rows, *first_end; /* rows of a tile; where the first one ends */
-  Value *a, *source;            /* A and B in the product's orientation */
-  BufType tile_buffer;          /* f32, mr x nr */
-  Value *scratch;               /* a finished accumulator, for the row loop */
-  Value *task_rows;             /* the rows of A that this task packed, panel after panel; NULL: read in place */
-  Value *task_panel;            /* B's panel that this task packed */
+  Value *tile_rows, *first_end;  /* rows of a tile; where the first one ends */
+  Value *a, *source;             /* A and B in the product's orientation */
+  BufType tile_buffer;           /* of accumulators, mr x nr */
+  Value *row_sums, *column_sums; /* i32 sums of A's rows and of B's columns, where zero points need them */
+  Value *scratch;                /* a finished accumulator, for the row loop */
+  Value *task_rows;              /* the rows of A that this task packed, panel after panel; NULL: read in place */
+  Value *task_panel;             /* B's panel that this task packed */
 
   Value *t, *t_lo, *tiles_of_task;          /* the tile, the first one of the task, how many it has */
   Value *k_lo, *k_hi, *is_last;             /* the block of k; is_last where has_kc */

@@ -73,7 +73,7 @@ void gemm_epilogue_rows(GemmBuild *g) {
   Loop loop = build_for(&g->b, gemm_number(g, 0), hi, gemm_number(g, 1), NULL, 0);
   build_named(loop.index, "r");
   g->b.block = loop.body;
-  TileType type = type_tile(1, (int)g->plan->schedule.values[FIELD_nr], KILN_F32);
+  TileType type = type_tile(1, (int)g->plan->schedule.values[FIELD_nr], g->types.acc);
   Value *row = build_load(&g->b, OP_tile_load, (Place){g->scratch, {loop.index, gemm_number(g, 0)}, NULL, NULL}, type);
   Value *i = build_named(build_add(&g->b, g->i, loop.index), "row");
   gemm_epilogue(g, build_named(row, "product"), i, NULL, 1);

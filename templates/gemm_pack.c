@@ -4,16 +4,23 @@
  * Bounds are those of the matrices; what lies beyond them in a panel is 0. */
 #include "templates/gemm_build.h"
 
+/* Steps of k copied at a time: a vector of the narrowest accumulators, in whole groups. */
+static int pack_step(const Plan *plan) {
+  int lanes = target_lanes(plan->problem.target), group = gemm_types(plan).group;
+  return lanes > group ? lanes : group;
+}
+
 /* Copies rows lo … hi-1 of B's columns j … into panel rows 0 …: whole vectors, 0 where B has no column. */
 static void pack_columns(Builder *b, const Plan *plan, Value *source, Value *target, Value *column,
                          Value *target_column, Value *cols, Value *lo, Value *hi) {
-  int step = target_lanes(plan->problem.target);
+  int step = pack_step(plan);
   Loop loop = build_for(b, lo, hi, build_number(b, step), NULL, 0);
   build_named(loop.index, "p");
   Builder in = builder_of(b->kernel, loop.body);
   Value *rows = build_named(build_sub(&in, hi, loop.index), "left");
   TileType type = type_tile(step, (int)plan->schedule.values[FIELD_nr], source->type.buf->type);
   Value *tile = build_load(&in, OP_tile_load, (Place){source, {loop.index, column}, rows, cols}, type);
+  tile = convert_build(&in, tile, target->type.buf->type);
   build_store(&in, OP_tile_store, tile, (Place){target, {build_sub(&in, loop.index, lo), target_column}, rows, NULL});
   build_yield(&in, NULL, 0);
 }
@@ -47,9 +54,12 @@ static Value *whole_lines(Builder *b, Value *bytes) {
   return build_mul(b, lines, build_number(b, 64));
 }
 
-/* Steps of k in a block. */
+/* Steps of k in a block, in whole groups. */
 static Value *depth(const GemmBuild *g, Builder *b) {
-  return g->has_kc ? gemm_param(g, b, FIELD_kc) : gemm_size(b, g->match->k);
+  Value *steps = g->has_kc ? gemm_param(g, b, FIELD_kc) : gemm_size(b, g->match->k);
+  if (g->types.group == 1) return steps;
+  Value *groups = build_ceildiv(b, steps, build_number(b, g->types.group));
+  return build_mul(b, groups, build_number(b, g->types.group));
 }
 static Extent depth_extent(const GemmBuild *g) {
   int kc_symbol = g->first_param + g->plan->param_count - 1;
@@ -58,18 +68,18 @@ static Extent depth_extent(const GemmBuild *g) {
 
 Value *gemm_panel_bytes(const GemmBuild *g, Builder *b) {
   if (gemm_field(g, FIELD_pack_b) != PACK_B_TASK) return build_number(b, 0);
-  return whole_lines(b, build_mul(b, depth(g, b), build_number(b, 4 * gemm_field(g, FIELD_nr))));
+  return whole_lines(b, build_mul(b, depth(g, b), build_number(b, gemm_bytes(g->types.b, gemm_field(g, FIELD_nr)))));
 }
 
 Value *gemm_rows_bytes(const GemmBuild *g, Builder *b) {
   if (gemm_field(g, FIELD_pack_a) != PACK_A_TASK) return build_number(b, 0);
   Value *panels = build_mul(b, depth(g, b), gemm_tiles_per_task(g, b));
-  return whole_lines(b, build_mul(b, panels, build_number(b, 4 * gemm_field(g, FIELD_mr))));
+  return whole_lines(b, build_mul(b, panels, build_number(b, gemm_bytes(g->types.a, gemm_field(g, FIELD_mr)))));
 }
 
 Value *gemm_panel_buffer(GemmBuild *g, Value *offset) {
   int nr = (int)gemm_field(g, FIELD_nr);
-  BufType type = {.type = KILN_F32, .rank = 2, .layout = LAYOUT_COL_PANEL, .panel = nr, .group = 1};
+  BufType type = {.type = g->types.b, .rank = 2, .layout = LAYOUT_COL_PANEL, .panel = nr, .group = g->types.group};
   type.dims[0] = depth_extent(g);
   type.dims[1] = (Extent){nr, EXTENT_NUMBER};
   return build_named(build_workspace(&g->b, offset, &type), "packed");
@@ -77,7 +87,7 @@ Value *gemm_panel_buffer(GemmBuild *g, Value *offset) {
 
 Value *gemm_rows_buffer(GemmBuild *g, Value *offset) {
   int mr = (int)gemm_field(g, FIELD_mr);
-  BufType type = {.type = KILN_F32, .rank = 2, .layout = LAYOUT_ROW_PANEL, .panel = mr, .group = 1};
+  BufType type = {.type = g->types.a, .rank = 2, .layout = LAYOUT_ROW_PANEL, .panel = mr, .group = g->types.group};
   type.dims[0] = (Extent){0, EXTENT_UNKNOWN};
   type.dims[1] = depth_extent(g);
   return build_named(build_workspace(&g->b, offset, &type), "packed_rows");
@@ -90,7 +100,7 @@ void gemm_pack_panel(GemmBuild *g) {
 /* Every panel holds as many rows as tiles have, so that of the first tile holds rows of the second too. */
 void gemm_pack_rows(GemmBuild *g, Value *t_hi) {
   Block *outer = g->b.block;
-  int mr = (int)gemm_field(g, FIELD_mr), step = target_lanes(g->plan->problem.target);
+  int mr = (int)gemm_field(g, FIELD_mr), step = pack_step(g->plan);
   Loop tiles = build_for(&g->b, g->t_lo, t_hi, gemm_number(g, 1), NULL, 0);
   build_named(tiles.index, "t");
   g->b.block = tiles.body;
@@ -103,6 +113,7 @@ void gemm_pack_rows(GemmBuild *g, Value *t_hi) {
   Value *cols = build_named(build_sub(&g->b, g->k_hi, loop.index), "left");
   TileType type = type_tile(mr, step, g->a->type.buf->type);
   Value *tile = build_load(&g->b, OP_tile_load, (Place){g->a, {g->i, loop.index}, rows, cols}, type);
+  tile = convert_build(&g->b, tile, g->types.a);
   Value *column = build_sub(&g->b, loop.index, g->k_lo);
   build_store(&g->b, OP_tile_store, tile, (Place){g->task_rows, {row, column}, NULL, cols});
   build_yield(&g->b, NULL, 0);

@@ -2,23 +2,25 @@
  * the variants for tiles with few rows. */
 #include "templates/gemm_build.h"
 
-/* Steps of k between two looks at what to prefetch; a multiple of every usual ku. */
-enum { CHUNK = 64 };
+/* Steps of k between two looks at what to prefetch: 64 instructions deep; a multiple of every usual ku. */
+static int64_t chunk_steps(const GemmBuild *g) { return (int64_t)64 * g->types.step; }
 
-/* acc + A * B for k from lo to hi, `steps` at a time; hi - lo is a multiple of steps. */
-static Value *product_loop(GemmBuild *g, Value *acc, int rows, Value *lo, Value *hi, int steps) {
+/* acc + A * B for k from lo to hi, `steps` at a time. Where `is_bounded`, hi - lo need not be a multiple of
+ * them, and what is beyond hi counts as 0. */
+static Value *product_loop(GemmBuild *g, Value *acc, int rows, Value *lo, Value *hi, int steps, bool is_bounded) {
   Block *outer = g->b.block;
   Loop loop = build_for(&g->b, lo, hi, gemm_number(g, steps), &acc, 1);
   build_named(loop.index, "p");
   build_named(loop.carried[0], "sum");
   g->b.block = loop.body;
   int columns = (int)gemm_field(g, FIELD_nr);
+  Value *left = is_bounded ? build_named(build_sub(&g->b, hi, loop.index), "left") : NULL;
   Value *column = g->rows_lo != NULL ? build_sub(&g->b, loop.index, g->rows_lo) : loop.index;
-  Value *fa = build_load(&g->b, OP_frag_load, (Place){g->rows_of_a, {g->first_row, column}, NULL, NULL},
-                         type_frag(ROLE_A, rows, steps, KILN_F32));
+  Value *fa = build_load(&g->b, OP_frag_load, (Place){g->rows_of_a, {g->first_row, column}, NULL, left},
+                         type_frag(ROLE_A, rows, steps, g->rows_of_a->type.buf->type));
   Value *row = g->panel_lo != NULL ? build_sub(&g->b, loop.index, g->panel_lo) : loop.index;
-  Value *fb = build_load(&g->b, OP_frag_load, (Place){g->panel, {row, g->panel_column}, NULL, g->panel_cols},
-                         type_frag(ROLE_B, steps, columns, KILN_F32));
+  Value *fb = build_load(&g->b, OP_frag_load, (Place){g->panel, {row, g->panel_column}, left, g->panel_cols},
+                         type_frag(ROLE_B, steps, columns, g->panel->type.buf->type));
   Value *next = build_ternary(&g->b, OP_mma, loop.carried[0], build_named(fa, "fa"), build_named(fb, "fb"));
   build_yield(&g->b, &next, 1);
   g->b.block = outer;
@@ -28,14 +30,16 @@ static Value *product_loop(GemmBuild *g, Value *acc, int rows, Value *lo, Value 
 /* Asks for this step's share of the panel that comes next, so that it is in the second-level cache when it does: rows
  * of B for a chunk of k, evenly over the chunks of all tiles of the task. */
 static void prefetch_share(GemmBuild *g, Value *chunk) {
-  int64_t nr = gemm_field(g, FIELD_nr), line = 64 / 4;
-  Value *share = build_ceildiv(&g->b, gemm_number(g, CHUNK), g->tiles_of_task);
-  Value *chunks = build_ceildiv(&g->b, build_sub(&g->b, g->k_hi, g->k_lo), gemm_number(g, CHUNK));
-  Value *number = build_index(&g->b, OP_index_div, build_sub(&g->b, chunk, g->k_lo), gemm_number(g, CHUNK));
+  int64_t nr = gemm_field(g, FIELD_nr), line = 64 / gemm_bytes(g->types.b, g->types.group);
+  Value *steps = gemm_number(g, chunk_steps(g)), *group = gemm_number(g, g->types.group);
+  Value *groups = build_ceildiv(&g->b, steps, build_mul(&g->b, g->tiles_of_task, group));
+  Value *share = build_mul(&g->b, groups, group);
+  Value *chunks = build_ceildiv(&g->b, build_sub(&g->b, g->k_hi, g->k_lo), steps);
+  Value *number = build_index(&g->b, OP_index_div, build_sub(&g->b, chunk, g->k_lo), steps);
   number = build_add(&g->b, build_mul(&g->b, build_sub(&g->b, g->t, g->t_lo), chunks), number);
   Value *lo = build_add(&g->b, g->k_lo, build_mul(&g->b, number, share));
   Value *hi = build_min(&g->b, build_add(&g->b, lo, share), g->next_hi);
-  Loop loop = build_for(&g->b, lo, hi, gemm_number(g, 1), NULL, 0);
+  Loop loop = build_for(&g->b, lo, hi, group, NULL, 0);
   build_named(loop.index, "ahead");
   Block *outer = g->b.block;
   g->b.block = loop.body;
@@ -50,39 +54,42 @@ static void prefetch_share(GemmBuild *g, Value *chunk) {
 /* The product loop in chunks, each with its share of prefetches; the variants for few rows go without. */
 static Value *chunked_loop(GemmBuild *g, Value *acc, int rows, Value *lo, Value *hi, int steps) {
   bool prefetches = gemm_field(g, FIELD_prefetch) == PREFETCH_PANEL && rows == gemm_field(g, FIELD_mr);
-  if (!prefetches || CHUNK % steps != 0) return product_loop(g, acc, rows, lo, hi, steps);
+  if (!prefetches || chunk_steps(g) % steps != 0) return product_loop(g, acc, rows, lo, hi, steps, false);
   Block *outer = g->b.block;
-  Loop loop = build_for(&g->b, lo, hi, gemm_number(g, CHUNK), &acc, 1);
+  Loop loop = build_for(&g->b, lo, hi, gemm_number(g, chunk_steps(g)), &acc, 1);
   build_named(loop.index, "chunk");
   g->b.block = loop.body;
   prefetch_share(g, loop.index);
-  Value *end = build_min(&g->b, build_add(&g->b, loop.index, gemm_number(g, CHUNK)), hi);
-  Value *next = product_loop(g, loop.carried[0], rows, loop.index, end, steps);
+  Value *end = build_min(&g->b, build_add(&g->b, loop.index, gemm_number(g, chunk_steps(g))), hi);
+  Value *next = product_loop(g, loop.carried[0], rows, loop.index, end, steps, false);
   build_yield(&g->b, &next, 1);
   g->b.block = outer;
   return build_named(&loop.op->results[0], "acc");
 }
 
+/* Whole iterations of ku, then steps of one instruction, the last of which may be cut. */
 static Value *product(GemmBuild *g, Value *acc, int rows) {
-  int64_t ku = gemm_field(g, FIELD_ku);
+  int64_t ku = gemm_field(g, FIELD_ku), step = g->types.step;
   const Dim k = g->match->k;
-  bool one_block = !g->has_kc;
-  if (one_block && k.symbol < 0) {
+  if (!g->has_kc && k.symbol < 0) {
     int64_t whole = k.size / ku * ku;
     if (whole > 0) acc = chunked_loop(g, acc, rows, gemm_number(g, 0), gemm_number(g, whole), (int)ku);
-    if (whole < k.size) acc = product_loop(g, acc, rows, gemm_number(g, whole), gemm_number(g, k.size), 1);
+    bool is_cut = (k.size - whole) % step != 0;
+    if (whole < k.size)
+      acc = product_loop(g, acc, rows, gemm_number(g, whole), gemm_number(g, k.size), (int)step, is_cut);
     return acc;
   }
-  if (ku == 1) return product_loop(g, acc, rows, g->k_lo, g->k_hi, 1);
+  if (ku == 1) return chunked_loop(g, acc, rows, g->k_lo, g->k_hi, 1);
   Value *steps = build_index(&g->b, OP_index_div, build_sub(&g->b, g->k_hi, g->k_lo), gemm_number(g, ku));
   Value *whole = build_named(build_add(&g->b, g->k_lo, build_mul(&g->b, steps, gemm_number(g, ku))), "whole");
   acc = chunked_loop(g, acc, rows, g->k_lo, whole, (int)ku);
-  return product_loop(g, acc, rows, whole, g->k_hi, 1);
+  bool is_even = step == 1 || (k.symbol < 0 && k.size % step == 0); /* so are blocks of k */
+  return product_loop(g, acc, rows, whole, g->k_hi, (int)step, !is_even);
 }
 
 /* The accumulator at the first visit, or as the last one left it. */
 static Value *initial(GemmBuild *g, int rows) {
-  TileType type = type_frag(ROLE_ACC, rows, (int)gemm_field(g, FIELD_nr), KILN_F32);
+  TileType type = type_frag(ROLE_ACC, rows, (int)gemm_field(g, FIELD_nr), g->types.acc);
   if (!g->has_kc) return build_named(build_typed(&g->b, OP_frag_zero, type, NULL, NULL), "zero");
   Value *first = build_index(&g->b, OP_index_eq, g->k_lo, gemm_number(g, 0));
   Op *choice = build_if(&g->b, first, &type, 1, true);
@@ -107,7 +114,8 @@ static void finish(GemmBuild *g, Value *acc, int rows) {
     store_acc(g, acc, g->scratch);
     return;
   }
-  Value *tile = build_typed(&g->b, OP_frag_tile, type_tile(rows, (int)gemm_field(g, FIELD_nr), KILN_F32), acc, NULL);
+  Value *tile =
+      build_typed(&g->b, OP_frag_tile, type_tile(rows, (int)gemm_field(g, FIELD_nr), g->types.acc), acc, NULL);
   gemm_epilogue(g, build_named(tile, "product"), g->i, g->rows, rows);
 }
 

@@ -26,12 +26,11 @@ static double tile_cycles(int64_t rows, int64_t vectors) {
 /* Modelled cycles for the product with this register tile; unknown sizes count as large and even. */
 static double product_cycles(const Plan *plan, int64_t rows, int64_t vectors) {
   const GemmMatch *match = plan->match;
-  const Target *target = plan->problem.target;
   int64_t m = match->m.symbol < 0 ? match->m.size : 96 * rows;
-  int64_t n = match->n.symbol < 0 ? match->n.size : 96 * vectors * target_lanes(target);
-  int64_t k = match->k.symbol < 0 ? match->k.size : 512;
-  double tiles =
-      (double)ceil_div(larger_of(m, 1), rows) * (double)ceil_div(larger_of(n, 1), vectors * target_lanes(target));
+  int64_t lanes = gemm_lanes(plan);
+  int64_t n = match->n.symbol < 0 ? match->n.size : 96 * vectors * lanes;
+  int64_t k = match->k.symbol < 0 ? ceil_div(match->k.size, gemm_types(plan).step) : 512;
+  double tiles = (double)ceil_div(larger_of(m, 1), rows) * (double)ceil_div(larger_of(n, 1), vectors * lanes);
   double fill = (double)(rows * vectors) * 1.5 + TILE_OVERHEAD_CYCLES;
   double unknown = (double)larger_of(m, 1) * (double)larger_of(n, 1);
   return tiles * (tile_cycles(rows, vectors) * (double)k + fill) / unknown;
@@ -43,12 +42,15 @@ static double product_cycles(const Plan *plan, int64_t rows, int64_t vectors) {
 static int64_t default_pack_a(const Plan *plan) {
   enum { WAY_BYTES = 4096, ROWS = 12, FEW_ROWS = 32, FEW_COLUMNS = 512 };
   const GemmMatch *match = plan->match;
+  GemmTypes types = gemm_types(plan);
   BufType a = gemm_view(match->a.node, match->a.transposed);
   Extent row = a.layout == LAYOUT_STRIDED ? a.strides[0] : a.dims[1];
+  if (types.a != match->a.node->type) return PACK_A_TASK;
+  if (types.group > 1 && match->a.transposed) return PACK_A_TASK;
   bool is_small =
       (match->m.symbol < 0 && match->m.size < FEW_ROWS) || (match->n.symbol < 0 && match->n.size < FEW_COLUMNS);
   if (row.symbol != EXTENT_NUMBER || is_small) return PACK_A_NONE;
-  return row.number * 4 % WAY_BYTES == 0 ? PACK_A_TASK : PACK_A_NONE;
+  return gemm_bytes(match->a.node->type, row.number) % WAY_BYTES == 0 ? PACK_A_TASK : PACK_A_NONE;
 }
 
 /* Row addresses live in general registers unless the row stride is a number or rows are adjacent; x86-64 has 16 of
@@ -65,7 +67,7 @@ static void choose_register_tile(Plan *plan) {
   const Target *target = plan->problem.target;
   const GemmMatch *match = plan->match;
   Schedule *s = &plan->schedule;
-  int64_t lanes = target_lanes(target), best_rows = 1, best_vectors = 1;
+  int64_t lanes = gemm_lanes(plan), best_rows = 1, best_vectors = 1;
   double best = INFINITY;
   for (int64_t vectors = 1; vectors <= 4; ++vectors) {
     if (s->fixed[FIELD_nr] && vectors != ceil_div(s->values[FIELD_nr], lanes)) continue;
@@ -99,7 +101,9 @@ static int64_t default_pack_b(const Plan *plan) {
   BufType b = gemm_view(match->b.node, match->b.transposed);
   bool contiguous = b.layout == LAYOUT_ROW_MAJOR || (b.strides[1].symbol == EXTENT_NUMBER && b.strides[1].number == 1);
   bool few_rows = match->m.symbol < 0 && match->m.size < 8 * plan->schedule.values[FIELD_mr];
-  return contiguous && few_rows ? PACK_B_NONE : PACK_B_TASK;
+  GemmTypes types = gemm_types(plan);
+  bool is_ready = types.b == match->b.node->type && types.group == 1;
+  return contiguous && few_rows && is_ready ? PACK_B_NONE : PACK_B_TASK;
 }
 
 static bool is_prefetch_costly(const Target *target) {
@@ -124,9 +128,9 @@ static void set_default(Schedule *s, Field field, int64_t value) {
 static kiln_status check_fixed(const Plan *plan, Text *why_not) {
   const Schedule *s = &plan->schedule;
   const GemmMatch *match = plan->match;
-  if (s->values[FIELD_nr] % target_lanes(plan->problem.target) != 0) {
+  if (s->values[FIELD_nr] % gemm_lanes(plan) != 0) {
     text_printf(why_not, "schedule: 'nr' is %lld, expected a multiple of %d, the lanes of %s",
-                (long long)s->values[FIELD_nr], target_lanes(plan->problem.target), plan->problem.target->name);
+                (long long)s->values[FIELD_nr], (int)gemm_lanes(plan), plan->problem.target->name);
     return KILN_UNSUPPORTED;
   }
   if (s->values[FIELD_pack_b] == PACK_B_AHEAD && !may_pack_ahead(plan)) {
@@ -136,6 +140,20 @@ static kiln_status check_fixed(const Plan *plan, Text *why_not) {
                                          : "to be passed as it is");
     return KILN_UNSUPPORTED;
   }
+  GemmTypes types = gemm_types(plan);
+  if (types.a != match->a.node->type && s->values[FIELD_pack_a] != PACK_A_TASK) {
+    text_printf(why_not, "schedule: 'convert' is pack, but 'pack_a' is none");
+    return KILN_UNSUPPORTED;
+  }
+  if (types.b != match->b.node->type && s->values[FIELD_pack_b] == PACK_B_NONE) {
+    text_printf(why_not, "schedule: 'convert' is pack, but 'pack_b' is none");
+    return KILN_UNSUPPORTED;
+  }
+  if (s->values[FIELD_ku] % types.step != 0) {
+    text_printf(why_not, "schedule: 'ku' is %lld, expected a multiple of %d, the steps of one instruction",
+                (long long)s->values[FIELD_ku], types.step);
+    return KILN_UNSUPPORTED;
+  }
   if (s->values[FIELD_prefetch] == PREFETCH_PANEL && s->values[FIELD_pack_b] != PACK_B_AHEAD) {
     text_printf(why_not, "schedule: 'prefetch' is panel, but 'pack_b' is not ahead");
     return KILN_UNSUPPORTED;
@@ -143,29 +161,56 @@ static kiln_status check_fixed(const Plan *plan, Text *why_not) {
   return KILN_OK;
 }
 
-/* Longest k for which no second visit to an accumulator is ever planned, so that no code for it is made. */
-enum { K_WITHOUT_BLOCKS = 1280 };
+static bool converts(const GemmMatch *match) {
+  return type_is_floating(match->acc) && (match->a.node->type != match->acc || match->b.node->type != match->acc);
+}
+
+/* Floats that are not the accumulator's type are converted where they are packed, unless an instruction takes them as
+ * they are or few rows use them. */
+static int64_t default_convert(const Plan *plan) {
+  enum { FEW_ROWS = 32 };
+  const GemmMatch *match = plan->match;
+  bool few_rows = match->m.symbol < 0 && match->m.size < FEW_ROWS;
+  return gemm_types(plan).step > 1 || few_rows ? CONVERT_LOAD : CONVERT_PACK;
+}
+
+/* Instructions of an iteration; k of one that is short. */
+static int64_t default_ku(const Plan *plan) {
+  enum { INSTRUCTIONS = 4 };
+  const GemmMatch *match = plan->match;
+  int64_t step = gemm_types(plan).step;
+  if (match->k.symbol >= 0) return INSTRUCTIONS * step;
+  return smaller_of(ceil_div(larger_of(match->k.size, 1), step), INSTRUCTIONS) * step;
+}
+
+/* Longest row of A, in bytes, for which no second visit to an accumulator is ever planned, so that no code for it is
+ * made. */
+enum { BYTES_WITHOUT_BLOCKS = 5120 };
 
 kiln_status gemm_schedule(Plan *plan, Text *why_not) {
   const GemmMatch *match = plan->match;
   Schedule *s = &plan->schedule;
+  if (converts(match)) set_default(s, FIELD_convert, default_convert(plan));
   set_default(s, FIELD_pack_a, default_pack_a(plan));
   choose_register_tile(plan);
   s->set[FIELD_mr] = s->set[FIELD_nr] = true;
-  set_default(s, FIELD_ku, match->k.symbol < 0 ? smaller_of(larger_of(match->k.size, 1), 4) : 4);
+  set_default(s, FIELD_ku, default_ku(plan));
   set_default(s, FIELD_pack_b, default_pack_b(plan));
   set_default(s, FIELD_prefetch, default_prefetch(plan));
   set_default(s, FIELD_epilogue, match->epilogue_cost > 8 ? EPILOGUE_ROWS : EPILOGUE_REGISTERS);
+  GemmTypes types = gemm_types(plan);
   plan->params[plan->param_count++] = FIELD_mc;
   plan->params[plan->param_count++] = FIELD_nc;
-  if (match->k.symbol >= 0 || match->k.size > K_WITHOUT_BLOCKS) plan->params[plan->param_count++] = FIELD_kc;
+  if (match->k.symbol >= 0 || gemm_bytes(types.a, match->k.size) > BYTES_WITHOUT_BLOCKS)
+    plan->params[plan->param_count++] = FIELD_kc;
   if (s->values[FIELD_pack_b] == PACK_B_AHEAD) {
     Pack *pack = &plan->packs[match->b.input];
     pack->packed = true;
     pack->type = gemm_view(match->b.node, match->b.transposed);
     pack->type.layout = LAYOUT_COL_PANEL;
     pack->type.panel = (int)s->values[FIELD_nr];
-    pack->type.group = 1;
+    pack->type.type = types.b;
+    pack->type.group = types.group;
   }
   return check_fixed(plan, why_not);
 }
@@ -176,9 +221,9 @@ static int64_t cache_for_rows(const Machine *machine) { return machine->l2_bytes
 /* Steps of k a visit takes: so many that 384 rows of A stay in the second-level cache while all of B passes, for B then
  * comes from further away once in 384 rows. Depends on k and the cache alone: it decides in which order terms are
  * added, and that may not change with threads or rows. */
-static int64_t bind_kc(int64_t k, const Machine *machine) {
-  enum { ROWS = 384, SHORTEST = 256, MULTIPLE = 16 };
-  int64_t limit = larger_of(cache_for_rows(machine) / (4 * ROWS), SHORTEST);
+static int64_t bind_kc(int64_t k, kiln_type type, const Machine *machine) {
+  enum { ROWS = 384, SHORTEST = 256, MULTIPLE = 64 };
+  int64_t limit = larger_of(cache_for_rows(machine) / gemm_bytes(type, ROWS), SHORTEST);
   if (k <= limit * 3 / 2) return larger_of(k, 1);
   int64_t visits = ceil_div(k, limit);
   return ceil_div(ceil_div(k, visits), MULTIPLE) * MULTIPLE;
@@ -193,7 +238,7 @@ static void bind_blocks(const Plan *plan, const int64_t *symbols, const Machine 
   int64_t mr = plan->schedule.values[FIELD_mr], nr = plan->schedule.values[FIELD_nr];
   int64_t tiles = larger_of(ceil_div(dim_value(match->m, symbols), mr), 1);
   int64_t panels = larger_of(ceil_div(dim_value(match->n, symbols), nr), 1);
-  int64_t resident = larger_of(cache_for_rows(machine) / larger_of(4 * mr * kc, 1), 1);
+  int64_t resident = larger_of(cache_for_rows(machine) / larger_of(gemm_bytes(gemm_types(plan).a, mr * kc), 1), 1);
   bool packs = plan->schedule.values[FIELD_pack_b] == PACK_B_TASK;
   int64_t row_blocks = packs ? 1 : ceil_div(tiles, resident);
   int64_t wanted = machine->threads > 1 ? (int64_t)machine->threads * TASKS_PER_THREAD : 1;
@@ -209,7 +254,9 @@ void gemm_bind(const Plan *plan, const int64_t *symbols, const Machine *machine,
   const GemmMatch *match = plan->match;
   const Schedule *s = &plan->schedule;
   int64_t k = dim_value(match->k, symbols);
-  int64_t kc = s->fixed[FIELD_kc] ? s->values[FIELD_kc] : bind_kc(k, machine);
+  GemmTypes types = gemm_types(plan);
+  int64_t kc = s->fixed[FIELD_kc] ? s->values[FIELD_kc] : bind_kc(k, types.a, machine);
+  kc = ceil_div(kc, types.step) * types.step; /* what is cut off a step is left to the last block */
   if (plan->param_count < 3) kc = k;
   int64_t mc, nc;
   bind_blocks(plan, symbols, machine, kc, &mc, &nc);
@@ -221,12 +268,14 @@ void gemm_bind(const Plan *plan, const int64_t *symbols, const Machine *machine,
 void gemm_explain(const Plan *plan, const int64_t *symbols, const Machine *machine, Text *out) {
   const GemmMatch *match = plan->match;
   const Schedule *s = &plan->schedule;
-  int64_t lanes = target_lanes(plan->problem.target), vectors = s->values[FIELD_nr] / lanes;
+  int64_t vectors = s->values[FIELD_nr] / gemm_lanes(plan);
   double cycles = tile_cycles(s->values[FIELD_mr], vectors);
-  text_printf(
-      out, "register tile %lldx%lld: %lld accumulators of %d registers, %g cycles a step of k where %g would be peak\n",
-      (long long)s->values[FIELD_mr], (long long)s->values[FIELD_nr], (long long)(s->values[FIELD_mr] * vectors),
-      plan->problem.target->vector_registers, cycles, (double)(s->values[FIELD_mr] * vectors) / FMA_PER_CYCLE);
+  text_printf(out,
+              "register tile %lldx%lld: %lld accumulators of %d registers, %g cycles an instruction's k where %g would "
+              "be peak\n",
+              (long long)s->values[FIELD_mr], (long long)s->values[FIELD_nr],
+              (long long)(s->values[FIELD_mr] * vectors), plan->problem.target->vector_registers, cycles,
+              (double)(s->values[FIELD_mr] * vectors) / FMA_PER_CYCLE);
   static const char *const pack_reasons[] = {
       [PACK_B_NONE] = "read in place: few rows of C use it",
       [PACK_B_AHEAD] = "const, so it is packed ahead into panels",

@@ -39,9 +39,8 @@ Machine machine_of(const Target *target, int threads) {
 /* Every field the caller fixed must be one the template uses: a wish that changes nothing is a mistake. */
 static kiln_status check_wishes(const Plan *plan, Text *why) {
   for (size_t field = 0; field < FIELD_COUNT; ++field) {
-    bool used = plan->schedule.set[field] && !plan->problem.wishes.fixed[field];
+    bool used = plan->schedule.set[field];
     for (int i = 0; i < plan->param_count; ++i) used |= plan->params[i] == field;
-    used |= field_info((Field)field)->kind == FIELD_BAKED && plan->schedule.set[field];
     if (plan->problem.wishes.fixed[field] && !used) {
       text_printf(why, "schedule: '%s' has no meaning for this graph in template %s", field_info((Field)field)->name,
                   plan->template->name);
@@ -56,6 +55,7 @@ kiln_status tmpl_plan(const Problem *problem, Arena *arena, Plan *plan, Text *wh
   text_init(&refusals, &arena->allocator);
   text_init(&sentence, &arena->allocator);
   *plan = (Plan){.problem = *problem, .schedule = problem->wishes};
+  memset(plan->schedule.set, 0, sizeof plan->schedule.set); /* the template says which it uses */
   plan->packs = ARENA_ARRAY(arena, Pack, problem->graph->inputs.count);
   for (size_t i = 0; i < ARRAY_LENGTH(template_rows) && plan->template == NULL; ++i) {
     if (problem->forced != NULL && problem->forced != template_rows[i]) continue;

@@ -17,7 +17,7 @@ static void check_identity(const kiln_graph *graph) {
   kiln_graph *again = graph_parse(text_get(&once), once.length, NULL);
   KILN_ASSERT(graph_check(again) == KILN_OK);
   graph_print(again, false, &twice);
-  KILN_ASSERT(once.length == twice.length && memcmp(once.data, twice.data, once.length) == 0);
+  KILN_ASSERT(once.length == twice.length && memcmp(text_get(&once), text_get(&twice), once.length) == 0);
   kiln_graph_destroy(again);
   text_release(&once);
   text_release(&twice);

@@ -38,7 +38,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     Module *again = parse(text_get(&once), once.length, &faults);
     KILN_ASSERT(faults.list.count == 0);
     tile_print(again, &twice);
-    KILN_ASSERT(once.length == twice.length && memcmp(once.data, twice.data, once.length) == 0);
+    KILN_ASSERT(once.length == twice.length && memcmp(text_get(&once), text_get(&twice), once.length) == 0);
     module_destroy(again);
   }
   module_destroy(module);

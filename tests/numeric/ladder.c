@@ -78,19 +78,31 @@ kiln_engine *ladder_engine(void) {
   return engine;
 }
 
-const char *const *ladder_targets(kiln_engine *engine, int *count) {
-  static const char *const rows[] = {"skylake-avx512", "haswell", "x86-64"};
-  static const char *usable[4];
+static void find_usable(kiln_engine *engine, const char *const *rows, size_t row_count, const char **usable,
+                        int *count) {
   kiln_cpu cpu;
   cr_assert_eq(kiln_engine_cpu(engine, &cpu), KILN_OK);
   FeatureSet present;
   cr_assert(features_parse(cpu.features, strlen(cpu.features), &present));
   *count = 0;
   usable[(*count)++] = NULL;
-  for (size_t i = 0; i < ARRAY_LENGTH(rows); ++i) {
+  for (size_t i = 0; i < row_count; ++i) {
     if ((target_find(rows[i])->features & ~present) == 0) usable[(*count)++] = rows[i];
     else printf("NOT EXERCISED: native code for %s: this CPU lacks its features\n", rows[i]);
   }
+}
+
+const char *const *ladder_targets(kiln_engine *engine, int *count) {
+  static const char *const rows[] = {"skylake-avx512", "haswell", "x86-64"};
+  static const char *usable[ARRAY_LENGTH(rows) + 1];
+  find_usable(engine, rows, ARRAY_LENGTH(rows), usable, count);
+  return usable;
+}
+
+const char *const *ladder_instruction_targets(kiln_engine *engine, int *count) {
+  static const char *const rows[] = {"cooperlake", "cascadelake", "skylake-avx512", "alderlake", "haswell", "x86-64"};
+  static const char *usable[ARRAY_LENGTH(rows) + 1];
+  find_usable(engine, rows, ARRAY_LENGTH(rows), usable, count);
   return usable;
 }
 

@@ -25,6 +25,9 @@ kiln_engine *ladder_engine(void);
  * printed as NOT EXERCISED. */
 const char *const *ladder_targets(kiln_engine *engine, int *count);
 
+/* The same, one a set of matrix instructions. */
+const char *const *ladder_instruction_targets(kiln_engine *engine, int *count);
+
 /* Runs a case; fails the Criterion test with what went wrong. */
 void ladder_run(kiln_engine *engine, const LadderCase *c);
 /* Runs a case and copies output 0 (row-major, no strides) to `bytes`. */

@@ -97,7 +97,7 @@ Test(template_gemm, even_rows) {
 }
 
 Test(template_gemm, refusals) {
-  expect((TemplateRun){.graph = "x: bf16[3, 4]; w: bf16[4, 5]; y = x @ w; return y"}, "reference");
+  expect((TemplateRun){.graph = "x: f64[3, 4]; w: f32[4, 5]; y = x @ w; return y"}, "reference");
   expect((TemplateRun){.graph = "x: f32[3, 4]; w: f32[4, 5]; y = softmax(x @ w); return y"}, "reference");
   expect((TemplateRun){.graph = "x: f32[2, 3, 4]; w: f32[4, 5]; y = x @ w; return y"}, "reference");
 }
@@ -111,6 +111,7 @@ Test(template_gemm, wishes_that_do_not_fit) {
       {"mr=0", "schedule: 'mr' is '0', expected a number from 1 to 64"},
       {"mr=4 mr=4", "schedule: 'mr' is given twice"},
       {"pack_b=ahead", "schedule: 'pack_b' is ahead, but 'w' is not const"},
+      {"convert=pack", "schedule: 'convert' has no meaning for this graph in template gemm"},
       {"prefetch=panel", "schedule: 'prefetch' is panel, but 'pack_b' is not ahead"},
       {"pack_b=never", "schedule: 'pack_b' is 'never', expected one of none|ahead|task"},
       {"kc=4", "schedule: 'kc' has no meaning for this graph in template gemm"},
