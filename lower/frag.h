@@ -18,7 +18,7 @@ typedef struct FragStrategy {
   EmitFunction *zero, *load, *store, *to_tile, *from_tile, *mma;
 } FragStrategy;
 
-extern const FragStrategy mma_outer, mma_dot;
+extern const FragStrategy mma_outer, mma_dot, mma_mmla;
 
 struct FragPlacement {
   const FragStrategy *strategy;      /* NULL: not a fragment */

@@ -5,6 +5,7 @@
 static const FragStrategy *const strategies[] = {
     [MMA_OUTER] = &mma_outer,
     [MMA_DOT] = &mma_dot,
+    [MMA_MMLA] = &mma_mmla,
 };
 
 /* ---- webs of linked values --------------------------------------------------------------------------------------- */

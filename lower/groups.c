@@ -75,8 +75,8 @@ static LLVMValueRef mask_of(Emitter *e, Bound bound, kiln_type type, int g, int 
   if (!bound.value || group == 1) return NULL;
   Spot back = lower_go(e, bound.depth);
   LLVMValueRef bits = lower_mul(e, count_valid(e, bound, g * group, group), lower_i64(e, (int64_t)type_bits(type)));
-  LLVMValueRef over = LLVMBuildShl(e->builder, lower_i64(e, 1), bits, "");
-  LLVMValueRef wide = LLVMBuildSub(e->builder, over, lower_i64(e, 1), "");
+  LLVMValueRef cut = lower_sub(e, lower_i64(e, 64), lower_max(e, bits, lower_i64(e, 1))); /* all cut: zeros are read */
+  LLVMValueRef wide = LLVMBuildLShr(e->builder, lower_i64(e, -1), cut, "");
   LLVMValueRef mask = LLVMBuildTrunc(e->builder, wide, lower_group_type(e, type, group), "");
   mask = lower_splat(e, mask, lanes);
   lower_back(e, back);
