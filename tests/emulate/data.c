@@ -37,8 +37,12 @@ void data_fill(Random *random, void *memory, size_t bytes) {
   }
 }
 
+/* Exceptions masked; any rounding mode, denormals flushed or not (MXCSR.RC, FTZ and DAZ). */
+static uint32_t random_mxcsr(Random *random) { return 0x1F80 | ((uint32_t)random_bits(random) & 0xE040); }
+
 EmulateState data_state(Random *random, bool has_avx512) {
-  EmulateState state = {.rflags = 0x202 | (random_bits(random) & 0x8D5), .mxcsr = 0x1F80, .has_avx512 = has_avx512};
+  EmulateState state = {
+      .rflags = 0x202 | (random_bits(random) & 0x8D5), .mxcsr = random_mxcsr(random), .has_avx512 = has_avx512};
   for (int i = 0; i < 16; i++) state.gpr[i] = random_bits(random);
   for (int i = 0; i < 8; i++) state.mask[i] = random_bits(random);
   for (int i = 0; i < 32; i++) data_fill(random, state.vector[i], sizeof state.vector[i]);

@@ -7,5 +7,6 @@
  * whose sums cancel and round, with such around the least normal number, or with a mix of these. */
 void data_fill(Random *random, void *memory, size_t bytes);
 
-/* All registers but tiles, filled so; floating-point exceptions are masked, rounding is to nearest even. */
+/* All registers but tiles, filled so; any rounding mode and treatment of denormals, floating-point exceptions masked.
+ */
 EmulateState data_state(Random *random, bool has_avx512);

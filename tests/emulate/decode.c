@@ -95,28 +95,53 @@ static bool are_tiles_named(const Fields *f, bool uses_v) {
   return f->r == 0 && f->length == 0 && (uses_v ? f->v < 8 : f->v == 0);
 }
 
-static bool form_accepts(Form form, const Fields *f, uint8_t modrm) {
+/* A row of a tile for all of zmm. */
+static bool is_row_named(const Fields *f) { return f->length == 2 && f->mask == 0 && f->b == 0 && f->x == 0; }
+
+/* Rounding of the instruction's own: EVEX.b with a register as last source. */
+static bool is_rounding(const Fields *f, uint8_t modrm) { return f->broadcast && modrm >> 6 == 3; }
+
+static bool can_round(const Instruction *row) { return strcmp(row->feature, "avx512fp16") == 0; }
+
+static bool is_masked(const Fields *f) { return f->mask != 0 || f->zeroing; }
+
+static bool form_accepts(const Instruction *row, const Fields *f, uint8_t modrm) {
   bool is_memory = modrm >> 6 != 3;
   uint8_t reg = modrm >> 3 & 7, rm = modrm & 7;
-  switch (form) {
+  if (is_rounding(f, modrm) && !can_round(row)) return false;
+  switch (row->form) {
   case FORM_PACKED3:
-  case FORM_NARROW2: return is_memory || !f->broadcast;
-  case FORM_PACKED2: return f->v == 0 && (is_memory || !f->broadcast);
+  case FORM_NARROW2: return true;
+  case FORM_PACKED2: return f->v == 0;
   case FORM_MEMORY2:
   case FORM_BROADCAST: return f->v == 0 && is_memory;
+  case FORM_COMPARE: return f->r == 0 && f->r_high == 0 && !f->zeroing;
+  case FORM_SCALAR3:
+  case FORM_SCALAR_UPDATE: return !(is_memory && f->broadcast);
+  case FORM_SCALAR_GPR: return !is_masked(f) && (is_memory ? !f->broadcast : f->x == 0);
+  case FORM_SCALAR_COMPARE: return f->r == 0 && f->r_high == 0 && !f->zeroing && !(is_memory && f->broadcast);
+  case FORM_SCALAR_FLAGS: return f->v == 0 && !is_masked(f) && !(is_memory && f->broadcast);
+  case FORM_TO_GPR: return f->v == 0 && f->r_high == 0 && !is_masked(f) && !(is_memory && f->broadcast);
+  case FORM_SCALAR_LOAD: return f->v == 0 && is_memory && !f->broadcast;
+  case FORM_SCALAR_STORE: return f->v == 0 && is_memory && !f->broadcast && !f->zeroing;
+  case FORM_SCALAR_MOVE: return !is_memory && !f->broadcast;
+  case FORM_WORD_LOAD:
+  case FORM_WORD_STORE:
+    return f->v == 0 && f->length == 0 && !is_masked(f) && !f->broadcast && (is_memory || f->x == 0);
   case FORM_CONFIG: return are_tiles_named(f, false) && is_memory && reg == 0;
   case FORM_NOTHING: return are_tiles_named(f, false) && modrm == 0xC0;
   case FORM_TILE: return are_tiles_named(f, false) && !is_memory && rm == 0;
   case FORM_TILE_MEMORY: return are_tiles_named(f, false) && is_memory && rm == 4;
   case FORM_TILE3: return are_tiles_named(f, true) && !is_memory && f->b == 0 && reg != rm && reg != f->v && rm != f->v;
+  case FORM_ROW_GPR: return is_row_named(f) && !is_memory && f->v < 16;
+  case FORM_ROW_IMMEDIATE: return is_row_named(f) && !is_memory && f->v == 0;
   }
   return false;
 }
 
 static const Instruction *find_row(const Fields *f, uint8_t opcode, uint8_t modrm) {
   for (int i = 0; i < instruction_count; i++)
-    if (is_encoded_so(&instructions[i], f, opcode) && form_accepts(instructions[i].form, f, modrm))
-      return &instructions[i];
+    if (is_encoded_so(&instructions[i], f, opcode) && form_accepts(&instructions[i], f, modrm)) return &instructions[i];
   return NULL;
 }
 
@@ -132,13 +157,27 @@ static int32_t memory_bytes(const Decoded *d) {
   case FORM_PACKED2: return d->vector_bytes / widest * row->from;
   case FORM_PACKED3:
   case FORM_NARROW2:
-  case FORM_MEMORY2: return d->vector_bytes;
-  case FORM_BROADCAST: return row->from;
+  case FORM_MEMORY2:
+  case FORM_COMPARE: return d->vector_bytes;
+  case FORM_BROADCAST:
+  case FORM_SCALAR3:
+  case FORM_SCALAR_UPDATE:
+  case FORM_SCALAR_GPR:
+  case FORM_SCALAR_COMPARE:
+  case FORM_SCALAR_FLAGS:
+  case FORM_SCALAR_LOAD:
+  case FORM_SCALAR_MOVE:
+  case FORM_SCALAR_STORE:
+  case FORM_TO_GPR:
+  case FORM_WORD_LOAD:
+  case FORM_WORD_STORE: return row->from;
   case FORM_CONFIG:
   case FORM_NOTHING:
   case FORM_TILE:
   case FORM_TILE_MEMORY:
-  case FORM_TILE3: break;
+  case FORM_TILE3:
+  case FORM_ROW_GPR:
+  case FORM_ROW_IMMEDIATE: break;
   }
   return 1;
 }
@@ -172,10 +211,13 @@ static bool read_operands(Reader *in, Decoded *d, const Fields *f, uint8_t modrm
   d->reg = (uint8_t)((modrm >> 3 & 7) | f->r << 3 | f->r_high << 4);
   d->vvvv = f->v;
   d->rm = (uint8_t)((modrm & 7) | f->b << 3 | (f->encoding == ENCODING_EVEX ? f->x << 4 : 0));
-  if (f->length == 3 || (d->is_zeroing && d->mask == 0)) return false;
-  d->vector_bytes = (uint8_t)(16 << f->length);
-  if (d->is_broadcast && d->row->from == 1) return false;
+  d->has_rounding = is_rounding(f, modrm);
+  if (d->is_zeroing && d->mask == 0) return false;
+  if (f->length == 3 && !d->has_rounding) return false;
+  d->vector_bytes = (uint8_t)(d->has_rounding ? 64 : 16 << f->length);
+  d->rounding = (Rounding)f->length;
   if (d->is_memory) read_memory(in, d, f, modrm);
+  if (d->row->map == MAP_0F3A) d->imm = next_byte(in);
   return true;
 }
 

@@ -4,9 +4,7 @@
 #include <float.h>
 #include <math.h>
 
-/* The sum of two doubles rounded to odd: toward zero, and then the last bit set where that was inexact. Rounding the
- * result again, to at most 51 bits, equals one rounding of the exact sum. */
-static double add_to_odd(double x, double y) {
+double float_add_to_odd(double x, double y) {
   double sum = x + y;
   double part = sum - x;
   double error = (x - (sum - part)) + (y - part); /* exact, after Knuth */
@@ -44,7 +42,7 @@ uint32_t float_fma(uint32_t a, uint32_t b, uint32_t c, Denormals denormals) {
   uint32_t bits = float_bits(result), magnitude = bits & 0x7FFFFFFF;
   if (magnitude > 0x7F800000) return first_nan(a, b, c);
   if (magnitude > 0x00800000 || magnitude == 0) return bits;
-  return flush_rounded(add_to_odd((double)x * (double)y, (double)z), bits);
+  return flush_rounded(float_add_to_odd((double)x * (double)y, (double)z), bits);
 }
 
 /* A sum of floats is a multiple of the least denormal, so below the least normal number it is exact. */

@@ -49,3 +49,7 @@ uint16_t float_to_bf16(uint32_t bits);
 
 /* Exact; a signalling NaN becomes quiet. */
 uint32_t float_from_f16(uint16_t bits);
+
+/* The sum of two doubles rounded to odd: toward zero, and then the last bit set where that was inexact. Rounding the
+ * result again, to at most 51 bits, equals one rounding of the exact sum. */
+double float_add_to_odd(double x, double y);

@@ -137,6 +137,13 @@ void native_destroy(Native *native) {
 
 uint64_t native_rip(const Native *native) { return (uint64_t)(uintptr_t)(native->pages + native->place); }
 
+uint8_t *native_load(Native *native, const uint8_t *code, size_t length) {
+  mprotect(native->pages, CODE_BYTES, PROT_READ | PROT_WRITE);
+  memcpy(native->pages, code, length);
+  mprotect(native->pages, CODE_BYTES, PROT_READ | PROT_EXEC);
+  return native->pages;
+}
+
 void native_run(Native *native, EmulateState *state, const uint8_t *code, size_t length) {
   mprotect(native->pages, CODE_BYTES, PROT_READ | PROT_WRITE);
   memset(native->pages + native->place, 0x90, PLACE_BYTES); /* nop */

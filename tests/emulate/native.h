@@ -26,5 +26,8 @@ void native_destroy(Native *native);
 /* The address at which native_run executes. */
 uint64_t native_rip(const Native *native);
 
+/* Code instead of all that, for whoever calls it: where it lies, executable until native_destroy. */
+uint8_t *native_load(Native *native, const uint8_t *code, size_t length);
+
 /* Loads all registers but rsp from the state, executes `length` bytes of code, and stores them back. */
 void native_run(Native *native, EmulateState *state, const uint8_t *code, size_t length);

@@ -88,59 +88,153 @@ static void add_second(Line *line, int count) {
   }
 }
 
+/* The lowest element of the second source. */
+static void add_lowest(Line *line, int bytes) {
+  if (line->kind == OPERAND_REGISTER) add_vector(line, bytes);
+  else add_memory(line, line->row->from);
+}
+
+static void add_immediate(Line *line) {
+  char text[16];
+  if (line->row->map != MAP_0F3A) return;
+  snprintf(text, sizeof text, ", %d", random_below(line->random, 256) & (line->row->form == FORM_PACKED2 ? 255 : 31));
+  add(line, text);
+}
+
+static void add_mask_register(Line *line) {
+  char text[32];
+  snprintf(text, sizeof text, "k%d", random_below(line->random, 8));
+  add(line, text);
+  if (random_below(line->random, 2)) return;
+  snprintf(text, sizeof text, " {k%d}", 1 + random_below(line->random, 7));
+  add(line, text);
+}
+
+static const char *pick_sized_gpr(Random *random, int bytes) {
+  static const char *const dwords[] = {"eax", "ecx", "edx", "ebx", "ebp", "esi", "edi", "r8d", "r9d", "r10d", "r15d"};
+  return bytes == 8 ? pick_gpr(random) : dwords[random_below(random, sizeof dwords / sizeof *dwords)];
+}
+
+/* A general register of the element's size, at least a dword, or memory. */
+static void add_gpr_or_memory(Line *line, int bytes) {
+  if (line->kind == OPERAND_MEMORY) add_memory(line, bytes);
+  else add(line, pick_sized_gpr(line->random, bytes));
+}
+
 /* ---- lines by form ----------------------------------------------------------------------------------------------- */
 
-static bool write_vector_form(Line *line, int bytes) {
+static void add_three(Line *line, int bytes, void second(Line *, int), int argument) {
+  add_vector(line, bytes);
+  add_mask(line);
+  add(line, ", ");
+  add_vector(line, bytes);
+  add(line, ", ");
+  second(line, argument);
+}
+
+static bool write_packed_form(Line *line, int bytes) {
   const Instruction *row = line->row;
   int widest = row->to > row->from ? row->to : row->from, count = bytes / widest;
-  switch (row->form) {
+  switch ((int)row->form) {
   case FORM_PACKED3:
-  case FORM_NARROW2:
-    add_vector(line, bytes);
-    add_mask(line);
-    add(line, ", ");
-    add_vector(line, bytes);
-    add(line, ", ");
-    add_second(line, bytes / row->from);
-    return true;
+  case FORM_NARROW2: add_three(line, bytes, add_second, bytes / row->from); break;
   case FORM_PACKED2:
     add_vector(line, count * row->to);
     add_mask(line);
     add(line, ", ");
     add_second(line, count);
-    return true;
-  case FORM_MEMORY2:
-  case FORM_BROADCAST:
-    if (line->kind != OPERAND_MEMORY) return false;
+    break;
+  case FORM_COMPARE:
+    add_mask_register(line);
+    add(line, ", ");
+    add_vector(line, bytes);
+    add(line, ", ");
+    add_second(line, bytes / row->from);
+    break;
+  default: /* MEMORY2, BROADCAST */
     add_vector(line, bytes);
     add(line, ", ");
     add_memory(line, row->form == FORM_BROADCAST ? row->from : bytes);
-    return true;
-  case FORM_CONFIG:
-  case FORM_NOTHING:
-  case FORM_TILE:
-  case FORM_TILE_MEMORY:
-  case FORM_TILE3: break;
+    return line->kind == OPERAND_MEMORY;
   }
-  return false;
+  add_immediate(line);
+  return true;
 }
+
+static bool write_scalar_form(Line *line) {
+  const Instruction *row = line->row;
+  switch ((int)row->form) {
+  case FORM_SCALAR3:
+  case FORM_SCALAR_UPDATE: add_three(line, 16, add_lowest, 16); break;
+  case FORM_SCALAR_MOVE: add_three(line, 16, add_lowest, 16); return line->kind == OPERAND_REGISTER;
+  case FORM_SCALAR_GPR:
+    add_vector(line, 16);
+    add(line, ", ");
+    add_vector(line, 16);
+    add(line, ", ");
+    add_gpr_or_memory(line, row->from);
+    break;
+  case FORM_SCALAR_COMPARE:
+    add_mask_register(line);
+    add(line, ", ");
+    add_vector(line, 16);
+    add(line, ", ");
+    add_lowest(line, 16);
+    break;
+  case FORM_SCALAR_FLAGS:
+    add_vector(line, 16);
+    add(line, ", ");
+    add_lowest(line, 16);
+    break;
+  case FORM_TO_GPR:
+    add(line, pick_sized_gpr(line->random, row->to));
+    add(line, ", ");
+    add_lowest(line, 16);
+    break;
+  case FORM_SCALAR_LOAD:
+    add_vector(line, 16);
+    add_mask(line);
+    add(line, ", ");
+    add_memory(line, row->from);
+    return line->kind == OPERAND_MEMORY;
+  case FORM_SCALAR_STORE:
+    add_memory(line, row->from);
+    if (random_below(line->random, 2)) add(line, " {k5}");
+    add(line, ", ");
+    add_vector(line, 16);
+    return line->kind == OPERAND_MEMORY;
+  case FORM_WORD_LOAD:
+    add_vector(line, 16);
+    add(line, ", ");
+    add_gpr_or_memory(line, line->kind == OPERAND_MEMORY ? row->from : 4);
+    break;
+  default: /* WORD_STORE */
+    add_gpr_or_memory(line, line->kind == OPERAND_MEMORY ? row->from : 4);
+    add(line, ", ");
+    add_vector(line, 16);
+    break;
+  }
+  add_immediate(line);
+  return true;
+}
+
+static bool is_scalar(Form form) { return form >= FORM_SCALAR3 && form <= FORM_WORD_STORE; }
 
 static bool write_tile_form(Line *line) {
   char text[64];
   int first = random_below(line->random, 8), step = 1 + random_below(line->random, 3);
-  switch (line->row->form) {
+  switch ((int)line->row->form) {
   case FORM_CONFIG: add_address(line); return line->kind == OPERAND_MEMORY;
   case FORM_NOTHING: return line->kind == OPERAND_REGISTER;
   case FORM_TILE: snprintf(text, sizeof text, "tmm%d", first); break;
   case FORM_TILE3:
     snprintf(text, sizeof text, "tmm%d, tmm%d, tmm%d", first, (first + step) % 8, (first + 4) % 8);
     break;
-  case FORM_TILE_MEMORY:
-  case FORM_PACKED3:
-  case FORM_PACKED2:
-  case FORM_NARROW2:
-  case FORM_MEMORY2:
-  case FORM_BROADCAST: return false;
+  case FORM_ROW_GPR:
+    snprintf(text, sizeof text, "zmm%d, tmm%d, %s", 4 * first + step, 7 - first, pick_sized_gpr(line->random, 4));
+    break;
+  case FORM_ROW_IMMEDIATE: snprintf(text, sizeof text, "zmm%d, tmm%d, %d", 4 * first, 7 - first, 5 * step); break;
+  default: return false; /* TILE_MEMORY: tested with addresses of its own */
   }
   add(line, text);
   return line->kind == OPERAND_REGISTER;
@@ -148,11 +242,13 @@ static bool write_tile_form(Line *line) {
 
 bool operands_write(const Instruction *row, OperandKind kind, Random *random, char *line, size_t size) {
   bool is_evex = row->encoding == ENCODING_EVEX;
-  if (kind == OPERAND_BROADCAST && !is_evex) return false;
+  bool is_packed = row->tile == NULL && !is_scalar(row->form);
+  if (kind == OPERAND_BROADCAST && !(is_evex && is_packed && row->from > 1)) return false;
   snprintf(line, size, "%s%s ", row->tile ? "" : is_evex ? "{evex} " : "{vex} ", row->name);
   Line out = {line, size, row, kind, random};
   int bytes = 16 << random_below(random, is_evex ? 3 : 2);
-  return row->tile ? write_tile_form(&out) : write_vector_form(&out, bytes);
+  if (row->tile) return write_tile_form(&out);
+  return is_packed ? write_packed_form(&out, bytes) : write_scalar_form(&out);
 }
 
 bool operands_point(const Decoded *code, EmulateState *state, uint64_t at, Random *random) {
