@@ -31,6 +31,8 @@ Window lower_window(Emitter *e, const Op *op, TileType type) {
 }
 
 void lower_window_repeat_last_row(Emitter *e, Window *window) {
+  const AddressAxis *rows = &window->address.rows;
+  if (!rows->index && window->rows <= rows->block) window->row_bound.value = NULL; /* in one panel: padding will do */
   if (!window->row_bound.value) return;
   Spot back = lower_go(e, window->row_bound.depth);
   window->address.last_row = lower_sub(e, window->row_bound.value, lower_i64(e, 1));

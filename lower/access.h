@@ -23,11 +23,12 @@ typedef struct Window {
   LLVMValueRef *masks;          /* by chunk, once needed: lanes before col_bound */
   LLVMValueRef *row_conditions; /* by row, once needed */
   LLVMValueRef *row_pointers;   /* by row, once needed: its first element, or zeros */
+  struct Piece *pieces;         /* by row and column, once needed; see pieces.h */
 } Window;
 
 /* The window of an access, for tiles of this shape. */
 Window lower_window(Emitter *e, const Op *op, TileType type);
-/* Rows past the bound, which must be at least 1, read the last row instead of zeros. */
+/* Rows past the bound, which must be at least 1, read the last row, or padding of their panel, instead of zeros. */
 void lower_window_repeat_last_row(Emitter *e, Window *window);
 /* Whether each chunk of a row is one piece of memory, so that lower_load_chunk may be used. */
 bool lower_window_is_direct(const Emitter *e, const Window *window);

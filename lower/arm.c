@@ -6,6 +6,7 @@ enum { UNIT_BITS = 128 };
 static unsigned element_bits(LLVMTypeRef element) {
   return LLVMGetTypeKind(element) == LLVMIntegerTypeKind  ? LLVMGetIntTypeWidth(element)
          : LLVMGetTypeKind(element) == LLVMBFloatTypeKind ? 16
+         : LLVMGetTypeKind(element) == LLVMDoubleTypeKind ? 64
                                                           : 32;
 }
 
@@ -43,6 +44,12 @@ LLVMValueRef lower_arm_product(Emitter *e, const ArmProduct *product, LLVMValueR
   LLVMTypeRef second = is_overloaded && is_neon ? LLVMTypeOf(arguments[1]) : NULL;
   LLVMValueRef result = lower_call(e, id, first, second, arguments, 3);
   return is_neon ? result : from_scalable(e, result, type);
+}
+
+LLVMValueRef lower_arm_fma_lane(Emitter *e, LLVMValueRef sum, LLVMValueRef x, LLVMValueRef y, int lane) {
+  LLVMValueRef arguments[] = {to_scalable(e, sum), to_scalable(e, x), to_scalable(e, y), lower_i32(e, lane)};
+  LLVMValueRef result = lower_call(e, INTRINSIC_SVE_FMLA_LANE, LLVMTypeOf(arguments[0]), NULL, arguments, 4);
+  return from_scalable(e, result, LLVMTypeOf(sum));
 }
 
 LLVMValueRef lower_arm_repeat(Emitter *e, LLVMValueRef x) {

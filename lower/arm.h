@@ -15,6 +15,9 @@ typedef struct ArmProduct {
 /* sum has four lanes of 32 bits, or the target's; factors as many bits, of any type. */
 LLVMValueRef lower_arm_product(Emitter *e, const ArmProduct *product, LLVMValueRef sum, LLVMValueRef x, LLVMValueRef y);
 
+/* sum + x * y[lane], the lane of each 128 bits of y; all as long as the target's vectors, f32 or f64. */
+LLVMValueRef lower_arm_fma_lane(Emitter *e, LLVMValueRef sum, LLVMValueRef x, LLVMValueRef y, int lane);
+
 /* 128 bits, repeated to the length of the target's vectors. */
 LLVMValueRef lower_arm_repeat(Emitter *e, LLVMValueRef x);
 

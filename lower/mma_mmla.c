@@ -96,12 +96,9 @@ static void load_operand(Emitter *e, const Op *op) {
   const Value *value = &op->results[0];
   const FragPlacement *placement = lower_placement(e, value);
   struct PendingLoad *pending = ARENA_NEW(e->arena, struct PendingLoad);
-  *pending = (struct PendingLoad){lower_window(e, op, value->type), value, placement, NULL};
+  *pending = (struct PendingLoad){.window = lower_window(e, op, value->type), .value = value, .placement = placement};
   bool is_a = value->type.role == ROLE_A;
   int group = placement->instruction->group, groups = value->type.cols / group;
-  const AddressAxis *rows = &pending->window.address.rows;
-  /* Within one panel, rows past the bound are padding and may be read. */
-  if (is_a && !rows->index && value->type.rows <= rows->block) pending->window.row_bound.value = NULL;
   if (is_a) lower_window_repeat_last_row(e, &pending->window);
   if (placement->loads_at_use && (is_a || lower_has_groups_of_b(e, &pending->window, group))) {
     lower_define(e, value, 0)->pending = pending;

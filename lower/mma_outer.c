@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "lower/frag.h"
+#include "lower/pieces.h"
 
 static int part_count(const Emitter *e, const FragPlacement *placement, TileType type) {
   (void)placement;
@@ -159,6 +159,17 @@ static void add_by_chunks(Emitter *e, Product *p, int k) {
   }
 }
 
+/* The same with scalars that are lanes of vectors, which stay; chunks of `b` pass. */
+static void add_by_pieces(Emitter *e, Product *p, int k) {
+  for (int c = 0; c < p->chunks; ++c) {
+    LLVMValueRef chunk = operand_part(e, p->b, k, c, p->chunks);
+    for (int r = 0; r < p->acc->type.rows; ++r) {
+      LLVMValueRef *sum = &p->acc->parts[r * p->chunks + c];
+      *sum = lower_piece_fma(e, p->a->pending, r, k, chunk, *sum);
+    }
+  }
+}
+
 static void emit_product(Emitter *e, const Op *op) {
   const Lowered *start = lower_get(e, op->operands[0]);
   Product p = {
@@ -167,8 +178,10 @@ static void emit_product(Emitter *e, const Op *op) {
   int rows = p.acc->type.rows;
   p.chunks = lower_chunks(e, p.acc->type.cols);
   p.kept = LOWER_ARRAY(e, LLVMValueRef, rows > p.chunks ? rows : p.chunks);
+  bool has_pieces = p.a->pending && lower_has_pieces(e, p.a->pending);
   for (int k = 0; k < p.a->type.cols; ++k) {
-    if (rows < p.chunks) add_by_chunks(e, &p, k);
+    if (has_pieces) add_by_pieces(e, &p, k);
+    else if (rows < p.chunks) add_by_chunks(e, &p, k);
     else add_by_rows(e, &p, k);
   }
 }
