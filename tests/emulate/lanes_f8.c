@@ -9,7 +9,7 @@ uint64_t lane_vcvthf82ph(const Lane *x) {
   uint64_t sign = (x->b & 0x80) << 8, magnitude = x->b & 0x7F;
   if (magnitude == 0x7F) return sign | 0x7E00;
   int exponent = (int)(magnitude >> 3), fraction = (int)(magnitude & 7);
-  double value = exponent == 0 ? fraction * 0x1p-9 : (8 + fraction) * (double)(1 << exponent) * 0x1p-11;
+  double value = exponent == 0 ? fraction * 0x1p-9 : (8 + fraction) * (double)(1 << exponent) * 0x1p-10;
   return sign | half_round(value, ROUND_NEAREST);
 }
 

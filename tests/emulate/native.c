@@ -17,12 +17,13 @@
 enum { CODE_BYTES = 8192, PLACE_BYTES = 16, ARCH_REQ_XCOMP_PERM = 0x1023, XFEATURE_TILEDATA = 18, MAX_TEXT = 16384 };
 
 bool native_has(const char *feature) {
-  char *features = LLVMGetHostCPUFeatures(), wanted[64];
+  static char *features; /* asked once: CPUID is slow in a virtual machine */
+  char wanted[64];
+  if (features == NULL) features = LLVMGetHostCPUFeatures();
   size_t length = (size_t)snprintf(wanted, sizeof wanted, "+%s", feature);
   bool found = false;
   for (const char *at = features; (at = strstr(at, wanted)) != NULL; at += length)
     found |= (at == features || at[-1] == ',') && (at[length] == ',' || at[length] == '\0');
-  LLVMDisposeMessage(features);
   return found;
 }
 

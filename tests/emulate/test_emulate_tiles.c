@@ -90,6 +90,133 @@ Test(emulate_tiles, products_agree_with_the_cpu) {
   native_destroy(&native);
 }
 
+/* A product that this CPU lacks, on tiles that it has: they are in the frame. */
+Test(emulate_tiles, missing_products_use_the_tiles_of_the_cpu) {
+  Native native;
+  Assembled code;
+  Random random = {4};
+  if (!native_has("amx-tile") || native_has("amx-tf32") || !native_permit_amx()) return;
+  assemble_or_fail("tmmultf32ps tmm1, tmm2, tmm3", &code);
+  cr_assert(emulate_install() && native_create(&native, true));
+  for (int round = 0; round < 50; round++) {
+    EmulateTiles trapped, direct;
+    EmulateState state = data_state(&random, native_has("avx512bw"));
+    random_product(&trapped, &random);
+    direct = trapped;
+    state.tiles = &trapped;
+    native_run(&native, &state, code.bytes, code.size);
+    state.tiles = &direct;
+    cr_assert_eq(emulate_step(&state, code.bytes, code.size), EMULATE_DONE);
+    compare_tiles("tmmultf32ps", &direct, &trapped);
+  }
+  cr_assert_eq(emulate_count("tmmultf32ps"), 50);
+  native_destroy(&native);
+  assemble_release(&code);
+}
+
+/* ---- shapes and configurations ----------------------------------------------------------------------------------- */
+
+static EmulateStatus step(const char *line, EmulateState *state) {
+  Assembled code;
+  assemble_or_fail(line, &code);
+  EmulateStatus status = emulate_step(state, code.bytes, code.size);
+  assemble_release(&code);
+  return status;
+}
+
+Test(emulate_tiles, shapes_that_do_not_agree_are_invalid) {
+  static const uint8_t shapes[][6] = {/* rows and bytes of tmm1, tmm2, tmm3; the first is good */
+                                      {2, 8, 2, 12, 3, 8}, {3, 8, 2, 12, 3, 8}, {2, 4, 2, 12, 3, 8},
+                                      {2, 8, 2, 12, 2, 8}, {2, 6, 2, 12, 3, 6}, {0, 0, 2, 12, 3, 8}};
+  for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
+    EmulateTiles tiles = {.config = {1}}, before;
+    EmulateState state = {.tiles = &tiles};
+    for (int t = 0; t < 3; t++) configure(&tiles, t + 1, shapes[i][2 * t], shapes[i][2 * t + 1]);
+    before = tiles;
+    cr_assert_eq(step("tdpbssd tmm1, tmm2, tmm3", &state), i == 0 ? EMULATE_DONE : EMULATE_INVALID, "shapes %zu", i);
+    cr_assert_eq(memcmp(&before, &tiles, sizeof tiles), 0);
+  }
+  EmulateTiles none = {.config = {0}};
+  EmulateState state = {.tiles = &none};
+  cr_assert_eq(step("tilezero tmm1", &state), EMULATE_INVALID);
+  cr_assert_eq(step("tdpbf16ps tmm1, tmm2, tmm3", &state), EMULATE_INVALID);
+}
+
+/* Byte `at` of a good configuration becomes `value`. */
+static EmulateStatus load_changed(int at, uint8_t value, EmulateTiles *tiles) {
+  EmulateTiles source = {.config = {1}};
+  EmulateState state = {.tiles = tiles, .gpr = {(uint64_t)(uintptr_t)source.config}};
+  for (int t = 0; t < EMULATE_TILES; t++) configure(&source, t, 16, 64);
+  source.config[at] = value;
+  return step("ldtilecfg [rax]", &state);
+}
+
+Test(emulate_tiles, configurations_are_checked) {
+  EmulateTiles tiles = {.config = {0}};
+  cr_assert_eq(load_changed(0, 1, &tiles), EMULATE_DONE);
+  memset(tiles.data, 1, sizeof tiles.data);
+  cr_assert_eq(load_changed(0, 2, &tiles), EMULATE_INVALID, "palette 2");
+  cr_assert_eq(load_changed(5, 1, &tiles), EMULATE_INVALID, "a reserved byte");
+  cr_assert_eq(load_changed(32, 1, &tiles), EMULATE_INVALID, "bytes of tile 8");
+  cr_assert_eq(load_changed(56, 1, &tiles), EMULATE_INVALID, "rows of tile 8");
+  cr_assert_eq(load_changed(16, 65, &tiles), EMULATE_INVALID, "65 bytes");
+  cr_assert_eq(load_changed(17, 1, &tiles), EMULATE_INVALID, "320 bytes");
+  cr_assert_eq(load_changed(48, 17, &tiles), EMULATE_INVALID, "17 rows");
+  cr_assert_eq(load_changed(48, 0, &tiles), EMULATE_INVALID, "no rows of 64 bytes");
+  cr_assert_eq(tiles.data[7][15][63], 1, "a refused configuration changes nothing");
+  cr_assert_eq(load_changed(0, 0, &tiles), EMULATE_DONE, "palette 0");
+  cr_assert_eq(tiles.config[16], 0, "palette 0 configures nothing");
+  cr_assert_eq(tiles.data[7][15][63], 0, "a configuration zeroes tiles");
+}
+
+/* Rows at a stride, tails, and nothing beyond: ASan sees a byte too many. */
+Test(emulate_tiles, loads_and_stores_keep_to_the_shape) {
+  enum { ROWS = 3, BYTES = 20, STRIDE = 24 };
+  EmulateTiles tiles = {.config = {0}};
+  uint8_t memory[(ROWS - 1) * STRIDE + BYTES], stored[sizeof memory] = {0};
+  EmulateState state = {.tiles = &tiles,
+                        .gpr = {(uint64_t)(uintptr_t)memory - 8, STRIDE / 4, (uint64_t)(uintptr_t)stored}};
+  for (size_t i = 0; i < sizeof memory; i++) memory[i] = (uint8_t)(i + 1);
+  configure(&tiles, 6, ROWS, BYTES);
+  memset(tiles.data, 0xFF, sizeof tiles.data);
+  cr_assert_eq(step("tileloadd tmm6, [rax + 4*rcx + 8]", &state), EMULATE_DONE);
+  cr_assert_eq(step("tilestored [rdx + 4*rcx], tmm6", &state), EMULATE_DONE);
+  for (int r = 0; r < EMULATE_ROWS; r++)
+    for (int i = 0; i < EMULATE_ROW_BYTES; i++) {
+      uint8_t wanted = r < ROWS && i < BYTES ? memory[r * STRIDE + i] : 0;
+      cr_assert_eq(tiles.data[6][r][i], wanted, "row %d, byte %d", r, i);
+    }
+  for (int i = 0; i < (int)sizeof memory; i++)
+    cr_assert_eq(stored[i], i % STRIDE < BYTES ? memory[i] : 0, "stored byte %d", i);
+  cr_assert_eq(tiles.data[5][0][0], 0xFF, "another tile");
+}
+
+Test(emulate_tiles, rows_become_vectors) {
+  EmulateTiles tiles = {.config = {0}};
+  EmulateState state = {.tiles = &tiles, .has_avx512 = true, .gpr = {0, 2}};
+  static const uint32_t row[3] = {0x3F808001, 0xFFFFFFFE, 0x33800000};
+  configure(&tiles, 3, 4, 12);
+  memcpy(tiles.data[3][2], row, sizeof row);
+  static const struct {
+    const char *line;
+    uint32_t wanted[4];
+  } cases[] = {{"tilemovrow zmm20, tmm3, ecx", {0x3F808001, 0xFFFFFFFE, 0x33800000, 0}},
+               {"tilemovrow zmm20, tmm3, 2", {0x3F808001, 0xFFFFFFFE, 0x33800000, 0}},
+               {"tcvtrowd2ps zmm20, tmm3, ecx", {0x4E7E0200, 0xC0000000, 0x4E4E0000, 0}},
+               {"tcvtrowps2bf16h zmm20, tmm3, 2", {0x3F810000, 0xFFFF0000, 0x33800000, 0}},
+               {"tcvtrowps2bf16l zmm20, tmm3, 2", {0x3F81, 0xFFFF, 0x3380, 0}},
+               {"tcvtrowps2phh zmm20, tmm3, ecx", {0x3C040000, 0xFFFF0000, 0x00010000, 0}},
+               {"tcvtrowps2phl zmm20, tmm3, 2", {0x3C04, 0xFFFF, 0x0001, 0}}};
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    memset(state.vector[20], 0xAA, 64);
+    cr_assert_eq(step(cases[i].line, &state), EMULATE_DONE);
+    cr_assert_eq(memcmp(state.vector[20], cases[i].wanted, 16), 0, "%s", cases[i].line);
+    cr_assert_eq(state.vector[20][63], 0);
+  }
+  state.gpr[1] = 4;
+  cr_assert_eq(step("tilemovrow zmm20, tmm3, ecx", &state), EMULATE_INVALID);
+}
+
 /* ---- trapping ---------------------------------------------------------------------------------------------------- */
 
 typedef struct ByteProduct {
