@@ -23,7 +23,7 @@ typedef struct Window {
   LLVMValueRef *masks;          /* by chunk, once needed: lanes before col_bound */
   LLVMValueRef *row_conditions; /* by row, once needed */
   LLVMValueRef *row_pointers;   /* by row, once needed: its first element, or zeros */
-  struct Piece *pieces;         /* by row and column, once needed; see pieces.h */
+  LLVMValueRef *pieces;         /* by row and column, once needed; see pieces.h */
 } Window;
 
 /* The window of an access, for tiles of this shape. */

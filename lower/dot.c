@@ -10,9 +10,13 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "lower/arm.h"
+#include "lower/pieces.h"
+
 typedef enum DotKind {
   DOT_NONE,
   DOT_CALL,  /* sum, factor, factor */
+  DOT_ARM,   /* the same of AArch64 */
   DOT_WIDEN, /* pairs of bytes to 16 bits; the call multiplies and adds pairs */
   DOT_SPLIT, /* pairs to two vectors of f32, two fused multiply-adds; the calls convert from memory, if there are any */
 } DotKind;
@@ -22,6 +26,7 @@ typedef struct DotRow {
   bool swaps;         /* `b` is the first factor */
   bool offsets;       /* `a` has the wrong sign */
   Intrinsic calls[3]; /* on 128, 256, 512 bits */
+  ArmProduct arm;
   Intrinsic
       splits[3]; /* of a split row on 256 bits: the first elements, the second ones, one element splatted; 0: none */
 } DotRow;
@@ -54,6 +59,13 @@ static const DotRow dot_rows[MMA_ROW_COUNT] = {
     [MMA_ROW_vdpbf16ps] = {.kind = DOT_CALL,
                            .calls = {INTRINSIC_DPBF16_128, INTRINSIC_DPBF16_256, INTRINSIC_DPBF16_512}},
     [MMA_ROW_vdpphps] = {.kind = DOT_CALL, .calls = {INTRINSIC_DPPH_128, INTRINSIC_DPPH_256, INTRINSIC_DPPH_512}},
+    [MMA_ROW_sdot_i8i8] = {.kind = DOT_ARM, .arm = {INTRINSIC_NEON_SDOT, INTRINSIC_SVE_SDOT}},
+    [MMA_ROW_sdot_u8i8] = {.kind = DOT_ARM, .arm = {INTRINSIC_NEON_SDOT, INTRINSIC_SVE_SDOT}, .offsets = true},
+    [MMA_ROW_udot_u8u8] = {.kind = DOT_ARM, .arm = {INTRINSIC_NEON_UDOT, INTRINSIC_SVE_UDOT}},
+    [MMA_ROW_udot_i8u8] = {.kind = DOT_ARM, .arm = {INTRINSIC_NEON_UDOT, INTRINSIC_SVE_UDOT}, .offsets = true},
+    [MMA_ROW_usdot_u8i8] = {.kind = DOT_ARM, .arm = {INTRINSIC_NEON_USDOT, INTRINSIC_SVE_USDOT}},
+    [MMA_ROW_usdot_i8u8] = {.kind = DOT_ARM, .arm = {INTRINSIC_NEON_USDOT, INTRINSIC_SVE_USDOT}, .swaps = true},
+    [MMA_ROW_bfdot] = {.kind = DOT_ARM, .arm = {INTRINSIC_NEON_BFDOT, INTRINSIC_SVE_BFDOT}},
     [MMA_ROW_fma_bf16] = {.kind = DOT_SPLIT},
     [MMA_ROW_fma_f32_bf16] = {.kind = DOT_SPLIT},
     [MMA_ROW_vcvtne_bf16] = {.kind = DOT_SPLIT,
@@ -123,6 +135,12 @@ LLVMValueRef lower_dot_a(Emitter *e, const MmaInstruction *instruction, const Lo
                          int lanes) {
   const DotRow *dot = row_of(instruction);
   if (dot->kind == DOT_SPLIT) return split_a(e, instruction, a, row, g, step, lanes);
+  if (lower_has_pieces(e, a)) {
+    Piece piece = lower_piece_of_a(e, a, row, g);
+    LLVMValueRef offset = lower_dot_excess(e, lower_lane_count(piece.vector));
+    if (dot->offsets) piece.vector = LLVMBuildXor(e->builder, piece.vector, offset, "");
+    return lower_splat(e, lower_extract(e, piece.vector, piece.lane), lanes);
+  }
   LLVMValueRef splat = lower_splat(e, part_of(e, a, row, g, a->type.cols / instruction->group), lanes);
   return dot->offsets ? LLVMBuildXor(e->builder, splat, lower_dot_excess(e, lanes), "") : splat;
 }
@@ -185,11 +203,25 @@ static LLVMValueRef widen_bytes(Emitter *e, LLVMValueRef pairs, int type) {
   return type == KILN_I8 ? LLVMBuildSExt(e->builder, bytes, wide, "") : LLVMBuildZExt(e->builder, bytes, wide, "");
 }
 
+/* In 128 bits or all the target has; lanes beyond the sum's are anything. */
+static LLVMValueRef add_arm(Emitter *e, const DotRow *row, LLVMValueRef sum, LLVMValueRef a, LLVMValueRef b) {
+  LLVMValueRef arguments[] = {sum, row->swaps ? b : a, row->swaps ? a : b};
+  int lanes = lower_lane_count(sum), wide_lanes = lanes <= LEAST_LANES ? LEAST_LANES : e->lanes;
+  for (int i = 0; i < 3; ++i) {
+    LaneSource sources[64] = {{NULL, 0}};
+    for (int j = 0; j < lanes; ++j) sources[j] = (LaneSource){arguments[i], j};
+    arguments[i] = lower_collect(e, lower_element_of(arguments[i]), sources, wide_lanes);
+  }
+  LLVMValueRef wide = lower_arm_product(e, &row->arm, arguments[0], arguments[1], arguments[2]);
+  return lower_part_of(e, wide, 0, lanes);
+}
+
 LLVMValueRef lower_dot_add(Emitter *e, const MmaInstruction *instruction, LLVMValueRef sum, LLVMValueRef a,
                            LLVMValueRef b) {
   const DotRow *row = row_of(instruction);
   int lanes = lower_lane_count(sum);
   if (row->kind == DOT_SPLIT) return lower_fma(e, fit(e, a, lanes), b, sum);
+  if (row->kind == DOT_ARM) return add_arm(e, row, sum, a, b);
   LLVMValueRef wide = widen(e, sum);
   int wide_lanes = lower_lane_count(wide);
   Intrinsic id = row->calls[wide_lanes == 4 ? 0 : wide_lanes == 8 ? 1 : 2];

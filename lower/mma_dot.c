@@ -5,6 +5,7 @@
  * sums have an excess (dot.h), that of each chunk of columns is kept behind the accumulator's parts, at the cost of one
  * more product for all of its rows, and taken off where the accumulator leaves the strategy. */
 #include "lower/dot.h"
+#include "lower/pieces.h"
 
 static bool has_excess(const FragPlacement *placement) { return lower_dot_has_excess(placement->instruction); }
 
@@ -169,8 +170,9 @@ static void emit_product(Emitter *e, const Op *op) {
   if (p.acc->count > count) p.excess = p.acc->parts + count;
   p.kept = LOWER_ARRAY(e, LLVMValueRef, rows > p.chunks ? rows : p.chunks);
   int steps = lower_dot_steps(p.instruction), groups = p.a->type.cols / p.instruction->group;
+  bool has_pieces = lower_has_pieces(e, p.a); /* which stay in registers */
   for (int i = 0; i < groups * steps; ++i) {
-    if (rows < p.chunks) add_by_chunks(e, &p, i / steps, i % steps);
+    if (rows < p.chunks || has_pieces) add_by_chunks(e, &p, i / steps, i % steps);
     else add_by_rows(e, &p, i / steps, i % steps);
   }
 }

@@ -165,7 +165,7 @@ static void add_by_pieces(Emitter *e, Product *p, int k) {
     LLVMValueRef chunk = operand_part(e, p->b, k, c, p->chunks);
     for (int r = 0; r < p->acc->type.rows; ++r) {
       LLVMValueRef *sum = &p->acc->parts[r * p->chunks + c];
-      *sum = lower_piece_fma(e, p->a->pending, r, k, chunk, *sum);
+      *sum = lower_piece_fma(e, p->a, r, k, chunk, *sum);
     }
   }
 }
@@ -178,7 +178,7 @@ static void emit_product(Emitter *e, const Op *op) {
   int rows = p.acc->type.rows;
   p.chunks = lower_chunks(e, p.acc->type.cols);
   p.kept = LOWER_ARRAY(e, LLVMValueRef, rows > p.chunks ? rows : p.chunks);
-  bool has_pieces = p.a->pending && lower_has_pieces(e, p.a->pending);
+  bool has_pieces = lower_has_pieces(e, p.a);
   for (int k = 0; k < p.a->type.cols; ++k) {
     if (has_pieces) add_by_pieces(e, &p, k);
     else if (rows < p.chunks) add_by_chunks(e, &p, k);

@@ -119,23 +119,22 @@ static const Types pairs[] = {
 };
 
 typedef struct Shape {
-  int mr, nr, kr;
+  int mr, nr, steps; /* of k: a few of the row's */
   ProductLayout a_layout, b_layout;
   bool adds, is_b_bounded;
 } Shape;
 
-/* Every pair of types gets the first one; they take turns among the others. */
+/* Every row gets the first one with every pair of types; they take turns among the others. */
 static const Shape shapes[] = {
-    {7, 12, 8, ROWS, PANEL, false, false},  {4, 16, 4, ROWS, ROWS, true, true},
-    {1, 8, 8, ROWS, TURNED, false, true},   {5, 7, 3, TURNED, PANEL, false, true},
-    {6, 16, 16, PANEL, PANEL, true, false}, {2, 2, 8, PANEL, ROWS, false, true},
-    {3, 34, 8, ROWS, PANEL, true, true},    {8, 12, 4, TURNED, TURNED, false, true},
-    {1, 1, 8, ROWS, PANEL, false, false},   {9, 24, 2, ROWS, PANEL, false, true},
-    {8, 8, 32, PANEL, PANEL, false, false},
+    {7, 12, 2, ROWS, PANEL, false, false}, {4, 16, 1, ROWS, ROWS, true, true},
+    {1, 8, 2, ROWS, TURNED, false, true},  {5, 7, 1, TURNED, PANEL, false, true},
+    {6, 16, 4, PANEL, PANEL, true, false}, {2, 2, 1, PANEL, ROWS, false, true},
+    {3, 34, 2, ROWS, PANEL, true, true},   {8, 12, 1, TURNED, TURNED, false, true},
+    {1, 1, 1, ROWS, PANEL, false, false},  {9, 24, 2, ROWS, PANEL, false, true},
+    {8, 8, 3, PANEL, PANEL, false, false},
 };
 
 static bool is_wanted(const Product *p) {
-  if (p->kr > 16 && p->a_group == 1) return false; /* for matrix instructions; much code elsewhere */
   if (type_bits(p->b) >= 8) return true;
   /* Nibbles lie two in a byte, so they must be neighbours. */
   return p->b_layout == PANEL && p->b_group % 2 == 0 && p->kr % 2 == 0;
@@ -143,6 +142,7 @@ static bool is_wanted(const Product *p) {
 
 static void make_size(const Maker *maker, const Product *p, const Kernel *kernel, const int64_t sizes[3], int turn) {
   ProductData data = (ProductData)(turn % DATA_COUNT);
+  if (data == DATA_SUBNORMAL && p->adds) data = DATA_EXACT; /* such sums are not exact */
   ProductCase c = product_make(p, kernel, sizes, data, (uint64_t)turn);
   char label[72];
   snprintf(label, sizeof label, "%s %s*%s %dx%dx%d data %d", kernel->name, kiln_type_name(p->a), kiln_type_name(p->b),
@@ -169,36 +169,51 @@ static void make_sizes(const Maker *maker, const Product *p, const Kernel *kerne
   }
 }
 
-static void make_product(Maker *maker, const Types *types, const Shape *shape, int number) {
-  MmaProduct product = {types->a, types->b, types->acc, shape->mr, shape->nr, shape->kr};
-  const MmaInstruction *instruction = mma_find(maker->target, &product);
-  int group = instruction->group;
-  bool is_nibble = type_bits(types->b) < 8;
-  Product p = {.a = types->a, .b = types->b, .acc = types->acc, .c = types->c};
-  p.mr = shape->mr, p.nr = shape->nr, p.kr = shape->kr;
+/* The k of fragments that this row multiplies, of so many steps if that can be; 0: others are always taken instead. */
+static int find_k(const Target *target, const Types *types, const MmaInstruction *row, const Shape *shape) {
+  for (int steps = shape->steps; steps > 0; --steps) {
+    MmaProduct product = {types->a, types->b, types->acc, shape->mr, shape->nr, row->k * steps};
+    if (mma_find(target, &product) == row) return product.k;
+  }
+  return 0;
+}
+
+static bool make_product(Maker *maker, const Types *types, const MmaInstruction *row, const Shape *shape) {
+  int kr = find_k(maker->target, types, row, shape);
+  if (kr == 0) return false;
+  Product p = {.a = types->a, .b = types->b, .acc = types->acc, .c = types->c, .mr = shape->mr, .nr = shape->nr};
+  p.kr = type_bits(types->b) < 8 ? 2 * kr : kr;
   p.a_layout = shape->a_layout, p.b_layout = shape->b_layout;
-  p.a_group = group, p.b_group = is_nibble && group % 2 ? 2 : group;
-  p.adds = shape->adds && types->c == types->acc, p.is_b_bounded = shape->is_b_bounded || p.b_group % p.kr != 0;
-  if (!is_wanted(&p)) return;
+  p.a_group = row->group, p.b_group = type_bits(types->b) < 8 ? 2 * row->group : row->group;
+  p.adds = shape->adds && types->c == types->acc;
+  p.is_b_bounded = shape->is_b_bounded || p.b_group % p.kr != 0;
+  p.flushes = strncmp(row->name, "bf", 2) == 0;
+  if (!is_wanted(&p)) return false;
   char name[32];
   Text text;
   text_init(&text, NULL);
-  snprintf(name, sizeof name, "product_%d", number);
+  snprintf(name, sizeof name, "product_%lld", (long long)maker->kernel + 1);
   product_print(&p, name, &text);
   Module *module = parse(text_get(&text), text.length);
   compile(maker, module, text_get(&text));
   make_sizes(maker, &p, module->kernels.items[0], types->is_thorough && shape == shapes);
-  printf("EXERCISED: %s: %s by qemu\n", instruction->name, maker->target->name);
   module_destroy(module);
   text_release(&text);
+  return true;
 }
 
+/* Each row that the target has for each pair of types. */
 static void make_products(Maker *maker) {
-  int number = 0;
+  size_t turn = 0;
   for (size_t i = 0; i < ARRAY_LENGTH(pairs); ++i) {
-    make_product(maker, &pairs[i], &shapes[0], number++);
-    for (size_t j = 0; j < 3; ++j)
-      make_product(maker, &pairs[i], &shapes[1 + (3 * i + j) % (ARRAY_LENGTH(shapes) - 1)], number++);
+    const MmaInstruction *rows[MMA_MAX_CANDIDATES];
+    size_t count = mma_candidates(maker->target, pairs[i].a, pairs[i].b, pairs[i].acc, rows);
+    for (size_t j = 0; j < count; ++j) {
+      bool is_done = make_product(maker, &pairs[i], rows[j], &shapes[0]);
+      for (int k = 0; k < 2; ++k)
+        is_done |= make_product(maker, &pairs[i], rows[j], &shapes[1 + turn++ % (ARRAY_LENGTH(shapes) - 1)]);
+      if (is_done) printf("EXERCISED: %s on %s, by qemu\n", rows[j]->name, maker->target->name);
+    }
   }
 }
 

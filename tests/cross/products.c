@@ -63,8 +63,7 @@ static double integer_of(kiln_type type, uint32_t bits, ProductData data) {
   return least + fmod(bits, values);
 }
 
-/* Special numbers are rare, so that not every result is NaN. Subnormal ones are not among them: matrix instructions of
- * bf16 flush those. */
+/* Special numbers are rare, so that not every result is NaN. */
 static double real_of(uint32_t bits, ProductData data) {
   static const double specials[] = {(double)INFINITY, -(double)INFINITY, (double)NAN, -0.0};
   if (data == DATA_SPECIAL && bits % 64 == 0) return specials[bits / 64 % 4];
@@ -96,6 +95,19 @@ static void fill(const BufType *type, const int64_t *symbols, int64_t rows, int6
   for (int64_t i = 0; i < rows; ++i)
     for (int64_t j = 0; j < cols; ++j)
       type_store(type->type, memory, (size_t)offset(type, symbols, i, j), element_of(type->type, state, data));
+}
+
+/* The least positive number of a floating type. */
+static double least_of(kiln_type type) {
+  double least = 1;
+  while (type_round(type, least / 2) > 0) least /= 2;
+  return least;
+}
+
+/* Makes all elements subnormal. */
+static void make_subnormal(kiln_type type, size_t elements, void *memory) {
+  double least = least_of(type);
+  for (size_t i = 0; i < elements; ++i) type_store(type, memory, i, type_load(type, memory, i) * least);
 }
 
 /* The sum of one element, and of the products' magnitudes. */
@@ -136,6 +148,8 @@ static void expect(const Product *p, const BufType *types[3], ProductCase *c, Pr
       size_t at = (size_t)offset(types[2], c->symbols, i, j);
       double size, start = p->adds ? type_load(p->c, c->memory[2], at) : 0;
       double sum = product_of(a + i * k, b + j * k, k, start, &size);
+      if (data == DATA_SUBNORMAL && p->flushes) sum = 0;
+      if (p->acc == KILN_I32) sum = (double)(int32_t)(uint32_t)(int64_t)sum; /* wraps */
       if (c->bounds) c->bounds[at] = bound_of(p->acc, k, size) + (p->c == p->acc ? 0 : fabs(sum) * 0x1p-8);
       type_store(p->c, c->c_after, at, sum);
     }
@@ -160,6 +174,7 @@ ProductCase product_make(const Product *p, const Kernel *kernel, const int64_t s
   }
   fill(types[0], c.symbols, m, k, c.memory[0], &seed, data);
   fill(types[1], c.symbols, k, n, c.memory[1], &seed, data);
+  if (data == DATA_SUBNORMAL && type_is_floating(p->a)) make_subnormal(p->a, c.elements[0], c.memory[0]);
   if (p->adds) fill(types[2], c.symbols, m, n, c.memory[2], &seed, DATA_EXACT);
   expect(p, types, &c, data);
   return c;

@@ -14,9 +14,10 @@ typedef struct Product {
   int a_group, b_group; /* of panels */
   bool adds;            /* to what c holds */
   bool is_b_bounded;    /* k is a bound of b too; else its padding is zero */
+  bool flushes;         /* the instruction takes subnormal numbers as zeros */
 } Product;
 
-typedef enum ProductData { DATA_EXACT, DATA_RANDOM, DATA_SPECIAL, DATA_COUNT } ProductData;
+typedef enum ProductData { DATA_EXACT, DATA_RANDOM, DATA_SPECIAL, DATA_SUBNORMAL, DATA_COUNT } ProductData;
 
 /* One run: sizes and memory. c_after and bounds are what to expect. */
 typedef struct ProductCase {
