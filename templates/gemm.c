@@ -1,6 +1,9 @@
-/* gemm.c: recognises C = epilogue(A @ B): one product of two f32 matrices that are inputs (either may be transposed),
- * and any element-wise graph of it and of inputs of shape [], [n], [1, n], [m, 1], [m, n], with one or several results.
- */
+/* gemm.c: recognises C = epilogue(A @ B): one product of two matrices that are inputs (either may be transposed), and
+ * any element-wise graph of it and of inputs of shape [], [n], [1, n], [m, 1], [m, n], with one or several results.
+ *
+ * Where both factors are dequantised bytes, dequant(a, s, z) @ dequant(b, t, u), it is a product of integers: scales
+ * a tensor or a row of A, a tensor or a column of B can be taken out of the sum, zero points become sums of rows and
+ * columns (gemm_quant.c). */
 #include "templates/gemm.h"
 
 GemmOperand gemm_operand(const kiln_graph *graph, const int *inputs_of_nodes, int number) {
@@ -53,7 +56,7 @@ static bool check_factor(const Node *node, const char *side, Text *why_not) {
 /* Both floats, added in f32 (f64 only with its own), or both integers, added in i32. */
 static bool check_types(GemmMatch *match, const Node *product, Text *why_not) {
   kiln_type a = match->a.node->type, b = match->b.node->type;
-  match->acc = product->compute;
+  match->acc = match->is_quantised ? KILN_I32 : product->compute;
   if ((a == KILN_F64) == (b == KILN_F64) && type_is_floating(a) == type_is_floating(b)) return true;
   text_printf(why_not, "'%s' is %s and '%s' is %s, which no product pairs", match->a.node->name, kiln_type_name(a),
               match->b.node->name, kiln_type_name(b));
@@ -62,6 +65,66 @@ static bool check_types(GemmMatch *match, const Node *product, Text *why_not) {
 
 /* Whether a dimension broadcasts to `full`. */
 static bool fits(Dim d, Dim full) { return dim_is_one(d) || dim_equal(d, full); }
+
+/* ---- quantised factors ------------------------------------------------------------------------------------------- */
+
+/* One for the tensor, a row of A, or a column of B; and an input or a number. */
+static bool check_quant_operand(const kiln_graph *graph, const GemmMatch *match, bool is_a, int number, Text *why_not) {
+  const Node *node = graph_node(graph, number);
+  const Shape *s = &node->shape;
+  bool good = true;
+  for (int axis = 0; axis < s->rank; ++axis) {
+    bool is_row = s->rank == 2 && axis == 0;
+    good &= dim_is_one(s->dims[axis]) || (is_row == is_a && dim_equal(s->dims[axis], is_a ? match->m : match->n));
+  }
+  good &= s->rank <= 2 && (s->rank < 2 || node->op != KILN_OP_TRANSPOSE);
+  bool is_leaf = node->op == KILN_OP_NUMBER || match->inputs_of_nodes[number] >= 0;
+  if (good && is_leaf) return true;
+  text_printf(why_not, "a scale or zero point of the %s operand is not one a tensor%s", is_a ? "left" : "right",
+              is_a ? " or a row" : " or a column");
+  return false;
+}
+
+/* Zero points are whole numbers, or integers by type. */
+static bool check_zero(const Node *zero, Text *why_not) {
+  bool good = zero->op == KILN_OP_NUMBER ? node_number(zero) == (double)(int64_t)node_number(zero)
+                                         : type_is_integer(zero->type);
+  if (!good) text_add(why_not, "a zero point is no integer");
+  return good;
+}
+
+static bool is_dequant(const kiln_graph *graph, int number) { return graph_node(graph, number)->op == KILN_OP_DEQUANT; }
+
+static bool is_byte(const Node *node) { return node->type == KILN_I8 || node->type == KILN_U8; }
+
+/* Looks through the dequantisation of a factor; `number` becomes what is quantised. */
+static GemmQuant find_quant(const kiln_graph *graph, int *number) {
+  GemmQuant quant = {-1, -1, -1};
+  const Node *node = graph_node(graph, *number);
+  if (node->op != KILN_OP_DEQUANT) return quant;
+  quant = (GemmQuant){*number, node->operands[1], node->operand_count > 2 ? node->operands[2] : -1};
+  *number = node->operands[0];
+  return quant;
+}
+
+static bool check_quant(const kiln_graph *graph, const GemmMatch *match, Text *why_not) {
+  for (int side = 0; side < 2; ++side) {
+    const GemmQuant *quant = side == 0 ? &match->a_quant : &match->b_quant;
+    const Node *dequant = graph_node(graph, quant->dequant);
+    const Node *node = side == 0 ? match->a.node : match->b.node;
+    if (!is_byte(node)) text_printf(why_not, "'%s' is %s, expected i8 or u8", node->name, kiln_type_name(node->type));
+    else if (dequant->type != dequant->compute) text_add(why_not, "a dequantised factor is rounded before the product");
+    else if (dequant->use_count > 1) text_add(why_not, "a dequantised factor is used elsewhere too");
+    if (why_not->length > 0) return false;
+    if (!check_quant_operand(graph, match, side == 0, quant->scale, why_not)) return false;
+    if (quant->zero < 0) continue;
+    if (!check_zero(graph_node(graph, quant->zero), why_not)) return false;
+    if (!check_quant_operand(graph, match, side == 0, quant->zero, why_not)) return false;
+  }
+  return true;
+}
+
+/* ---- epilogue ---------------------------------------------------------------------------------------------------- */
 
 static bool check_operand(const GemmMatch *match, const Node *node, Text *why_not) {
   const Shape *s = &node->shape;
@@ -139,6 +202,7 @@ static bool check_epilogue(const kiln_graph *graph, GemmMatch *match, Text *why_
     const Node *node = graph->nodes.items[i];
     int number = (int)i;
     if (number == match->product || is_leaf(match, graph, number)) continue;
+    if (number == match->a_quant.dequant || number == match->b_quant.dequant) continue;
     if (node->op == KILN_OP_TRANSPOSE && is_transposed_result(graph, number)) continue;
     if (!check_epilogue_node(graph, match, number, why_not)) return false;
     match->epilogue_cost += node_cost(node);
@@ -157,15 +221,24 @@ bool gemm_match(Plan *plan, Arena *arena, Text *why_not) {
   match->product = find_product(graph, why_not);
   if (match->product < 0) return false;
   const Node *product = graph_node(graph, match->product);
-  match->a = gemm_operand(graph, match->inputs_of_nodes, product->operands[0]);
-  match->b = gemm_operand(graph, match->inputs_of_nodes, product->operands[1]);
+  int a = product->operands[0], b = product->operands[1];
+  if (is_dequant(graph, a) != is_dequant(graph, b)) {
+    text_add(why_not, "only one factor of the product is dequantised");
+    return false;
+  }
+  match->is_quantised = is_dequant(graph, a);
+  match->a_quant = find_quant(graph, &a);
+  match->b_quant = find_quant(graph, &b);
+  match->a = gemm_operand(graph, match->inputs_of_nodes, a);
+  match->b = gemm_operand(graph, match->inputs_of_nodes, b);
   if (!check_factor(match->a.node, "left", why_not) || !check_factor(match->b.node, "right", why_not)) return false;
   if (!check_types(match, product, why_not)) return false;
   match->m = product->shape.dims[0];
   match->n = product->shape.dims[1];
-  match->b_is_shared = match->b.node->use_count > 1 || graph_node(graph, product->operands[1])->use_count > 1;
+  match->b_is_shared = match->b.node->use_count > 1 || graph_node(graph, b)->use_count > 1;
   match->k = match->a.node->shape.dims[match->a.transposed ? 0 : 1];
   plan->match = match;
+  if (match->is_quantised && !check_quant(graph, match, why_not)) return false;
   return check_epilogue(graph, match, why_not);
 }
 

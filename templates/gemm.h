@@ -37,8 +37,11 @@ typedef struct GemmMatch {
 typedef struct GemmTypes {
   kiln_type a, b, acc;
   int step, group;
+  int shift; /* added to each element of A where it is packed: bytes of one sign become bytes of the other */
 } GemmTypes;
 GemmTypes gemm_types(const Plan *plan);
+/* Whether convert=pack would change a type. */
+bool gemm_converts(const Plan *plan);
 /* Accumulators in one vector register. */
 int64_t gemm_lanes(const Plan *plan);
 /* Bytes of `count` elements, a whole number of them. */

@@ -92,10 +92,14 @@ static Value *task_count(const GemmBuild *g, Builder *b) {
                    build_ceildiv(b, panel_count(g, b), panels_per_task(g, b)));
 }
 
-/* Workspace: what each task packs, then an accumulator tile for each tile of C where k is visited in blocks. */
-static Value *packed_bytes(const GemmBuild *g, Builder *b) {
-  return build_mul(b, task_count(g, b), build_add(b, gemm_panel_bytes(g, b), gemm_rows_bytes(g, b)));
+/* What a task packs: a panel of B, its rows of A, their sums. */
+static Value *task_bytes(const GemmBuild *g, Builder *b) {
+  Value *packed = build_add(b, gemm_panel_bytes(g, b), gemm_rows_bytes(g, b));
+  return build_add(b, packed, gemm_row_sum_bytes(g, b));
 }
+
+/* Workspace: what each task packs, then an accumulator tile for each tile of C where k is visited in blocks. */
+static Value *packed_bytes(const GemmBuild *g, Builder *b) { return build_mul(b, task_count(g, b), task_bytes(g, b)); }
 
 static Value *accumulator_bytes(const GemmBuild *g, Builder *b) {
   if (!g->has_kc) return build_number(b, 0);
@@ -189,6 +193,7 @@ static void tiles_of_block(GemmBuild *g, Value *first_tile, Value *last_tile, Va
   g->b.block = panels.body;
   place_columns(g, panels.index);
   place_panel(g);
+  if (gemm_needs_column_sums(g)) gemm_build_column_sums(g);
   if (gemm_field(g, FIELD_prefetch) == PREFETCH_PANEL) {
     Value *is_last = build_index(&g->b, OP_index_eq, build_add(&g->b, panels.index, gemm_number(g, 1)), last_panel);
     g->next_hi = build_named(build_index_select(&g->b, is_last, gemm_number(g, 0), g->k_hi), "next_hi");
@@ -250,10 +255,15 @@ static void build_body(GemmBuild *g) {
   g->tile_buffer.dims[1] = (Extent){gemm_field(g, FIELD_nr), EXTENT_NUMBER};
   if (gemm_field(g, FIELD_epilogue) == EPILOGUE_ROWS)
     g->scratch = build_named(build_scratch(b, &g->tile_buffer), "finished");
-  Value *offset = build_mul(b, task, build_add(b, gemm_panel_bytes(g, b), gemm_rows_bytes(g, b)));
+  Value *offset = build_mul(b, task, task_bytes(g, b));
   if (gemm_field(g, FIELD_pack_b) == PACK_B_TASK) g->task_panel = gemm_panel_buffer(g, offset);
   if (gemm_field(g, FIELD_pack_a) == PACK_A_TASK)
     g->task_rows = gemm_rows_buffer(g, build_add(b, offset, gemm_panel_bytes(g, b)));
+  if (gemm_needs_column_sums(g)) gemm_place_column_sums(g);
+  if (gemm_needs_row_sums(g)) {
+    Value *packed = build_add(b, gemm_panel_bytes(g, b), gemm_rows_bytes(g, b));
+    gemm_build_row_sums(g, build_add(b, offset, packed), bounds[1]);
+  }
   blocks_of_k(g, bounds);
 }
 

@@ -66,6 +66,27 @@ void gemm_pack_rows(GemmBuild *g, Value *t_hi);
 /* The product of one tile over this block of k, and what follows the last one. */
 void gemm_tile(GemmBuild *g);
 
+/* acc + ones @ B over all of k, for the columns of g->j. */
+Value *gemm_sum_columns(GemmBuild *g);
+
+/* ---- gemm_quant.c ------------------------------------------------------------------------------------------------ */
+
+bool gemm_needs_column_sums(const GemmBuild *g);
+bool gemm_needs_row_sums(const GemmBuild *g);
+/* Bytes of workspace a task keeps row sums in; makes them there. */
+Value *gemm_row_sum_bytes(const GemmBuild *g, Builder *b);
+void gemm_build_row_sums(GemmBuild *g, Value *offset, Value *t_hi);
+/* Scratch for the sums of one panel; makes them, in the last block of k. */
+void gemm_place_column_sums(GemmBuild *g);
+void gemm_build_column_sums(GemmBuild *g);
+
+/* Scales and zero points as tiles that broadcast to the product's; NULL where there is none. */
+typedef struct GemmScales {
+  Value *a_scale, *a_zero, *b_scale, *b_zero;
+} GemmScales;
+/* The product's value from its integer tile of `count` rows from row i on. Floats stay as they are. */
+Value *gemm_product_value(GemmBuild *g, Value *product, const GemmScales *scales, Value *i, int count);
+
 /* ---- gemm_epilogue.c --------------------------------------------------------------------------------------------- */
 
 /* Computes and stores every result of `count` rows from row i on; `product` is their tile of A @ B, `rows` bounds them

@@ -38,7 +38,24 @@ static Value *operand_value(Evaluation *e, int number) {
 
 static bool is_computed(const GemmBuild *g, int number) {
   const Node *node = graph_node(g->graph, number);
-  return elementwise_covers(node) && number != g->match->product;
+  bool is_factor = number == g->match->a_quant.dequant || number == g->match->b_quant.dequant;
+  return elementwise_covers(node) && number != g->match->product && !is_factor;
+}
+
+/* A scale or zero point: a tile of an input, or a number as `type`; NULL where there is none. */
+static Value *quant_operand(Evaluation *e, int number, kiln_type type) {
+  if (number < 0) return NULL;
+  const Node *node = graph_node(e->g->graph, number);
+  if (node->op == KILN_OP_NUMBER) return build_const(&e->g->b, node_number(node), type_scalar(type));
+  return operand_value(e, number);
+}
+
+static GemmScales quant_scales(Evaluation *e) {
+  const GemmMatch *match = e->g->match;
+  if (!match->is_quantised) return (GemmScales){NULL, NULL, NULL, NULL};
+  kiln_type compute = graph_node(e->g->graph, match->product)->compute;
+  return (GemmScales){quant_operand(e, match->a_quant.scale, compute), quant_operand(e, match->a_quant.zero, KILN_I32),
+                      quant_operand(e, match->b_quant.scale, compute), quant_operand(e, match->b_quant.zero, KILN_I32)};
 }
 
 static void store_results(Evaluation *e) {
@@ -55,6 +72,8 @@ static void store_results(Evaluation *e) {
 void gemm_epilogue(GemmBuild *g, Value *product, Value *i, Value *rows, int count) {
   const kiln_graph *graph = g->graph;
   Evaluation e = {g, i, rows, count, ARENA_ARRAY(&g->kernel->module->arena, Value *, graph->nodes.count)};
+  GemmScales scales = quant_scales(&e);
+  product = gemm_product_value(g, product, &scales, i, count);
   e.values[g->match->product] = convert_build(&g->b, product, graph_node(graph, g->match->product)->type);
   for (size_t number = 0; number < graph->nodes.count; ++number) {
     if (!is_computed(g, (int)number)) continue;

@@ -113,6 +113,10 @@ void gemm_pack_rows(GemmBuild *g, Value *t_hi) {
   Value *cols = build_named(build_sub(&g->b, g->k_hi, loop.index), "left");
   TileType type = type_tile(mr, step, g->a->type.buf->type);
   Value *tile = build_load(&g->b, OP_tile_load, (Place){g->a, {g->i, loop.index}, rows, cols}, type);
+  if (g->types.shift != 0) {
+    Value *shift = build_const(&g->b, g->types.shift, type_scalar(KILN_I32));
+    tile = build_binary(&g->b, OP_tile_add, convert_build(&g->b, tile, KILN_I32), shift);
+  }
   tile = convert_build(&g->b, tile, g->types.a);
   Value *column = build_sub(&g->b, loop.index, g->k_lo);
   build_store(&g->b, OP_tile_store, tile, (Place){g->task_rows, {row, column}, NULL, cols});

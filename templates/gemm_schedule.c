@@ -161,16 +161,13 @@ static kiln_status check_fixed(const Plan *plan, Text *why_not) {
   return KILN_OK;
 }
 
-static bool converts(const GemmMatch *match) {
-  return type_is_floating(match->acc) && (match->a.node->type != match->acc || match->b.node->type != match->acc);
-}
-
 /* Floats that are not the accumulator's type are converted where they are packed, unless an instruction takes them as
  * they are or few rows use them. */
 static int64_t default_convert(const Plan *plan) {
   enum { FEW_ROWS = 32 };
   const GemmMatch *match = plan->match;
   bool few_rows = match->m.symbol < 0 && match->m.size < FEW_ROWS;
+  if (!type_is_floating(match->acc)) return few_rows ? CONVERT_LOAD : CONVERT_PACK;
   return gemm_types(plan).step > 1 || few_rows ? CONVERT_LOAD : CONVERT_PACK;
 }
 
@@ -190,7 +187,7 @@ enum { BYTES_WITHOUT_BLOCKS = 5120 };
 kiln_status gemm_schedule(Plan *plan, Text *why_not) {
   const GemmMatch *match = plan->match;
   Schedule *s = &plan->schedule;
-  if (converts(match)) set_default(s, FIELD_convert, default_convert(plan));
+  if (gemm_converts(plan)) set_default(s, FIELD_convert, default_convert(plan));
   set_default(s, FIELD_pack_a, default_pack_a(plan));
   choose_register_tile(plan);
   s->set[FIELD_mr] = s->set[FIELD_nr] = true;

@@ -62,8 +62,8 @@ if "$kiln" run 'x: f32[3,4]; w: f32[4,5]; y = x @ w; return y' --target "$target
 elif ! grep -q 'lacks features' refusal; then
   die "kiln run: $(cat refusal)"
 else
-  objdump -d program > program.s
-  ! grep -q '(bad)' program.s || die "objdump does not know: $(grep -m 1 '(bad)' program.s)"
+  "$llvm/llvm-objdump" -d program > program.s
+  ! grep -q '<unknown>' program.s || die "llvm-objdump does not know: $(grep -m 1 '<unknown>' program.s)"
   grep -q '<layer>:' program.s || die "the program has no layer"
   echo "$target: this machine lacks features; linked and disassembled, not run"
 fi

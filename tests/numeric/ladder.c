@@ -125,9 +125,12 @@ static const Node *output_node(const Rig *rig, size_t i) {
   return graph_node(rig->graph, rig->graph->outputs.items[i]);
 }
 
-static double draw(kiln_type type, bool exact, uint32_t *state) {
+static double draw(kiln_type type, const LadderCase *c, uint32_t *state) {
+  static const double ends[2][4] = {{-128, 127, -127, -128}, {255, 0, 254, 255}};
   *state = *state * 1664525U + 1013904223U;
   uint32_t r = *state >> 8;
+  bool exact = c->exact;
+  if (c->extreme && (type == KILN_I8 || type == KILN_U8)) return ends[type == KILN_U8][r % 4];
   if (type == KILN_BOOL) return r % 2;
   if (exact || type_is_integer(type)) return type_class(type) == CLASS_UNSIGNED ? r % 5 : (double)(r % 7) - 3;
   return (double)r / 8388608.0 - 1;
@@ -161,7 +164,7 @@ static void make_input(Rig *rig, size_t i) {
   rig->inputs[i] = guarded(bytes, type_bits(node->type) > 8 ? type_bits(node->type) / 8 : 1, rig->at_end);
   uint32_t state = (uint32_t)(i * 977 + (size_t)span);
   for (int64_t e = 0; e < span; ++e)
-    type_store(node->type, rig->inputs[i].data, (size_t)e, draw(node->type, rig->c->exact, &state));
+    type_store(node->type, rig->inputs[i].data, (size_t)e, draw(node->type, rig->c, &state));
   bool ascends;
   int64_t rows = rows_named(rig, i, &ascends);
   if (rows >= 0) draw_index(rig, i, span, rows, ascends);

@@ -14,6 +14,7 @@ typedef struct LadderCase {
   const char *schedule;
   kiln_packing packing;
   bool exact;    /* small integers as data, and results must be equal bit for bit */
+  bool extreme;  /* bytes at the ends of their range; results within their bound */
   bool in_place; /* output 0 takes the memory of the last input */
   int threads;   /* 0: the calling thread */
   int64_t symbols[8];

@@ -36,7 +36,7 @@ static void ladder_of(const Pair *pairs, size_t count) {
   static const int ns[] = {1, 7, 8, 16, 17, 31, 32, 33, 49, 64, 65};
   for (int t = 0; t < targets; ++t)
     for (size_t p = 0; p < count; ++p)
-      for (int i = 0; i < 48; ++i) {
+      for (int i = 0; i < 36; ++i) {
         int k = ks[i % 19], m = ms[(i * 5) % 16], n = ns[(i * 3) % 11];
         const char *layout = i % 3 == 0 ? packed : i % 3 == 1 ? plain : turned;
         one(engine, target[t], pairs[p], layout, NULL, m, n, k, i % 2 == 0);

@@ -99,6 +99,12 @@ Test(template_gemm, even_rows) {
 Test(template_gemm, refusals) {
   expect((TemplateRun){.graph = "x: f64[3, 4]; w: f32[4, 5]; y = x @ w; return y"}, "reference");
   expect((TemplateRun){.graph = "x: f32[3, 4]; w: f32[4, 5]; y = softmax(x @ w); return y"}, "reference");
+  expect((TemplateRun){.graph = "x: i8[3, 4]; w: f32[4, 5]; y = dequant(x, 0.5) @ w; return y"}, "reference");
+  expect(
+      (TemplateRun){.graph = "x: i8[3, 4]; w: i8[4, 6]; s: f32[2, 6]; y = dequant(x, 0.5) @ dequant(w, s); return y"},
+      "reference");
+  expect((TemplateRun){.graph = "x: i8[3, 4]; w: i8[4, 6]; z: f32[]; y = dequant(x, 0.5, z) @ dequant(w, 1); return y"},
+         "reference");
   expect((TemplateRun){.graph = "x: f32[2, 3, 4]; w: f32[4, 5]; y = x @ w; return y"}, "reference");
 }
 

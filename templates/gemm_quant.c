@@ -1,0 +1,113 @@
+/* gemm_quant.c: what a product of bytes needs besides: sums of B's columns and of A's rows, and the way from the
+ * integer product to the value the graph means.
+ *
+ * sum (a - z)(b - u) = sum (a + s) b - (s + z) sum b - u sum a + k z u, where s is the shift of packed A. All in i32:
+ * what is added and taken away again may wrap, as long as the result fits. */
+#include "templates/gemm_build.h"
+
+bool gemm_needs_column_sums(const GemmBuild *g) { return g->match->a_quant.zero >= 0 || g->types.shift != 0; }
+bool gemm_needs_row_sums(const GemmBuild *g) { return g->match->b_quant.zero >= 0; }
+
+/* ---- sums -------------------------------------------------------------------------------------------------------- */
+
+static BufType sums_type(int64_t rows, int64_t columns) {
+  BufType type = {.type = KILN_I32, .rank = 2};
+  type.dims[0] = rows > 0 ? extent_number(rows) : (Extent){0, EXTENT_UNKNOWN};
+  type.dims[1] = extent_number(columns);
+  return type;
+}
+
+Value *gemm_row_sum_bytes(const GemmBuild *g, Builder *b) {
+  if (!gemm_needs_row_sums(g)) return build_number(b, 0);
+  Value *bytes = build_mul(b, gemm_tiles_per_task(g, b), build_number(b, 4 * gemm_field(g, FIELD_mr)));
+  return build_mul(b, build_ceildiv(b, bytes, build_number(b, 64)), build_number(b, 64));
+}
+
+/* Of all rows the task computes, once. */
+void gemm_build_row_sums(GemmBuild *g, Value *offset, Value *t_hi) {
+  int mr = (int)gemm_field(g, FIELD_mr), step = 4 * target_lanes(g->plan->problem.target);
+  BufType type = sums_type(0, 1);
+  g->row_sums = build_named(build_workspace(&g->b, offset, &type), "row_sums");
+  Block *outer = g->b.block;
+  Loop tiles = build_for(&g->b, g->t_lo, t_hi, gemm_number(g, 1), NULL, 0);
+  build_named(tiles.index, "t");
+  g->b.block = tiles.body;
+  gemm_place_rows(g, tiles.index);
+  Value *zero = build_const(&g->b, 0, type_tile(mr, 1, KILN_I32));
+  Value *k = gemm_size(&g->b, g->match->k), *rows = g->match->m.symbol < 0 ? NULL : g->tile_rows;
+  Loop loop = build_for(&g->b, gemm_number(g, 0), k, gemm_number(g, step), &zero, 1);
+  build_named(loop.index, "p");
+  g->b.block = loop.body;
+  Value *left = build_sub(&g->b, k, loop.index);
+  TileType bytes = type_tile(mr, step, g->a->type.buf->type);
+  Value *tile = build_load(&g->b, OP_tile_load, (Place){g->a, {g->i, loop.index}, rows, left}, bytes);
+  Value *sum = build_unary(&g->b, OP_tile_row_sum, convert_build(&g->b, tile, KILN_I32));
+  Value *next = build_binary(&g->b, OP_tile_add, loop.carried[0], sum);
+  build_yield(&g->b, &next, 1);
+  g->b.block = tiles.body;
+  Value *row = build_mul(&g->b, build_sub(&g->b, tiles.index, g->t_lo), gemm_number(g, mr));
+  build_store(&g->b, OP_tile_store, &loop.op->results[0], (Place){g->row_sums, {row, gemm_number(g, 0)}, NULL, NULL});
+  build_yield(&g->b, NULL, 0);
+  g->b.block = outer;
+}
+
+void gemm_build_column_sums(GemmBuild *g) {
+  Block *outer = g->b.block;
+  if (g->has_kc) g->b.block = build_if(&g->b, g->is_last, NULL, 0, false)->blocks[0];
+  Value *origin = gemm_number(g, 0);
+  build_store(&g->b, OP_frag_store, gemm_sum_columns(g), (Place){g->column_sums, {origin, origin}, NULL, NULL});
+  if (g->has_kc) build_yield(&g->b, NULL, 0);
+  g->b.block = outer;
+}
+
+void gemm_place_column_sums(GemmBuild *g) {
+  BufType type = sums_type(1, gemm_field(g, FIELD_nr));
+  g->column_sums = build_named(build_scratch(&g->b, &type), "column_sums");
+}
+
+/* ---- the value --------------------------------------------------------------------------------------------------- */
+
+static Value *add(GemmBuild *g, Value *x, Value *y) { return build_binary(&g->b, OP_tile_add, x, y); }
+static Value *sub(GemmBuild *g, Value *x, Value *y) { return build_binary(&g->b, OP_tile_sub, x, y); }
+static Value *mul(GemmBuild *g, Value *x, Value *y) { return build_binary(&g->b, OP_tile_mul, x, y); }
+static Value *integer(GemmBuild *g, int64_t value) { return build_const(&g->b, (double)value, type_scalar(KILN_I32)); }
+
+/* The zero point as i32 that broadcasts to the tile, with `more` added; NULL: 0. */
+static Value *zero_point(GemmBuild *g, Value *zero, int more) {
+  if (zero == NULL) return more != 0 ? integer(g, more) : NULL;
+  zero = convert_build(&g->b, zero, KILN_I32);
+  return more != 0 ? add(g, zero, integer(g, more)) : zero;
+}
+
+/* Sums of `count` rows of A from row i on, which belongs to tile g->t. */
+static Value *load_row_sums(GemmBuild *g, Value *i, int count) {
+  Value *first = build_mul(&g->b, build_sub(&g->b, g->t, g->t_lo), gemm_number(g, gemm_field(g, FIELD_mr)));
+  Value *row = build_add(&g->b, first, build_sub(&g->b, i, g->i));
+  Place place = {g->row_sums, {row, gemm_number(g, 0)}, NULL, NULL};
+  return build_load(&g->b, OP_tile_load, place, type_tile(count, 1, KILN_I32));
+}
+
+/* Takes the zero points out of a tile of the product. */
+static Value *corrected(GemmBuild *g, Value *product, const GemmScales *scales, Value *i, int count) {
+  Value *origin = gemm_number(g, 0);
+  Value *a_zero = zero_point(g, scales->a_zero, g->types.shift), *b_zero = zero_point(g, scales->b_zero, 0);
+  if (a_zero != NULL) {
+    TileType type = type_tile(1, (int)gemm_field(g, FIELD_nr), KILN_I32);
+    Value *sums = build_load(&g->b, OP_tile_load, (Place){g->column_sums, {origin, origin}, NULL, NULL}, type);
+    product = sub(g, product, mul(g, a_zero, sums));
+  }
+  if (b_zero == NULL) return product;
+  product = sub(g, product, mul(g, b_zero, load_row_sums(g, i, count)));
+  if (scales->a_zero == NULL) return product;
+  Value *k = build_typed(&g->b, OP_tile_index, type_scalar(KILN_I32), gemm_size(&g->b, g->match->k), NULL);
+  return add(g, product, mul(g, mul(g, k, zero_point(g, scales->a_zero, 0)), b_zero));
+}
+
+Value *gemm_product_value(GemmBuild *g, Value *product, const GemmScales *scales, Value *i, int count) {
+  if (g->match->acc != KILN_I32) return product;
+  product = corrected(g, product, scales, i, count);
+  if (!g->match->is_quantised) return product;
+  kiln_type compute = graph_node(g->graph, g->match->product)->compute;
+  Value *a = convert_build(&g->b, scales->a_scale, compute), *b = convert_build(&g->b, scales->b_scale, compute);
+  return mul(g, convert_build(&g->b, product, compute), mul(g, a, b));
+}
