@@ -11,7 +11,6 @@
 #include <string.h>
 
 #include "lower/arm.h"
-#include "lower/pieces.h"
 
 typedef enum DotKind {
   DOT_NONE,
@@ -135,14 +134,14 @@ LLVMValueRef lower_dot_a(Emitter *e, const MmaInstruction *instruction, const Lo
                          int lanes) {
   const DotRow *dot = row_of(instruction);
   if (dot->kind == DOT_SPLIT) return split_a(e, instruction, a, row, g, step, lanes);
-  if (lower_has_pieces(e, a)) {
-    Piece piece = lower_piece_of_a(e, a, row, g);
-    LLVMValueRef offset = lower_dot_excess(e, lower_lane_count(piece.vector));
-    if (dot->offsets) piece.vector = LLVMBuildXor(e->builder, piece.vector, offset, "");
-    return lower_splat(e, lower_extract(e, piece.vector, piece.lane), lanes);
-  }
   LLVMValueRef splat = lower_splat(e, part_of(e, a, row, g, a->type.cols / instruction->group), lanes);
   return dot->offsets ? LLVMBuildXor(e->builder, splat, lower_dot_excess(e, lanes), "") : splat;
+}
+
+LLVMValueRef lower_dot_piece(Emitter *e, const MmaInstruction *instruction, Piece piece, int lanes) {
+  LLVMValueRef offset = lower_dot_excess(e, lower_lane_count(piece.vector));
+  if (row_of(instruction)->offsets) piece.vector = LLVMBuildXor(e->builder, piece.vector, offset, "");
+  return lower_splat(e, lower_extract(e, piece.vector, piece.lane), lanes);
 }
 
 /* The second elements of pairs in memory, loaded as another type than the first: LLVM would load the pairs once and

@@ -5,7 +5,6 @@
  * sums have an excess (dot.h), that of each chunk of columns is kept behind the accumulator's parts, at the cost of one
  * more product for all of its rows, and taken off where the accumulator leaves the strategy. */
 #include "lower/dot.h"
-#include "lower/pieces.h"
 
 static bool has_excess(const FragPlacement *placement) { return lower_dot_has_excess(placement->instruction); }
 
@@ -157,6 +156,22 @@ static void add_by_chunks(Emitter *e, Product *p, int g, int step) {
   }
 }
 
+/* The same with groups that are lanes of vectors, for those from `first` on. */
+static void add_by_pieces(Emitter *e, Product *p, PieceOrder order, int first, int steps) {
+  int rows = p->acc->type.rows;
+  for (int i = 0; i < steps * p->chunks * rows; ++i) {
+    int c = order.stays ? i / rows : i % p->chunks, r = order.stays ? i % rows : i / p->chunks / steps;
+    int step = order.stays ? 0 : i / p->chunks % steps;
+    LLVMValueRef *b = &p->kept[step * p->chunks + c];
+    if (r == 0) {
+      *b = lower_dot_b(e, p->instruction, p->b, first + step, 0, c);
+      add_excess(e, p, c, *b);
+    }
+    Piece piece = lower_piece_of_a(e, p->a, order, r, first + step);
+    add(e, p, &p->acc->parts[r * p->chunks + c], lower_dot_piece(e, p->instruction, piece, p->lanes), *b);
+  }
+}
+
 static void emit_product(Emitter *e, const Op *op) {
   const Lowered *start = lower_get(e, op->operands[0]);
   Product p = {.instruction = lower_placement(e, &op->results[0])->product,
@@ -168,13 +183,16 @@ static void emit_product(Emitter *e, const Op *op) {
   p.chunks = lower_chunks(e, p.acc->type.cols);
   p.lanes = lower_lane_count(p.acc->parts[0]);
   if (p.acc->count > count) p.excess = p.acc->parts + count;
-  p.kept = LOWER_ARRAY(e, LLVMValueRef, rows > p.chunks ? rows : p.chunks);
+  PieceOrder order = lower_piece_order(e, p.a, p.acc, p.chunks, p.acc->count - count);
+  p.kept = LOWER_ARRAY(e, LLVMValueRef, rows + p.chunks * order.steps);
   int steps = lower_dot_steps(p.instruction), groups = p.a->type.cols / p.instruction->group;
-  bool has_pieces = lower_has_pieces(e, p.a); /* which stay in registers */
   for (int i = 0; i < groups * steps; ++i) {
-    if (rows < p.chunks || has_pieces) add_by_chunks(e, &p, i / steps, i % steps);
+    if (order.lanes > 0) continue;
+    if (rows < p.chunks) add_by_chunks(e, &p, i / steps, i % steps);
     else add_by_rows(e, &p, i / steps, i % steps);
   }
+  for (int g = 0; g < groups && order.lanes > 0; g += order.steps)
+    add_by_pieces(e, &p, order, g, groups - g < order.steps ? groups - g : order.steps);
 }
 
 const FragStrategy mma_dot = {

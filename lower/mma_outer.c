@@ -159,14 +159,15 @@ static void add_by_chunks(Emitter *e, Product *p, int k) {
   }
 }
 
-/* The same with scalars that are lanes of vectors, which stay; chunks of `b` pass. */
-static void add_by_pieces(Emitter *e, Product *p, int k) {
-  for (int c = 0; c < p->chunks; ++c) {
-    LLVMValueRef chunk = operand_part(e, p->b, k, c, p->chunks);
-    for (int r = 0; r < p->acc->type.rows; ++r) {
-      LLVMValueRef *sum = &p->acc->parts[r * p->chunks + c];
-      *sum = lower_piece_fma(e, p->a, r, k, chunk, *sum);
-    }
+/* The same with scalars that are lanes of vectors, for the k from `first` on. */
+static void add_by_pieces(Emitter *e, Product *p, PieceOrder order, int first, int steps) {
+  int rows = p->acc->type.rows;
+  for (int i = 0; i < steps * p->chunks * rows; ++i) {
+    int c = order.stays ? i / rows : i % p->chunks, r = order.stays ? i % rows : i / p->chunks / steps;
+    int step = order.stays ? 0 : i / p->chunks % steps;
+    LLVMValueRef *b = &p->kept[step * p->chunks + c], *sum = &p->acc->parts[r * p->chunks + c];
+    if (r == 0) *b = operand_part(e, p->b, first + step, c, p->chunks);
+    *sum = lower_piece_fma(e, lower_piece_of_a(e, p->a, order, r, first + step), *b, *sum);
   }
 }
 
@@ -177,10 +178,12 @@ static void emit_product(Emitter *e, const Op *op) {
   for (int i = 0; i < p.acc->count; ++i) p.acc->parts[i] = start->parts[i];
   int rows = p.acc->type.rows;
   p.chunks = lower_chunks(e, p.acc->type.cols);
-  p.kept = LOWER_ARRAY(e, LLVMValueRef, rows > p.chunks ? rows : p.chunks);
-  bool has_pieces = lower_has_pieces(e, p.a);
-  for (int k = 0; k < p.a->type.cols; ++k) {
-    if (has_pieces) add_by_pieces(e, &p, k);
+  PieceOrder order = lower_piece_order(e, p.a, p.acc, p.chunks, 0);
+  p.kept = LOWER_ARRAY(e, LLVMValueRef, rows + p.chunks * order.steps);
+  int count = p.a->type.cols;
+  for (int k = 0; k < count; k += order.steps) {
+    int steps = count - k < order.steps ? count - k : order.steps;
+    if (order.lanes > 0) add_by_pieces(e, &p, order, k, steps);
     else if (rows < p.chunks) add_by_chunks(e, &p, k);
     else add_by_rows(e, &p, k);
   }

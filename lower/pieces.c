@@ -18,16 +18,16 @@ static int lanes_along_k(const struct PendingLoad *a) { return a->window.cols / 
 
 /* ---- shapes ------------------------------------------------------------------------------------------------------ */
 
+/* Consecutive lanes along k or m. */
 typedef struct PieceShape {
-  bool is_along_k;
-  int first, lanes; /* on that axis */
+  int first, lanes;
 } PieceShape;
 
 /* The piece that position `at` of `count` is in: the largest power of two that fits there. */
 static PieceShape shape_at(int at, int count, int most) {
   int lanes = most;
   while (at / lanes * lanes + lanes > count) lanes /= 2;
-  return (PieceShape){.first = at / lanes * lanes, .lanes = lanes};
+  return (PieceShape){at / lanes * lanes, lanes};
 }
 
 /* Whether all pieces along k, or along m, are pieces of memory too. */
@@ -45,20 +45,28 @@ static bool is_along(const struct PendingLoad *a, bool along_k) {
   return along_k || group == 1 || lower_address_is_contiguous(&address->cols, 0, group);
 }
 
-static PieceShape shape_of(const struct PendingLoad *a, int row, int at) {
-  bool along_k = is_along(a, true);
-  PieceShape shape =
-      along_k ? shape_at(at, lanes_along_k(a), most_lanes(a)) : shape_at(row, a->window.rows, most_lanes(a));
-  shape.is_along_k = along_k;
-  return shape;
+static bool has_pieces(const Emitter *e, const struct PendingLoad *a) {
+  if (!a || e->target->family != FAMILY_AARCH64) return false;
+  const Window *window = &a->window;
+  bool is_plain = type_bits(window->type) >= 8 && !window->col_bound.value && !window->row_bound.value;
+  return is_plain && (is_along(a, true) || is_along(a, false));
 }
 
-bool lower_has_pieces(const Emitter *e, const Lowered *a) {
+/* Half pieces, which need fewer registers, are nothing to SVE. */
+PieceOrder lower_piece_order(const Emitter *e, const Lowered *a, const Lowered *acc, int chunks, int spare) {
+  const PieceOrder none = {0, 1, false};
   const struct PendingLoad *load = a->pending;
-  if (!load || e->target->family != FAMILY_AARCH64) return false;
-  const Window *window = &load->window;
-  bool is_plain = type_bits(window->type) >= 8 && !window->col_bound.value && !window->row_bound.value;
-  return is_plain && (is_along(load, true) || is_along(load, false));
+  if (!has_pieces(e, load)) return none;
+  bool along_k = is_along(load, true);
+  int most = most_lanes(load), rows = acc->type.rows, whole = e->target->vector_bits;
+  int registers = (e->lanes * (int)type_bits(acc->type.type) + whole - 1) / whole; /* of a chunk */
+  int left = e->target->vector_registers - (rows * chunks + spare) * registers;
+  int if_stays = (along_k ? rows : (rows + most - 1) / most) + registers;
+  int steps = along_k ? most : 1, if_passes = steps * chunks * registers + 1;
+  if (if_stays <= if_passes && if_stays <= left) return (PieceOrder){most, 1, true};
+  if (if_passes <= left) return (PieceOrder){most, steps, false};
+  bool halves_fit = along_k && whole == PIECE_BITS && most > 2 && if_passes / 2 + 1 <= left;
+  return halves_fit ? (PieceOrder){most / 2, most / 2, false} : none;
 }
 
 /* ---- loads ------------------------------------------------------------------------------------------------------- */
@@ -74,11 +82,13 @@ static LLVMValueRef load_piece(Emitter *e, struct PendingLoad *a, int row, int a
   return value;
 }
 
-Piece lower_piece_of_a(Emitter *e, const Lowered *a, int row, int at) {
+Piece lower_piece_of_a(Emitter *e, const Lowered *a, PieceOrder order, int row, int at) {
   struct PendingLoad *load = a->pending;
-  PieceShape shape = shape_of(load, row, at);
-  int lane = (shape.is_along_k ? at : row) - shape.first;
-  if (shape.is_along_k) at = shape.first;
+  bool along_k = is_along(load, true);
+  PieceShape shape =
+      along_k ? shape_at(at, lanes_along_k(load), order.lanes) : shape_at(row, load->window.rows, order.lanes);
+  int lane = (along_k ? at : row) - shape.first;
+  if (along_k) at = shape.first;
   else row = shape.first;
   if (!load->window.pieces) load->window.pieces = LOWER_ARRAY(e, LLVMValueRef, load->window.rows * load->window.cols);
   LLVMValueRef *vector = &load->window.pieces[row * load->window.cols + at];
@@ -100,12 +110,11 @@ static LLVMValueRef fma_by_lane(Emitter *e, Piece piece, LLVMValueRef b, LLVMVal
   return lower_shuffle(e, halves[0], halves[1], mask, 2 * lanes);
 }
 
-LLVMValueRef lower_piece_fma(Emitter *e, const Lowered *a, int row, int k, LLVMValueRef b, LLVMValueRef sum) {
-  Piece piece = lower_piece_of_a(e, a, row, k);
-  kiln_type acc = a->pending->placement->acc;
-  int lanes = lower_lane_count(sum), bits = lanes * (int)type_bits(acc), whole = e->target->vector_bits;
-  bool is_whole = lower_lane_count(piece.vector) * (int)type_bits(acc) == PIECE_BITS;
-  if (whole > PIECE_BITS && (bits == whole || bits == 2 * whole) && is_whole && type_is_floating(acc))
+LLVMValueRef lower_piece_fma(Emitter *e, Piece piece, LLVMValueRef b, LLVMValueRef sum) {
+  bool is_f64 = lower_element_of(sum) == e->f64, is_real = is_f64 || lower_element_of(sum) == e->f32;
+  int lanes = lower_lane_count(sum), lane_bits = is_f64 ? 64 : 32, whole = e->target->vector_bits;
+  bool fills = lanes * lane_bits == whole || lanes * lane_bits == 2 * whole;
+  if (whole > PIECE_BITS && fills && is_real && lower_lane_count(piece.vector) * lane_bits == PIECE_BITS)
     return fma_by_lane(e, piece, b, sum);
   return lower_fma(e, lower_splat(e, lower_extract(e, piece.vector, piece.lane), lanes), b, sum);
 }

@@ -13,11 +13,19 @@ typedef struct Piece {
   int lane;
 } Piece;
 
-/* Whether an operand is a pending `a` that can be taken in pieces. */
-bool lower_has_pieces(const Emitter *e, const Lowered *a);
+/* In what order a product takes its operands, so that registers suffice. */
+typedef struct PieceOrder {
+  int lanes;  /* of a piece at most; 0: no pieces */
+  int steps;  /* along k at a time */
+  bool stays; /* the pieces of these steps stay in registers while chunks of `b` pass, else the other way round */
+} PieceOrder;
+
+/* For an accumulator of so many chunks a row, `spare` of them beside its rows. No pieces where `a` is not a pending
+ * load, is bounded along k or scattered. */
+PieceOrder lower_piece_order(const Emitter *e, const Lowered *a, const Lowered *acc, int chunks, int spare);
 /* Lane `at` along k of a row. */
-Piece lower_piece_of_a(Emitter *e, const Lowered *a, int row, int at);
-/* sum + a[row, k] * b; sum and `b` have the accumulator's type. */
-LLVMValueRef lower_piece_fma(Emitter *e, const Lowered *a, int row, int k, LLVMValueRef b, LLVMValueRef sum);
+Piece lower_piece_of_a(Emitter *e, const Lowered *a, PieceOrder order, int row, int at);
+/* sum + lane * b; sum and `b` have the accumulator's type. */
+LLVMValueRef lower_piece_fma(Emitter *e, Piece piece, LLVMValueRef b, LLVMValueRef sum);
 
 #endif
