@@ -41,6 +41,13 @@ void lower_window_repeat_last_row(Emitter *e, Window *window) {
   window->row_bound.value = NULL;
 }
 
+Window lower_window_fork(Emitter *e, Window *window) {
+  Window fork = *window;
+  fork.address = lower_address_fork(e, &window->address);
+  make_caches(e, &fork);
+  return fork;
+}
+
 static Window transposed(Emitter *e, const Window *window) {
   Window result = *window;
   result.rows = window->cols;

@@ -30,6 +30,8 @@ typedef struct Window {
 Window lower_window(Emitter *e, const Op *op, TileType type);
 /* Rows past the bound, which must be at least 1, read the last row, or padding of their panel, instead of zeros. */
 void lower_window_repeat_last_row(Emitter *e, Window *window);
+/* The same window for use in a block that may not be executed: what it computes there, the other does not know. */
+Window lower_window_fork(Emitter *e, Window *window);
 /* Whether each chunk of a row is one piece of memory, so that lower_load_chunk may be used. */
 bool lower_window_is_direct(const Emitter *e, const Window *window);
 LLVMValueRef lower_load_chunk(Emitter *e, Window *window, int row, int chunk);

@@ -281,6 +281,13 @@ bool lower_address_is_grouped(const AddressAxis *axis, int first, int count, int
   return axis->inner == group && first % whole + count <= whole;
 }
 
+LLVMValueRef lower_address_distance(Emitter *e, const AddressAxis *axis, int first, int count) {
+  if (!axis->exists || count == 1) return lower_i64(e, 0);
+  if (axis->block == 0) return axis->stride ? axis->stride : lower_i64(e, axis->number);
+  int64_t whole = divisor_in_block(axis);
+  return first % whole + count <= whole ? lower_i64(e, axis->inner) : NULL;
+}
+
 bool lower_address_is_even(const Address *address, int rows) {
   const AddressAxis *axis = &address->rows;
   bool rows_are_even = rows == 1 || !axis->exists || (axis->block == 0 && !axis->stride && axis->number % 2 == 0);
@@ -445,6 +452,14 @@ LLVMValueRef lower_address_pointer(Emitter *e, Address *address, int row, int co
   LLVMValueRef pointer = delta.value ? step(e, address, cached->pointer, delta.value) : cached->pointer;
   int64_t number = wrapping_add(address->number, wrapping_add(cached->number, delta.number));
   return step(e, address, pointer, lower_i64(e, number));
+}
+
+Address lower_address_fork(Emitter *e, Address *address) {
+  if (!address->is_prepared) prepare(e, address);
+  Address fork = *address;
+  fork.row_cache = LOWER_ARRAY(e, AddressRow, address->row_count);
+  fork.shared = NULL;
+  return fork;
 }
 
 LLVMValueRef lower_address_base(Emitter *e, Address *address, int *depth) {

@@ -66,6 +66,8 @@ typedef struct Address {
 Address lower_address(Emitter *e, const Access *access, int rows);
 /* Row axis as column axis and the other way round. */
 void lower_address_swap(Emitter *e, Address *address, int rows);
+/* See lower_window_fork. */
+Address lower_address_fork(Emitter *e, Address *address);
 /* Pointer to element (row, col); nibbles: to its byte, which needs lower_address_is_even. */
 LLVMValueRef lower_address_pointer(Emitter *e, Address *address, int row, int col);
 /* The indexed element itself, computed where it varies: `depth`. */
@@ -75,6 +77,9 @@ bool lower_address_is_contiguous(const AddressAxis *axis, int first, int count);
 /* Whether groups of `group` elements lie one after another, and `count` columns from `col` on at the same place in
  * each. */
 bool lower_address_is_grouped(const AddressAxis *axis, int first, int count, int group);
+/* The distance, in elements, between elements first … first + count - 1 of an axis; NULL: they are not equally far
+ * apart. */
+LLVMValueRef lower_address_distance(Emitter *e, const AddressAxis *axis, int first, int count);
 /* Whether every row begins at an even element, so that nibbles come in whole bytes. */
 bool lower_address_is_even(const Address *address, int rows);
 /* The whole offset of an element, and the depth it varies with; for nibbles that may begin in the middle of a byte. */

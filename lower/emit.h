@@ -87,6 +87,7 @@ typedef struct Emitter {
   LLVMValueRef sink;         /* stack bytes that stores past a bound go to, once needed */
   Lowered **values;          /* by the values' ids */
   FragPlacement *placements; /* by the values' ids */
+  struct AmxPlan *amx;       /* of the kernel's tile registers; NULL: it uses none */
   LoopScope *scope;          /* NULL: outside of loops */
   LLVMValueRef before;       /* the builder stands in front of this; NULL: at the end of its block */
   int depth;                 /* of the values that can be computed where the builder stands */

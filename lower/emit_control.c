@@ -71,7 +71,15 @@ static Trip trip_of(const Emitter *e, const Op *op) {
 }
 
 static void alias_all(Emitter *e, Value *const *to, const Value *results, Value *const *from, int count) {
-  for (int i = 0; i < count; ++i) lower_alias(e, to ? to[i] : &results[i], lower_get(e, from[i]));
+  for (int i = 0; i < count; ++i) {
+    const Value *value = to ? to[i] : &results[i];
+    lower_carry(e, from[i], value);
+    lower_alias(e, value, lower_get(e, from[i]));
+  }
+}
+
+static void carry_all(Emitter *e, const Op *op, Value *const *from) {
+  for (int i = 0; i < op->result_count; ++i) lower_carry(e, from[i], &op->results[i]);
 }
 
 static void emit_once(Emitter *e, const Op *op, const Trip *trip) {
@@ -138,6 +146,7 @@ static LLVMValueRef goes_on(Emitter *e, LoopScope *scope, LLVMBasicBlockRef latc
 static LLVMBasicBlockRef close_loop(Emitter *e, const Op *op, LoopScope *scope, LLVMBasicBlockRef done) {
   const Op *yield = lower_yield(op->blocks[0]);
   LLVMBasicBlockRef latch = here(e);
+  carry_all(e, op, yield->operands);
   for (int i = 0; i < op->result_count; ++i)
     add_incoming(lower_get(e, op->blocks[0]->arguments[1 + i]), lower_get(e, yield->operands[i]), latch);
   advance_inductions(e, scope, latch);
@@ -150,6 +159,7 @@ static void emit_loop(Emitter *e, const Op *op, const Trip *trip) {
   LLVMBasicBlockRef before = here(e), header = append(e, body->arguments[0], "loop"),
                     done = append(e, body->arguments[0], "done");
   LLVMValueRef runs = LLVMBuildICmp(e->builder, LLVMIntSLT, trip->lo, trip->hi, "");
+  carry_all(e, op, op->operands + 3);
   LoopScope scope = {.outer = e->scope,
                      .depth = e->depth + 1,
                      .is_innermost = !has_loop(body),
@@ -183,9 +193,11 @@ void emit_for(Emitter *e, const Op *op) {
 /* ---- if ---------------------------------------------------------------------------------------------------------- */
 
 /* One side; gives the block it ends in. */
-static LLVMBasicBlockRef emit_side(Emitter *e, const Block *block, LLVMBasicBlockRef start, LLVMBasicBlockRef done) {
+static LLVMBasicBlockRef emit_side(Emitter *e, const Op *op, const Block *block, LLVMBasicBlockRef start,
+                                   LLVMBasicBlockRef done) {
   LLVMPositionBuilderAtEnd(e->builder, start);
   lower_block(e, block);
+  if (e->status == KILN_OK && op->result_count > 0) carry_all(e, op, lower_yield(block)->operands);
   LLVMBuildBr(e->builder, done);
   return here(e);
 }
@@ -197,7 +209,7 @@ static void emit_choice(Emitter *e, const Op *op, LLVMValueRef condition) {
   LLVMBasicBlockRef done = append(e, op->operands[0], "end");
   LLVMBuildCondBr(e->builder, condition, starts[0], sides[1] ? starts[1] : done);
   for (int i = 0; i < 2 && e->status == KILN_OK; ++i)
-    if (sides[i]) ends[i] = emit_side(e, sides[i], starts[i], done);
+    if (sides[i]) ends[i] = emit_side(e, op, sides[i], starts[i], done);
   if (e->status != KILN_OK) return;
   LLVMMoveBasicBlockAfter(done, here(e));
   LLVMPositionBuilderAtEnd(e->builder, done);

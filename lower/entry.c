@@ -6,8 +6,7 @@
 #include <string.h>
 
 #include "kiln/args.h"
-#include "lower/emit.h"
-#include "lower/frag.h"
+#include "lower/amx.h"
 
 typedef enum ArgsField {
 #define FIELD(type, name, meaning) ARGS_##name,
@@ -103,6 +102,7 @@ static void emit_body(Emitter *e, const char *prefix) {
   load_buffers(e);
   e->workspace = e->kernel->workspace ? load_field(e, ARGS_workspace, "workspace") : LLVMConstNull(e->pointer);
   lower_block(e, e->kernel->body);
+  if (e->amx && e->status == KILN_OK) lower_amx_end(e);
   LLVMBuildRetVoid(e->builder);
 }
 

@@ -16,9 +16,11 @@ typedef struct FragStrategy {
   /* Whether two of its rows keep fragments of a role in the same way. */
   bool (*is_same_place)(const MmaInstruction *x, const MmaInstruction *y, FragRole role);
   EmitFunction *zero, *load, *store, *to_tile, *from_tile, *mma;
+  /* An accumulator goes on as another value, with the same parts; NULL: there is nothing to do. */
+  void (*carry)(Emitter *e, const Value *from, const Value *to);
 } FragStrategy;
 
-extern const FragStrategy mma_outer, mma_dot, mma_mmla;
+extern const FragStrategy mma_outer, mma_dot, mma_amx, mma_mmla;
 
 struct FragPlacement {
   const FragStrategy *strategy;      /* NULL: not a fragment */
@@ -34,12 +36,16 @@ struct PendingLoad {
   const Value *value;
   const FragPlacement *placement;
   LLVMValueRef *rests; /* see groups.h */
+  Bound rows;          /* of `a`; its window repeats the last row instead */
 };
 
 /* The placement of every fragment value of a kernel, by id. Products that share an accumulator or an operand get a row
  * that takes all of their shapes. Refuses products no row of mma.def can do, and values that meet instructions with
  * different placements. */
 FragPlacement *lower_plan_fragments(Emitter *e, const Kernel *kernel);
+
+/* Where loops and choices hand values on: before an entry, at the end of a body or side. */
+void lower_carry(Emitter *e, const Value *from, const Value *to);
 
 /* Of a fragment; one that meets no product gets the place of strategy `outer`. */
 const FragPlacement *lower_placement(const Emitter *e, const Value *value);

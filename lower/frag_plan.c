@@ -1,10 +1,11 @@
 /* frag_plan.c: which matrix instruction each fragment value meets; see frag.h. Operations on fragments go to its
  * strategy. */
-#include "lower/frag.h"
+#include "lower/amx.h"
 
 static const FragStrategy *const strategies[] = {
     [MMA_OUTER] = &mma_outer,
     [MMA_DOT] = &mma_dot,
+    [MMA_AMX] = &mma_amx,
     [MMA_MMLA] = &mma_mmla,
 };
 
@@ -12,9 +13,10 @@ static const FragStrategy *const strategies[] = {
 
 typedef struct Plan {
   Emitter *e;
-  int *links;         /* by id: another value of the web, or itself at the web's root */
-  int *meets;         /* likewise of all values that meet in products, whatever their roles */
-  MmaProduct *shapes; /* by id of the root of `meets`: what all of its products ask of a row; k 0: none yet */
+  const Target *target; /* of the rows that may be taken */
+  int *links;           /* by id: another value of the web, or itself at the web's root */
+  int *meets;           /* likewise of all values that meet in products, whatever their roles */
+  MmaProduct *shapes;   /* by id of the root of `meets`: what all of its products ask of a row; k 0: none yet */
   const MmaInstruction **products; /* by id of a product's result */
   FragPlacement *placements;
   int *writes_before; /* of a frag_load: how many operations of its block wrote before it */
@@ -106,7 +108,7 @@ static void place_product(Plan *plan, const Op *op) {
   product.a = op->operands[1]->type.type;
   product.b = op->operands[2]->type.type;
   product.acc = op->operands[0]->type.type;
-  const MmaInstruction *instruction = mma_find(plan->e->target, &product);
+  const MmaInstruction *instruction = mma_find(plan->target, &product);
   if (instruction == NULL) {
     lower_refuse(plan->e, op, "no matrix instruction of '%s' adds products of %s and %s in %s", plan->e->target->name,
                  kiln_type_name(product.a), kiln_type_name(product.b), kiln_type_name(product.acc));
@@ -149,9 +151,10 @@ static void find_late_loads(Plan *plan, const Block *block) {
   }
 }
 
-FragPlacement *lower_plan_fragments(Emitter *e, const Kernel *kernel) {
+static FragPlacement *plan_for(Emitter *e, const Kernel *kernel, const Target *target) {
   size_t count = (size_t)kernel->value_count;
   Plan plan = {.e = e,
+               .target = target,
                .links = LOWER_ARRAY(e, int, count),
                .meets = LOWER_ARRAY(e, int, count),
                .shapes = LOWER_ARRAY(e, MmaProduct, count),
@@ -174,6 +177,23 @@ FragPlacement *lower_plan_fragments(Emitter *e, const Kernel *kernel) {
   return plan.placements;
 }
 
+static bool uses(const FragPlacement *placements, const Kernel *kernel, const FragStrategy *strategy) {
+  for (int id = 0; id < kernel->value_count; ++id)
+    if (placements[id].strategy == strategy) return true;
+  return false;
+}
+
+/* Accumulators that do not fit the tile registers are kept in vectors, all of the kernel's. */
+FragPlacement *lower_plan_fragments(Emitter *e, const Kernel *kernel) {
+  Target without = *e->target;
+  without.features &= ~((FeatureSet)1 << FEATURE_AMXTILE);
+  FragPlacement *placements = plan_for(e, kernel, e->target);
+  e->amx = NULL;
+  if (e->status != KILN_OK || !uses(placements, kernel, &mma_amx)) return placements;
+  e->amx = lower_plan_amx(e, kernel, placements);
+  return e->amx ? placements : plan_for(e, kernel, &without);
+}
+
 const FragPlacement *lower_placement(const Emitter *e, const Value *value) {
   FragPlacement *placement = &e->placements[value->id];
   if (placement->strategy == NULL) {
@@ -188,6 +208,12 @@ const FragPlacement *lower_placement(const Emitter *e, const Value *value) {
 
 static const FragStrategy *strategy_of(const Emitter *e, const Value *value) {
   return lower_placement(e, value)->strategy;
+}
+
+void lower_carry(Emitter *e, const Value *from, const Value *to) {
+  if (to->type.kind != KIND_FRAG) return;
+  const FragStrategy *strategy = strategy_of(e, to);
+  if (strategy->carry) strategy->carry(e, from, to);
 }
 
 void emit_frag_zero(Emitter *e, const Op *op) { strategy_of(e, &op->results[0])->zero(e, op); }

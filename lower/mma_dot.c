@@ -43,7 +43,7 @@ static void load_operand(Emitter *e, const Op *op) {
   const Value *value = &op->results[0];
   const FragPlacement *placement = lower_placement(e, value);
   struct PendingLoad *pending = ARENA_NEW(e->arena, struct PendingLoad);
-  *pending = (struct PendingLoad){lower_window(e, op, value->type), value, placement, NULL};
+  *pending = (struct PendingLoad){.window = lower_window(e, op, value->type), .value = value, .placement = placement};
   bool is_a = value->type.role == ROLE_A;
   int group = lower_group_of(placement->instruction, value->type.role);
   if (is_a) lower_window_repeat_last_row(e, &pending->window);

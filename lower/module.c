@@ -1,6 +1,6 @@
 /* module.c: a module of the tile IR to a module of LLVM IR: the emitter's life, and operations one after another
  * through the table of emit_ functions. */
-#include "lower/emit.h"
+#include "lower/amx.h"
 
 #include <string.h>
 
@@ -17,6 +17,7 @@ static const char *const intrinsic_names[INTRINSIC_COUNT] = {
 };
 
 void lower_operation(Emitter *e, const Op *op) {
+  if (e->amx && e->amx->first == op) lower_amx_begin(e);
   functions[op->code](e, op);
   for (int i = 0; e->has_names && i < op->result_count; ++i)
     lower_name(e, &op->results[i], lower_get(e, &op->results[i]));

@@ -118,7 +118,12 @@ static bool has_types(const MmaInstruction *row, kiln_type a, kiln_type b, kiln_
          (row->b == MMA_ANY_TYPE || row->b == (int)b);
 }
 
-static bool has_shape(const MmaInstruction *row, const MmaProduct *product) { return product->k % row->k == 0; }
+/* A row with n elements a column needs whole ones, and an accumulator in at most half of the tile registers. */
+static bool has_shape(const MmaInstruction *row, const MmaProduct *product) {
+  if (product->k % row->k != 0) return false;
+  if (row->strategy != MMA_AMX) return true;
+  return product->n % row->n == 0 && (product->m + row->m - 1) / row->m * (product->n / row->n) <= 4;
+}
 
 size_t mma_candidates(const Target *target, kiln_type a, kiln_type b, kiln_type acc,
                       const MmaInstruction *candidates[MMA_MAX_CANDIDATES]) {

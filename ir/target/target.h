@@ -47,7 +47,7 @@ const char *feature_meaning(Feature feature);
 void features_print(FeatureSet features, Text *out);
 bool features_parse(const char *text, size_t length, FeatureSet *features);
 
-typedef enum MmaStrategy { MMA_OUTER, MMA_DOT, MMA_MMLA } MmaStrategy;
+typedef enum MmaStrategy { MMA_OUTER, MMA_DOT, MMA_AMX, MMA_MMLA } MmaStrategy;
 enum { MMA_ANY_TYPE = -1 };
 
 typedef enum MmaRow {

@@ -2,12 +2,15 @@
 """loops.py: answers narrow questions about x86 assembly (AT&T) from standard input, for FileCheck to judge.
 
 Functions are told by their symbols, loops by backward jumps. A k loop is an innermost loop that multiplies and adds
-packed f32 and broadcasts an element from memory (not a constant from beside the code). For each a line is printed:
+packed f32 or groups of narrower numbers and broadcasts from memory (not a constant from beside the code), or that
+multiplies tile registers. For each a line is printed:
 
     k loop of NAME: 28 vfmadd231ps zmm, 3 stack (1 vectors), 0 calls
+    k loop of NAME: 0 ldtilecfg, 4 tdpbf16ps tmm, 4 tileloadd, 0 stack (0 vectors), 0 calls
 
 where `stack` counts operands in memory at %rsp, and at %rbp where the function uses it as a frame pointer, and
-`vectors` those of them that move or use a vector. The last line counts the whole text: `all: 3 functions, 0 calls`.
+`vectors` those of them that move or use a vector or tile. The last line counts the whole text:
+`all: 3 functions, 0 calls`.
 """
 import re
 import sys
@@ -16,8 +19,11 @@ from collections import Counter
 LABEL = re.compile(r"^([.\w$]+):")
 JUMP = re.compile(r"^\s+j\w+\s+([.\w$]+)")
 CALL = re.compile(r"^\s+call")
-MULTIPLY_ADD = re.compile(r"^\s+(vfn?m(?:add|sub)\d+ps|mulps)\b.*%([xyz]mm)\d+")
-BROADCAST = re.compile(r"^\s+vbroadcastss\s[^(]*\(%r(?!ip)|^\s+movss\s[^(]*\(%r(?!ip)|\{1to\d+\}")
+MULTIPLY_ADD = re.compile(r"^\s+(?:\{vex\}\s+)?"
+                          r"(vfn?m(?:add|sub)\d+ps|mulps|vpdpb\w+|vdp\w+|vpmaddwd|tdp\w+)\b.*%([xyzt]mm)\d+")
+BROADCAST = re.compile(r"^\s+v(?:p?broadcast|bcst)\w+\s[^(]*\(%r(?!ip)|^\s+movss\s[^(]*\(%r(?!ip)|"
+                       r"\{1to\d+\}|\btileload")
+TILES = ("tileloadd", "ldtilecfg")
 
 
 def functions(text):
@@ -62,6 +68,9 @@ def describe(lines, body):
         return None
     stack = [line for line in body if re.search(rf"\(%({stack_registers(lines)})\b", line)]
     vectors = sum("mm" in line.split("(%")[0] + line.split(")")[-1] for line in stack)
+    if any(what.startswith("tdp") for what in products):
+        products.update({what: 0 for what in TILES})
+        products.update(word for line in body for word in TILES if line.split()[0] == word)
     calls = sum(bool(CALL.match(line)) for line in body)
     counts = ", ".join(f"{count} {what}" for what, count in sorted(products.items()))
     return f"{counts}, {len(stack)} stack ({vectors} vectors), {calls} calls"
