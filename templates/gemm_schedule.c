@@ -166,7 +166,11 @@ static kiln_status check_fixed(const Plan *plan, Text *why_not) {
 static int64_t default_convert(const Plan *plan) {
   enum { FEW_ROWS = 32 };
   const GemmMatch *match = plan->match;
+  const Schedule *s = &plan->schedule;
   bool few_rows = match->m.symbol < 0 && match->m.size < FEW_ROWS;
+  bool a_stays = s->fixed[FIELD_pack_a] && s->values[FIELD_pack_a] == PACK_A_NONE;
+  bool b_stays = s->fixed[FIELD_pack_b] && s->values[FIELD_pack_b] == PACK_B_NONE;
+  if (a_stays || b_stays) return CONVERT_LOAD;
   if (!type_is_floating(match->acc)) return few_rows ? CONVERT_LOAD : CONVERT_PACK;
   return gemm_types(plan).step > 1 || few_rows ? CONVERT_LOAD : CONVERT_PACK;
 }
