@@ -40,6 +40,8 @@ endfunction()
 file(GLOB sources CONFIGURE_DEPENDS tests/emulate/*.c)
 list(FILTER sources EXCLUDE REGEX "/test_[^/]*$")
 add_library(kiln_emulate STATIC EXCLUDE_FROM_ALL ${sources})
+set_source_files_properties(tests/emulate/tiles_inner.c PROPERTIES
+                            COMPILE_OPTIONS "-O2;-ftree-vectorize;-mavx2;-mfma;-fno-sanitize=all")
 target_link_libraries(kiln_emulate PUBLIC kiln_flags kiln_llvm m)
 
 # The test `source` and what it includes of tests/, with the .c files beside those headers.

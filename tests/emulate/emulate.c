@@ -117,8 +117,8 @@ bool emulate_install(void) {
   frame_init();
   if (!frame_has_avx()) return false;
   if (is_installed) return true;
-  struct sigaction illegal = {.sa_sigaction = on_illegal, .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER};
-  struct sigaction trap = {.sa_sigaction = on_trap, .sa_flags = SA_SIGINFO | SA_ONSTACK};
+  struct sigaction illegal = {.sa_sigaction = on_illegal, .sa_flags = SA_SIGINFO | SA_NODEFER};
+  struct sigaction trap = {.sa_sigaction = on_trap, .sa_flags = SA_SIGINFO};
   is_installed = sigaction(SIGILL, &illegal, &previous_illegal) == 0 && sigaction(SIGTRAP, &trap, &previous_trap) == 0;
   return is_installed;
 }

@@ -2,6 +2,7 @@
  */
 #include "tests/emulate/native.h"
 
+#include <cpuid.h>
 #include <llvm-c/Core.h>
 #include <llvm-c/TargetMachine.h>
 #include <stdarg.h>
@@ -25,6 +26,12 @@ bool native_has(const char *feature) {
   for (const char *at = features; (at = strstr(at, wanted)) != NULL; at += length)
     found |= (at == features || at[-1] == ',') && (at[length] == ',' || at[length] == '\0');
   return found;
+}
+
+bool native_is_intel(void) {
+  unsigned a, b, c, d;
+  __cpuid(0, a, b, c, d);
+  return b == signature_INTEL_ebx && c == signature_INTEL_ecx && d == signature_INTEL_edx;
 }
 
 bool native_permit_amx(void) { return syscall(SYS_arch_prctl, ARCH_REQ_XCOMP_PERM, XFEATURE_TILEDATA) == 0; }

@@ -15,14 +15,21 @@ enum { INSTANCES = 24, MAX_LINE = 160, DATA_AT = 1024 };
 
 /* ---- comparison -------------------------------------------------------------------------------------------------- */
 
-static void compare(const char *line, const EmulateState *wanted, const EmulateState *got) {
+/* Which of several NaNs a dot product of bfloat16 returns is Intel's manual's word; other makers give none. */
+static bool are_alike(uint32_t cpu, uint32_t emulator, const Instruction *row) {
+  bool are_nan = (cpu & 0x7FFFFFFF) > 0x7F800000 && (emulator & 0x7FFFFFFF) > 0x7F800000;
+  return cpu == emulator || (are_nan && strcmp(row->name, "vdpbf16ps") == 0 && !native_is_intel());
+}
+
+static void compare(const char *line, const Instruction *row, const EmulateState *wanted, const EmulateState *got) {
   int vectors = wanted->has_avx512 ? 32 : 16, bytes = wanted->has_avx512 ? 64 : 32;
   for (int v = 0; v < vectors; v++)
     for (int i = 0; i < bytes; i += 4) {
       uint32_t cpu, emulator;
       memcpy(&cpu, wanted->vector[v] + i, 4);
       memcpy(&emulator, got->vector[v] + i, 4);
-      cr_assert_eq(cpu, emulator, "%s: vector %d, dword %d: CPU %08x, emulator %08x", line, v, i / 4, cpu, emulator);
+      cr_assert(are_alike(cpu, emulator, row), "%s: vector %d, dword %d: CPU %08x, emulator %08x", line, v, i / 4, cpu,
+                emulator);
     }
   for (int i = 0; i < 8; i++)
     cr_assert_eq(wanted->mask[i], got->mask[i], "%s: k%d: CPU %016lx, emulator %016lx", line, i, wanted->mask[i],
@@ -50,7 +57,7 @@ static void run_both(Native *native, Random *random, const char *line, const uin
   memcpy(memory_after, native->data, sizeof memory);
   memcpy(native->data, memory, sizeof memory);
   cr_assert_eq(emulate_step(&emulated, code, length), EMULATE_DONE, "%s", line);
-  compare(line, &cpu, &emulated);
+  compare(line, decoded.row, &cpu, &emulated);
   cr_assert_eq(memcmp(memory_after, native->data, sizeof memory), 0, "%s: memory differs", line);
 }
 
@@ -89,9 +96,20 @@ static void test_row(Native *native, const Instruction *row, OperandKind kind, R
   assemble_release(&code);
 }
 
+/* Says once for every feature of the table that only the emulator executes here. */
+static void print_left_out(void) {
+  for (int i = 0; i < instruction_count; i++) {
+    const char *feature = instructions[i].feature;
+    bool is_told = native_has(feature);
+    for (int j = 0; j < i; j++) is_told |= strcmp(instructions[j].feature, feature) == 0;
+    if (!is_told) printf("NOT EXERCISED: emulated %s against the CPU: this CPU has no %s\n", feature, feature);
+  }
+}
+
 Test(emulate_native, vector_instructions_agree_with_the_cpu) {
   Native native;
   Random random = {1};
+  print_left_out();
   cr_assert(native_create(&native, false));
   for (int i = 0; i < instruction_count; i++) {
     const Instruction *row = &instructions[i];

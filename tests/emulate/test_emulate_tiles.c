@@ -1,6 +1,8 @@
 /* test_emulate_tiles.c: AMX. Products, loads and stores against this CPU where it has them; the same code without
  * permission, which traps; configurations that the manual refuses. */
 #include <criterion/criterion.h>
+#include <setjmp.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -80,7 +82,7 @@ Test(emulate_tiles, products_agree_with_the_cpu) {
   Native native;
   Random random = {2};
   if (!native_has("amx-tile") || !native_permit_amx()) {
-    printf("NOT EXERCISED: emulated AMX against the CPU: this CPU has no AMX\n");
+    printf("NOT EXERCISED: emulated amx-tile against the CPU: this CPU or its kernel gives no AMX\n");
     return;
   }
   cr_assert(native_create(&native, true));
@@ -215,6 +217,38 @@ Test(emulate_tiles, rows_become_vectors) {
   }
   state.gpr[1] = 4;
   cr_assert_eq(step("tilemovrow zmm20, tmm3, ecx", &state), EMULATE_INVALID);
+}
+
+static sigjmp_buf refused;
+
+static void on_refusal(int number) {
+  (void)number;
+  siglongjmp(refused, 1);
+}
+
+/* LDTILECFG on the CPU needs no permission; a configuration that it refuses is #GP. */
+static bool cpu_accepts(const uint8_t *config) {
+  if (sigsetjmp(refused, 1)) return false;
+  __asm__ volatile(".byte 0xC4, 0xE2, 0x78, 0x49, 0x00" ::"a"(config) : "memory"); /* ldtilecfg [rax] */
+  __asm__ volatile(".byte 0xC4, 0xE2, 0x78, 0x49, 0xC0" ::: "memory");             /* tilerelease */
+  return true;
+}
+
+/* Every byte of a good configuration changed in turn. */
+Test(emulate_tiles, the_cpu_checks_configurations_alike) {
+  static const uint8_t values[] = {0, 1, 2, 4, 15, 16, 17, 63, 64, 65, 255};
+  if (!native_has("amx-tile")) return;
+  signal(SIGSEGV, on_refusal);
+  for (int at = 0; at < 64; at++)
+    for (size_t i = 0; i < sizeof values; i++) {
+      EmulateTiles source = {.config = {0}}, tiles;
+      EmulateState state = {.tiles = &tiles, .gpr = {(uint64_t)(uintptr_t)source.config}};
+      static const uint8_t code[] = {0xC4, 0xE2, 0x78, 0x49, 0x00};
+      for (int t = 0; t < EMULATE_TILES; t++) configure(&source, t, 16, 64);
+      source.config[at] = values[i];
+      bool is_good = emulate_step(&state, code, sizeof code) == EMULATE_DONE;
+      cr_assert_eq(is_good, cpu_accepts(source.config), "byte %d is %d: emulator %d", at, values[i], is_good);
+    }
 }
 
 /* ---- trapping ---------------------------------------------------------------------------------------------------- */
