@@ -147,6 +147,11 @@ static void add_linear(Emitter *e, Address *address, const Value *index, const A
 
 /* A multiple of the block: whole blocks are linear too. */
 static void add_blocks(Emitter *e, Address *address, const Value *index, const AddressAxis *axis) {
+  if (!axis->stride && axis->number % axis->block == 0) { /* then so many elements for each position, on average */
+    AddressAxis even = {.exists = true, .number = axis->number / axis->block};
+    add_linear(e, address, index, &even);
+    return;
+  }
   Address trial = *address;
   trial.number = 0;
   add_index(e, &trial, index, 1, TERMS_OF_AXIS);
