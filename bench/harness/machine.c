@@ -16,14 +16,14 @@ typedef struct Probe {
   kiln_tile_code *code;
   kiln_entry *entry;
   kiln_args args;
-  void *buffers[2];
+  void *buffers[3];
   const kiln_threads *threads;
   int64_t tasks;
 } Probe;
 
 struct BenchPeak {
   Probe probe;
-  int rows, columns;
+  int rows, columns, depth;
 };
 
 struct BenchStream {
@@ -58,6 +58,7 @@ static void probe_release(Probe *probe) {
   kiln_tile_destroy(probe->tile);
   free(probe->buffers[0]);
   free(probe->buffers[1]);
+  free(probe->buffers[2]);
 }
 
 /* A register tile that fills the vector unit (8 chains at least) with all operands in registers: 5x4 vectors and 9
@@ -71,19 +72,28 @@ static void peak_shape(const char *target, kiln_engine *engine, int *rows, int *
   *columns = (bits == 512 ? 4 : 3) * bits / 32;
 }
 
-kiln_status bench_peak_create(kiln_engine *engine, const char *target, const kiln_threads *threads, BenchPeak **out,
-                              kiln_buffer *message) {
+/* Steps of k that 32 bits of an operand hold: what one vector instruction can multiply. */
+static int depth_of(kiln_type type) {
+  if (type == KILN_BF16 || type == KILN_F16) return 2;
+  return type == KILN_I8 || type == KILN_U8 ? 4 : 1;
+}
+
+kiln_status bench_peak_create(kiln_engine *engine, const char *target, const kiln_threads *threads, kiln_type a,
+                              kiln_type b, BenchPeak **out, kiln_buffer *message) {
   BenchPeak *peak = calloc(1, sizeof *peak);
   if (peak == NULL) return KILN_OUT_OF_MEMORY;
   peak_shape(target, engine, &peak->rows, &peak->columns);
-  int r = peak->rows, c = peak->columns, s = PEAK_STEPS;
+  peak->depth = depth_of(a) < depth_of(b) ? depth_of(a) : depth_of(b);
+  const char *acc = peak->depth == 4 ? "i32" : a == KILN_F64 ? "f64" : "f32";
+  if (a == KILN_F64) peak->columns /= 2;
+  int r = peak->rows, c = peak->columns, d = peak->depth, s = PEAK_STEPS;
   char text[2048];
   snprintf(text, sizeof text,
-           "kernel @probe(%%x: buf<f32, [%d, %d]>, %%y: buf<f32, [64, %d, %d]>)\n"
+           "kernel @probe(%%a: buf<%s, [%d, %d]>, %%b: buf<%s, [%d, %d]>, %%y: buf<%s, [64, %d, %d]>)\n"
            "    tasks %d {\n"
-           "  %%zero = frag_zero : frag<acc, %dx%d, f32>\n"
-           "  %%fa = frag_load %%x[0, 0] : frag<a, %dx1, f32>\n"
-           "  %%fb = frag_load %%x[0, 0] : frag<b, 1x%d, f32>\n"
+           "  %%zero = frag_zero : frag<acc, %dx%d, %s>\n"
+           "  %%fa = frag_load %%a[0, 0] : frag<a, %dx%d, %s>\n"
+           "  %%fb = frag_load %%b[0, 0] : frag<b, %dx%d, %s>\n"
            "  %%acc = for %%p = 0 to %d step 1 carry %%s = %%zero {\n"
            "    %%t = mma %%s, %%fa, %%fb\n"
            "    %%u = mma %%t, %%fa, %%fb\n"
@@ -93,12 +103,15 @@ kiln_status bench_peak_create(kiln_engine *engine, const char *target, const kil
            "  }\n"
            "  frag_store %%acc, %%y[%%task %% 64, 0, 0]\n"
            "}\n",
-           64, c, r, c, threads->count, r, c, r, c, PEAK_LOOPS * s / 4);
-  peak->probe.buffers[0] = calloc(64 * (size_t)c, sizeof(float));
-  peak->probe.buffers[1] = calloc(64 * (size_t)(r * c), sizeof(float));
+           kiln_type_name(a), r, d, kiln_type_name(b), d, c, acc, r, c, threads->count, r, c, acc, r, d,
+           kiln_type_name(a), d, c, kiln_type_name(b), PEAK_LOOPS * s / 4);
+  peak->probe.buffers[0] = calloc((size_t)(r * d), sizeof(double));
+  peak->probe.buffers[1] = calloc((size_t)(d * c), sizeof(double));
+  peak->probe.buffers[2] = calloc(64 * (size_t)(r * c), sizeof(double));
   peak->probe.threads = threads;
   peak->probe.tasks = threads->count;
-  kiln_status status = peak->probe.buffers[0] != NULL && peak->probe.buffers[1] != NULL ? KILN_OK : KILN_OUT_OF_MEMORY;
+  bool has_memory = peak->probe.buffers[0] && peak->probe.buffers[1] && peak->probe.buffers[2];
+  kiln_status status = has_memory ? KILN_OK : KILN_OUT_OF_MEMORY;
   if (status == KILN_OK) status = probe_compile(engine, target, text, &peak->probe, message);
   if (status != KILN_OK) bench_peak_destroy(peak);
   else *out = peak;
@@ -116,7 +129,7 @@ BenchCase bench_peak_case(BenchPeak *peak) {
 }
 
 double bench_peak_flops(const BenchPeak *peak) {
-  return 2.0 * peak->rows * peak->columns * PEAK_LOOPS * PEAK_STEPS * (double)peak->probe.tasks;
+  return 2.0 * peak->rows * peak->columns * peak->depth * PEAK_LOOPS * PEAK_STEPS * (double)peak->probe.tasks;
 }
 
 kiln_status bench_stream_create(kiln_engine *engine, const char *target, const kiln_threads *threads, BenchStream **out,

@@ -1,9 +1,10 @@
 /* product.c: the public question which product a graph holds. */
 #include "ir/graph/graph.h"
 
-/* The input behind a node that is an input or its transpose, as an index among the inputs; -1: neither. */
+/* The input behind a node that is an input, its transpose or dequantised, as an index among the inputs; -1: neither. */
 static int input_behind(const kiln_graph *graph, int number, bool *transposed) {
   const Node *node = graph_node(graph, number);
+  if (node->op == KILN_OP_DEQUANT) node = graph_node(graph, number = node->operands[0]);
   *transposed = node->op == KILN_OP_TRANSPOSE;
   if (*transposed) number = node->operands[0];
   for (size_t i = 0; i < graph->inputs.count; ++i)
