@@ -59,6 +59,44 @@ void lower_amx_close(Emitter *e, AmxWays ways) {
   LLVMPositionBuilderAtEnd(e->builder, ways.done);
 }
 
+/* ---- copies of tails --------------------------------------------------------------------------------------------- */
+
+/* A loop over the rows of a register. */
+typedef struct CopyLoop {
+  LLVMBasicBlockRef body;
+  LLVMValueRef row;
+} CopyLoop;
+
+static CopyLoop open_copy(Emitter *e) {
+  LLVMBasicBlockRef here = LLVMGetInsertBlock(e->builder);
+  CopyLoop loop = {insert_block(e, LLVMGetNextBasicBlock(here), "tile.copy"), NULL};
+  LLVMBuildBr(e->builder, loop.body);
+  LLVMPositionBuilderAtEnd(e->builder, loop.body);
+  LLVMValueRef zero = lower_i64(e, 0);
+  loop.row = LLVMBuildPhi(e->builder, e->i64, "");
+  LLVMAddIncoming(loop.row, &zero, &here, 1);
+  return loop;
+}
+
+static void close_copy(Emitter *e, CopyLoop loop, int rows) {
+  LLVMValueRef next = LLVMBuildNSWAdd(e->builder, loop.row, lower_i64(e, 1), "");
+  LLVMAddIncoming(loop.row, &next, &loop.body, 1);
+  LLVMBasicBlockRef done = insert_block(e, LLVMGetNextBasicBlock(loop.body), "tile.copied");
+  LLVMValueRef goes_on = LLVMBuildICmp(e->builder, LLVMIntSLT, next, lower_i64(e, rows), "");
+  LLVMBuildCondBr(e->builder, goes_on, loop.body, done);
+  LLVMPositionBuilderAtEnd(e->builder, done);
+}
+
+static void store_row(Emitter *e, LLVMValueRef row, LLVMValueRef value, LLVMValueRef tail) {
+  LLVMValueRef offset = lower_mul(e, row, lower_i64(e, AMX_ROW_BYTES));
+  lower_amx_store_vector(e, value, LLVMBuildGEP2(e->builder, e->i8, tail, &offset, 1, ""));
+}
+
+/* 0 … most. */
+static LLVMValueRef clamp(Emitter *e, LLVMValueRef x, int most) {
+  return lower_max(e, lower_min(e, x, lower_i64(e, most)), lower_i64(e, 0));
+}
+
 /* ---- a ----------------------------------------------------------------------------------------------------------- */
 
 static int64_t element_bytes(kiln_type type) { return type_bits(type) / 8; }
@@ -72,16 +110,30 @@ static LLVMValueRef stride_of_a(Emitter *e, const Lowered *a, int row, int rows)
   return distance ? lower_mul(e, distance, lower_i64(e, element_bytes(a->type.type))) : NULL;
 }
 
-static void load_tail_of_a(Emitter *e, const Lowered *a, int first, int rows, int step, int number) {
-  Window window = lower_window_fork(e, &a->pending->window);
-  LLVMValueRef tail = tail_of(e, ROLE_A);
-  int chunks = steps_of_row(a->type.type) / e->lanes;
-  int64_t chunk_bytes = AMX_ROW_BYTES / chunks;
-  for (int i = 0; i < rows * chunks; ++i) {
-    LLVMValueRef value = lower_load_chunk(e, &window, first + i / chunks, step * chunks + i % chunks);
-    lower_amx_store_vector(e, value, lower_amx_at(e, tail, i / chunks * AMX_ROW_BYTES + i % chunks * chunk_bytes));
-  }
-  load(e, number, tail, lower_i64(e, AMX_ROW_BYTES));
+/* The first lanes, `count` of them. */
+static LLVMValueRef first_lanes(Emitter *e, LLVMValueRef count, int lanes) {
+  LLVMValueRef numbers[AMX_ROW_BYTES];
+  for (int i = 0; i < lanes; ++i) numbers[i] = LLVMConstInt(e->i8, (unsigned)i, false);
+  LLVMValueRef limit = lower_splat(e, LLVMBuildTrunc(e->builder, count, e->i8, ""), lanes);
+  return LLVMBuildICmp(e->builder, LLVMIntULT, LLVMConstVector(numbers, (unsigned)lanes), limit, "");
+}
+
+/* Rows of 64 bytes, elements past the bound along k as zeros. `pointer` is that of the first row, and rows past the
+ * window's last are read there. */
+static void copy_tail_of_a(Emitter *e, Window *window, int first, int rows, int col, LLVMValueRef pointer,
+                           LLVMValueRef stride) {
+  int lanes = steps_of_row(window->type);
+  LLVMValueRef mask = NULL, last = lower_i64(e, rows - 1);
+  if (window->col_bound.value)
+    mask = first_lanes(e, clamp(e, lower_sub(e, window->col_bound.value, lower_i64(e, (int64_t)col * lanes)), lanes),
+                       lanes);
+  if (window->address.last_row) last = clamp(e, lower_sub(e, window->address.last_row, lower_i64(e, first)), rows - 1);
+  CopyLoop loop = open_copy(e);
+  LLVMValueRef offset = lower_mul(e, lower_min(e, loop.row, last), stride);
+  LLVMValueRef from = LLVMBuildGEP2(e->builder, e->i8, pointer, &offset, 1, "");
+  LLVMValueRef value = mask ? lower_load_masked(e, window, from, mask) : lower_load_from(e, window, from, lanes);
+  store_row(e, loop.row, value, tail_of(e, ROLE_A));
+  close_copy(e, loop, rows);
 }
 
 /* Whether rows of whole registers lie one piece each and a constant distance apart. */
@@ -120,20 +172,32 @@ void lower_amx_load_a(Emitter *e, AmxOperand operand, const MmaInstruction *inst
   AmxWays ways = lower_amx_open(e, is_whole);
   load(e, number, pointer, stride);
   lower_amx_turn(e, ways);
-  load_tail_of_a(e, a, first, rows, col, number);
+  copy_tail_of_a(e, window, first, rows, col, pointer, stride);
+  load(e, number, tail_of(e, ROLE_A), lower_i64(e, AMX_ROW_BYTES));
   lower_amx_close(e, ways);
 }
 
 /* ---- b ----------------------------------------------------------------------------------------------------------- */
 
-static void load_tail_of_b(Emitter *e, const Lowered *b, int first, int chunk, int number) {
-  struct PendingLoad pending = *b->pending;
-  LLVMValueRef tail = tail_of(e, ROLE_B);
-  pending.window = lower_window_fork(e, &b->pending->window);
-  for (int g = 0; g < AMX_ROWS; ++g)
-    lower_amx_store_vector(e, lower_load_group_of_b(e, &pending, first + g, chunk),
-                           lower_amx_at(e, tail, (int64_t)g * AMX_ROW_BYTES));
-  load(e, number, tail, lower_i64(e, AMX_ROW_BYTES));
+/* 16 groups of 16 columns from element `first` of k on, elements past the bound as zeros; what is left of the last
+ * group is padding of the panel, groups behind it may be outside of the buffer. */
+static void copy_tail_of_b(Emitter *e, const Window *window, int first, int group, LLVMValueRef pointer,
+                           LLVMValueRef stride) {
+  int64_t bits = (int64_t)type_bits(window->type);
+  LLVMValueRef left = lower_sub(e, window->row_bound.value, lower_i64(e, first));
+  CopyLoop loop = open_copy(e);
+  LLVMValueRef valid = lower_sub(e, left, lower_mul(e, loop.row, lower_i64(e, group)));
+  LLVMValueRef offset = lower_mul(e, loop.row, stride);
+  LLVMValueRef from = LLVMBuildGEP2(e->builder, e->i8, pointer, &offset, 1, "");
+  LLVMValueRef is_inside = LLVMBuildICmp(e->builder, LLVMIntSGT, valid, lower_i64(e, 0), "");
+  from = lower_pointer_if(e, is_inside, from, lower_zeros(e));
+  LLVMValueRef value = LLVMBuildLoad2(e->builder, lower_lanes_of(e->i32, AMX_ROWS), from, "");
+  LLVMSetAlignment(value, (unsigned)bits / 8);
+  LLVMValueRef kept = lower_mul(e, lower_max(e, clamp(e, valid, group), lower_i64(e, 1)), lower_i64(e, bits));
+  LLVMValueRef mask = LLVMBuildLShr(e->builder, lower_i64(e, -1), lower_sub(e, lower_i64(e, 64), kept), "");
+  mask = lower_splat(e, LLVMBuildTrunc(e->builder, mask, e->i32, ""), AMX_ROWS);
+  store_row(e, loop.row, LLVMBuildAnd(e->builder, value, mask, ""), tail_of(e, ROLE_B));
+  close_copy(e, loop, AMX_ROWS);
 }
 
 /* Whether the groups of a column lie a constant distance apart. */
@@ -168,6 +232,7 @@ void lower_amx_load_b(Emitter *e, AmxOperand operand, const MmaInstruction *inst
   AmxWays ways = lower_amx_open(e, is_whole);
   load(e, number, pointer, stride);
   lower_amx_turn(e, ways);
-  load_tail_of_b(e, b, row * AMX_ROWS, col, number);
+  copy_tail_of_b(e, window, row * instruction->k, instruction->group, pointer, stride);
+  load(e, number, tail_of(e, ROLE_B), lower_i64(e, AMX_ROW_BYTES));
   lower_amx_close(e, ways);
 }

@@ -191,12 +191,41 @@ static bool has_tiles(const Planner *p, const Block *block) {
   return false;
 }
 
-/* Whether a value is computed before the registers are configured. */
-static bool is_early(const Planner *p, const Value *value) {
-  if (value->block != p->kernel->body) return false;
+enum { MAX_DEPTH = 16 };
+
+static bool is_arithmetic(const Op *op) {
+  return op != NULL && op_info(op->code)->stage == STAGE_INDEX && op->code != OP_index_tile;
+}
+
+/* Whether a value can be computed where the registers are configured. */
+static bool is_early(const Planner *p, const Value *value, int depth) {
+  if (value->op == NULL) return value->block == p->kernel->body;
   for (const Op *op = p->kernel->body->first; op != p->plan->first; op = op->next)
     if (op == value->op) return true;
-  return value->op == NULL;
+  bool is_known = is_arithmetic(value->op) && depth < MAX_DEPTH;
+  for (int i = 0; i < value->op->operand_count && is_known; ++i)
+    is_known = is_early(p, value->op->operands[i], depth + 1);
+  return is_known;
+}
+
+/* Whether two indexes are the same expression, which each load may have written for itself. */
+static bool is_equal(const Value *x, const Value *y, int depth) {
+  if (x == y) return true;
+  if (!is_arithmetic(x->op) || !is_arithmetic(y->op) || depth == MAX_DEPTH) return false;
+  if (x->op->code != y->op->code || x->op->number != y->op->number) return false;
+  for (int i = 0; i < x->op->operand_count; ++i)
+    if (!is_equal(x->op->operands[i], y->op->operands[i], depth + 1)) return false;
+  return true;
+}
+
+/* The row bound of an operand, as the value that stands for all equal ones; NULL: it has none in time. */
+static const Value *bound_of(const Planner *p, const Value *a) {
+  bool is_loaded = a->op && a->op->code == OP_frag_load;
+  const Value *bound = is_loaded ? access_of(a->op).rows : NULL;
+  if (!bound || !is_early(p, bound, 0)) return NULL;
+  for (int w = 0; w < p->web_count; ++w)
+    if (p->webs[w].bound && is_equal(p->webs[w].bound, bound, 0)) return p->webs[w].bound;
+  return bound;
 }
 
 /* The row bound of all `a` that meet a web, if it is one and known in time. */
@@ -204,9 +233,7 @@ static void find_bounds(Planner *p, const Block *block) {
   for (const Op *op = block->first; op != NULL; op = op->next) {
     Web *web = op->code == OP_mma ? web_of(p, &op->results[0]) : NULL;
     if (web) {
-      const Op *load = op->operands[1]->op;
-      const Value *bound = load && load->code == OP_frag_load ? access_of(load).rows : NULL;
-      if (bound && !is_early(p, bound)) bound = NULL;
+      const Value *bound = bound_of(p, op->operands[1]);
       web->bound = !web->has_bound || web->bound == bound ? bound : NULL;
       web->has_bound = true;
     }

@@ -285,6 +285,15 @@ static LLVMValueRef config_constant(Emitter *e) {
   return global;
 }
 
+/* An index that is defined further down, where it will be computed once more. */
+static LLVMValueRef compute_index(Emitter *e, const Value *index) {
+  if (!e->values[index->id]) {
+    for (int i = 0; i < index->op->operand_count; ++i) compute_index(e, index->op->operands[i]);
+    lower_operation(e, index->op);
+  }
+  return lower_get(e, index)->parts[0];
+}
+
 void lower_amx_begin(Emitter *e) {
   LLVMValueRef config = config_constant(e), copy = NULL;
   for (int i = 0; i < AMX_REGISTERS; ++i) {
@@ -294,7 +303,7 @@ void lower_amx_begin(Emitter *e) {
       copy = lower_alloca(e, e->i8, CONFIG_BYTES, 64);
       LLVMBuildMemCpy(e->builder, copy, 64, config, 64, lower_i64(e, CONFIG_BYTES));
     }
-    LLVMValueRef left = lower_sub(e, lower_get(e, rows.bound)->parts[0], lower_i64(e, rows.first));
+    LLVMValueRef left = lower_sub(e, compute_index(e, rows.bound), lower_i64(e, rows.first));
     LLVMValueRef count = lower_max(e, lower_min(e, left, lower_i64(e, rows.count)), lower_i64(e, 1));
     LLVMBuildStore(e->builder, LLVMBuildTrunc(e->builder, count, e->i8, ""), lower_amx_at(e, copy, CONFIG_ROWS + i));
   }

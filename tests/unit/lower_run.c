@@ -128,6 +128,8 @@ static void fill(const LowerBuffer *buffer, char *data, uint64_t *state) {
     for (size_t i = 0; i < bytes; ++i) data[i] = (char)next_random(state);
   for (int64_t i = 0; i < buffer->count; ++i) {
     double number = (int)(next_random(state) % 9) - 4;
+    if (buffer->fill == FILL_SPECIAL && next_random(state) % 32 == 0)
+      number = next_random(state) % 3 == 0 ? NAN : number < 0 ? -INFINITY : INFINITY;
     if (buffer->fill == FILL_REAL)
       number = ldexp((next_random(state) % 4096) / 2048.0 - 1, (int)(next_random(state) % 12) - 6);
     bool is_bits = buffer->fill == FILL_BITS || buffer->fill == FILL_OUTPUT;

@@ -11,10 +11,11 @@
 #include "lower/lower.h"
 
 typedef enum LowerFill {
-  FILL_SMALL,  /* whole numbers from -4 to 4, or what of them the type has */
-  FILL_REAL,   /* of many magnitudes */
-  FILL_BITS,   /* any bits: infinities, NaN, subnormals */
-  FILL_OUTPUT, /* as FILL_BITS, and its bytes are compared afterwards */
+  FILL_SMALL,   /* whole numbers from -4 to 4, or what of them the type has */
+  FILL_REAL,    /* of many magnitudes */
+  FILL_SPECIAL, /* as FILL_SMALL, with infinities and NaN among them */
+  FILL_BITS,    /* any bits: infinities, NaN, subnormals */
+  FILL_OUTPUT,  /* as FILL_BITS, and its bytes are compared afterwards */
 } LowerFill;
 
 typedef struct LowerBuffer {

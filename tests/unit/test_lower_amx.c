@@ -1,6 +1,7 @@
 /* Lowering to tile registers: every instruction, layout, bound and shape, against the interpreter. */
 #include <criterion/criterion.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "tests/emulate/native.h"
@@ -64,6 +65,16 @@ Test(lower_amx, natively) {
   }
 }
 
+Test(lower_amx, infinities_and_nan) {
+  for (size_t r = 0; r < ARRAY_LENGTH(rows); ++r) {
+    if (rows[r].acc == KILN_I32) continue;
+    Product p = product_of(&rows[r], 16, 16, 1);
+    p.fill = FILL_SPECIAL;
+    p.m = p.mr, p.n = p.nr, p.k = p.ku + 3;
+    product_check_layout(p, rows[r].group, 0, 0);
+  }
+}
+
 Test(lower_amx, layouts) {
   for (size_t r = 0; r < 2; ++r) {
     Product p = product_of(&rows[r], 32, 32, 1);
@@ -84,5 +95,90 @@ Test(lower_amx, shapes) {
         product_check_layout(p, rows[r].group, 0, 0);
       }
     }
+  }
+}
+
+/* Two accumulators from one zero, choices that hand on, zeros that are chosen, an accumulator made of a tile. */
+static const char webs[] = "kernel @webs(%a: buf<bf16, [m, k]>, %b: buf<bf16, [k, n], col_panel 32x2>, %c: buf<f32, "
+                           "[m, n]>, %d: buf<f32, [m, n]>, %f: buf<f32, [m, n]>)\n"
+                           "    symbols m, n, k, s\n"
+                           "{\n"
+                           "  %zero = frag_zero : frag<acc, 16x32, f32>\n"
+                           "  %x, %y = for %p = 0 to k step 32 carry %u = %zero, %v = %zero {\n"
+                           "    %fa = frag_load %a[0, %p] rows m cols k - %p : frag<a, 16x32, bf16>\n"
+                           "    %fb = frag_load %b[%p, 0] rows k - %p : frag<b, 32x32, bf16>\n"
+                           "    %u1 = mma %u, %fa, %fb\n"
+                           "    %w = if s < 1 {\n"
+                           "      %v1 = mma %v, %fa, %fb\n"
+                           "      yield %v1\n"
+                           "    } else {\n"
+                           "      yield %v\n"
+                           "    }\n"
+                           "    yield %u1, %w\n"
+                           "  }\n"
+                           "  %z = if s < 2 {\n"
+                           "    yield %zero\n"
+                           "  } else {\n"
+                           "    yield %y\n"
+                           "  }\n"
+                           "  %t = frag_tile %x : tile<16x32, f32>\n"
+                           "  %t2 = tile_add %t, %t\n"
+                           "  %back = tile_frag %t2 : frag<acc, 16x32, f32>\n"
+                           "  %ga = frag_load %a[0, 0] rows m cols k : frag<a, 16x32, bf16>\n"
+                           "  %gb = frag_load %b[0, 0] rows k : frag<b, 32x32, bf16>\n"
+                           "  %more = mma %back, %ga, %gb\n"
+                           "  frag_store %x, %c[0, 0] rows m cols n\n"
+                           "  frag_store %more, %d[0, 0] rows m cols n\n"
+                           "  frag_store %z, %f[0, 0] rows m cols n\n"
+                           "}\n";
+
+Test(lower_amx, accumulators_go_on) {
+  for (int64_t s = 0; s < 3; ++s) {
+    const int64_t symbols[] = {13, 30, 70, s};
+    const LowerBuffer buffers[] = {{KILN_BF16, 13 * 70, FILL_SMALL, 0},
+                                   {KILN_BF16, 32 * 70, FILL_SMALL, 0},
+                                   {KILN_F32, 13 * 30, FILL_OUTPUT, 0},
+                                   {KILN_F32, 13 * 30, FILL_OUTPUT, 0},
+                                   {KILN_F32, 13 * 30, FILL_OUTPUT, 0}};
+    lower_check_on(&(LowerCase){webs, symbols, buffers, 5}, "sapphirerapids");
+  }
+  char *assembly = lower_assembly(webs, "sapphirerapids");
+  cr_assert_not_null(strstr(assembly, "tdpbf16ps"));
+  cr_assert_null(strstr(assembly, "vdpbf16ps"));
+  free(assembly);
+}
+
+/* Operands that loops carry, that tiles become and that something writes over are copied; the accumulator is read
+ * twice, so that it lives on beside its successor and all of the kernel is left to vectors. */
+static const char copies[] =
+    "kernel @copies(%a: buf<u8, [16, 64]>, %b: buf<i8, [64, 32]>, %c: buf<i32, [16, 32]>, %d: buf<i32, [16, 32]>)\n"
+    "    symbols s\n{\n"
+    "  %ta = tile_load %a[0, 0] : tile<16x64, u8>\n  %fa = tile_frag %ta : frag<a, 16x64, u8>\n"
+    "  %tb = tile_load %b[0, 0] : tile<64x32, i8>\n  %fb = tile_frag %tb : frag<b, 64x32, i8>\n"
+    "  %lb = frag_load %b[0, 0] : frag<b, 64x32, i8>\n"
+    "  %start = frag_load %c[0, 0] : frag<acc, 16x32, i32>\n"
+    "  %x, %y = for %i = 0 to s step 1 carry %u = %start, %v = %lb {\n"
+    "    %n = mma %u, %fa, %v\n    yield %n, %fb\n  }\n"
+    "  frag_store %x, %c[0, 0] rows 15 cols 31\n"
+    "  %z = mma %x, %fa, %y\n  frag_store %z, %d[0, 0]\n";
+
+Test(lower_amx, operands_are_copied) {
+  for (int lives_on = 0; lives_on < 2; ++lives_on) {
+    Text text;
+    text_init(&text, NULL);
+    text_add(&text, copies);
+    text_add(&text, lives_on ? "  frag_store %x, %c[0, 0]\n}\n" : "}\n");
+    for (int64_t s = 0; s < 3; ++s) {
+      const LowerBuffer buffers[] = {{KILN_U8, 16 * 64, FILL_BITS, 0},
+                                     {KILN_I8, 64 * 32, FILL_BITS, 0},
+                                     {KILN_I32, 16 * 32, FILL_OUTPUT, 0},
+                                     {KILN_I32, 16 * 32, FILL_OUTPUT, 0}};
+      lower_check_on(&(LowerCase){text_get(&text), &s, buffers, 4}, "sapphirerapids");
+    }
+    char *assembly = lower_assembly(text_get(&text), "sapphirerapids");
+    cr_assert_eq(strstr(assembly, "tdpbusd") == NULL, lives_on);
+    cr_assert_eq(strstr(assembly, "vpdpbusd") != NULL, lives_on);
+    free(assembly);
+    text_release(&text);
   }
 }

@@ -47,6 +47,14 @@ static void check_small(Product p, int group) {
 Test(lower_dot, integers) { check_rows(FILL_BITS, check_small); }
 Test(lower_dot, floats) { check_rows(FILL_SMALL, check_small); }
 
+static void check_special(Product p, int group) {
+  p.mr = 6, p.nr = 16, p.ku = 2 * group;
+  p.m = p.mr, p.n = p.nr, p.k = 2 * p.ku - 1;
+  product_check_layout(p, group, 0, 0);
+}
+
+Test(lower_dot, infinities_and_nan) { check_rows(FILL_SPECIAL, check_special); }
+
 static void check_tiles(Product p, int group) {
   static const int tiles[][3] = {{1, 1, 1}, {14, 32, 2}, {2, 64, 4}, {5, 7, 3}, {4, 2, 1}, {6, 16, 2}};
   for (int i = 0; i < (int)ARRAY_LENGTH(tiles); ++i) {
