@@ -124,6 +124,7 @@ static bool form_accepts(const Instruction *row, const Fields *f, uint8_t modrm)
   case FORM_TO_GPR: return f->v == 0 && f->r_high == 0 && !is_masked(f) && !(is_memory && f->broadcast);
   case FORM_SCALAR_LOAD: return f->v == 0 && is_memory && !f->broadcast;
   case FORM_SCALAR_STORE: return f->v == 0 && is_memory && !f->broadcast && !f->zeroing;
+  case FORM_SCALAR_ZERO: return f->v == 0 && f->length == 0 && !is_masked(f) && !f->broadcast;
   case FORM_SCALAR_MOVE: return !is_memory && !f->broadcast;
   case FORM_WORD_LOAD:
   case FORM_WORD_STORE:
@@ -167,6 +168,7 @@ static int32_t memory_bytes(const Decoded *d) {
   case FORM_SCALAR_FLAGS:
   case FORM_SCALAR_LOAD:
   case FORM_SCALAR_MOVE:
+  case FORM_SCALAR_ZERO:
   case FORM_SCALAR_STORE:
   case FORM_TO_GPR:
   case FORM_WORD_LOAD:

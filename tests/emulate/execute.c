@@ -152,6 +152,7 @@ static void execute_vector(EmulateState *state, const Decoded *code) {
   case FORM_SCALAR_MOVE: execute_scalar(state, code, state->vector[code->vvvv]); break;
   case FORM_SCALAR_UPDATE: execute_scalar(state, code, state->vector[code->reg]); break;
   case FORM_SCALAR_LOAD:
+  case FORM_SCALAR_ZERO:
   case FORM_WORD_LOAD: execute_scalar(state, code, NULL); break;
   case FORM_SCALAR_STORE:
   case FORM_WORD_STORE: store_scalar(state, code); break;

@@ -26,6 +26,7 @@ typedef enum Form {
   FORM_SCALAR_FLAGS,   /* vector's lowest element, that or memory: to rflags */
   FORM_SCALAR_LOAD,    /* vector, memory; the rest is zero; masked */
   FORM_SCALAR_MOVE,    /* as SCALAR3, but no memory */
+  FORM_SCALAR_ZERO,    /* vector, vector's lowest element or memory; the rest is zero */
   FORM_SCALAR_STORE,   /* memory, vector's lowest element; masked */
   FORM_TO_GPR,         /* general register, vector's lowest element or memory */
   FORM_WORD_LOAD,      /* vector, general register or memory; the rest is zero */

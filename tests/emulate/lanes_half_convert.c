@@ -92,4 +92,5 @@ uint64_t lane_vcvttsh2usi(const Lane *x) { return to_integer(x, ROUND_ZERO, fals
 /* ---- moves ------------------------------------------------------------------------------------------------------- */
 
 uint64_t lane_vmovsh(const Lane *x) { return x->b; }
+uint64_t lane_vmovd(const Lane *x) { return x->b; }
 uint64_t lane_vmovw(const Lane *x) { return x->b; }

@@ -28,10 +28,11 @@ bool native_has(const char *feature) {
   return found;
 }
 
-bool native_is_intel(void) {
+bool native_rounds(const char *name) {
   unsigned a, b, c, d;
   __cpuid(0, a, b, c, d);
-  return b == signature_INTEL_ebx && c == signature_INTEL_ecx && d == signature_INTEL_edx;
+  bool is_intel = b == signature_INTEL_ebx && c == signature_INTEL_ecx && d == signature_INTEL_edx;
+  return is_intel || strcmp(name, "vdpbf16ps") != 0;
 }
 
 bool native_permit_amx(void) { return syscall(SYS_arch_prctl, ARCH_REQ_XCOMP_PERM, XFEATURE_TILEDATA) == 0; }

@@ -16,8 +16,9 @@ typedef struct Native {
 /* Whether this CPU and its kernel have a feature (LLVM's name). AMX needs permission beside: native_permit_amx. */
 bool native_has(const char *feature);
 
-/* Whether Intel made this CPU. */
-bool native_is_intel(void);
+/* Whether this CPU rounds an instruction as Intel's manual says. Only of vdpbf16ps another maker might think otherwise:
+ * of its two sums, and of which NaN comes out. */
+bool native_rounds(const char *name);
 
 /* Asks the kernel for AMX in this process; false: it refuses. There is no way back. */
 bool native_permit_amx(void);

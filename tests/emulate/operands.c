@@ -181,6 +181,11 @@ static bool write_scalar_form(Line *line) {
     add(line, ", ");
     add_lowest(line, 16);
     break;
+  case FORM_SCALAR_ZERO: /* of memory LLVM's assembler knows other encodings */
+    add_vector(line, 16);
+    add(line, ", ");
+    add_vector(line, 16);
+    return line->kind == OPERAND_REGISTER;
   case FORM_SCALAR_FLAGS:
     add_vector(line, 16);
     add(line, ", ");
