@@ -22,7 +22,7 @@ typedef enum DotKind {
 
 typedef struct DotRow {
   DotKind kind;
-  bool swaps;         /* `b` is the first factor */
+  bool swaps;         /* `b` is the first factor; of AArch64's, the second may be a lane */
   bool offsets;       /* `a` has the wrong sign */
   Intrinsic calls[3]; /* on 128, 256, 512 bits */
   ArmProduct arm;
@@ -58,13 +58,19 @@ static const DotRow dot_rows[MMA_ROW_COUNT] = {
     [MMA_ROW_vdpbf16ps] = {.kind = DOT_CALL,
                            .calls = {INTRINSIC_DPBF16_128, INTRINSIC_DPBF16_256, INTRINSIC_DPBF16_512}},
     [MMA_ROW_vdpphps] = {.kind = DOT_CALL, .calls = {INTRINSIC_DPPH_128, INTRINSIC_DPPH_256, INTRINSIC_DPPH_512}},
-    [MMA_ROW_sdot_i8i8] = {.kind = DOT_ARM, .arm = {INTRINSIC_NEON_SDOT, INTRINSIC_SVE_SDOT}},
-    [MMA_ROW_sdot_u8i8] = {.kind = DOT_ARM, .arm = {INTRINSIC_NEON_SDOT, INTRINSIC_SVE_SDOT}, .offsets = true},
-    [MMA_ROW_udot_u8u8] = {.kind = DOT_ARM, .arm = {INTRINSIC_NEON_UDOT, INTRINSIC_SVE_UDOT}},
-    [MMA_ROW_udot_i8u8] = {.kind = DOT_ARM, .arm = {INTRINSIC_NEON_UDOT, INTRINSIC_SVE_UDOT}, .offsets = true},
+    [MMA_ROW_sdot_i8i8] = {.kind = DOT_ARM, .arm = {INTRINSIC_NEON_SDOT, INTRINSIC_SVE_SDOT}, .swaps = true},
+    [MMA_ROW_sdot_u8i8] = {.kind = DOT_ARM,
+                           .arm = {INTRINSIC_NEON_SDOT, INTRINSIC_SVE_SDOT},
+                           .swaps = true,
+                           .offsets = true},
+    [MMA_ROW_udot_u8u8] = {.kind = DOT_ARM, .arm = {INTRINSIC_NEON_UDOT, INTRINSIC_SVE_UDOT}, .swaps = true},
+    [MMA_ROW_udot_i8u8] = {.kind = DOT_ARM,
+                           .arm = {INTRINSIC_NEON_UDOT, INTRINSIC_SVE_UDOT},
+                           .swaps = true,
+                           .offsets = true},
     [MMA_ROW_usdot_u8i8] = {.kind = DOT_ARM, .arm = {INTRINSIC_NEON_USDOT, INTRINSIC_SVE_USDOT}},
     [MMA_ROW_usdot_i8u8] = {.kind = DOT_ARM, .arm = {INTRINSIC_NEON_USDOT, INTRINSIC_SVE_USDOT}, .swaps = true},
-    [MMA_ROW_bfdot] = {.kind = DOT_ARM, .arm = {INTRINSIC_NEON_BFDOT, INTRINSIC_SVE_BFDOT}},
+    [MMA_ROW_bfdot] = {.kind = DOT_ARM, .arm = {INTRINSIC_NEON_BFDOT, INTRINSIC_SVE_BFDOT}, .swaps = true},
     [MMA_ROW_fma_bf16] = {.kind = DOT_SPLIT},
     [MMA_ROW_fma_f32_bf16] = {.kind = DOT_SPLIT},
     [MMA_ROW_vcvtne_bf16] = {.kind = DOT_SPLIT,
@@ -74,6 +80,9 @@ static const DotRow dot_rows[MMA_ROW_COUNT] = {
                             .splits = {INTRINSIC_EVEN_F16_256, INTRINSIC_ODD_F16_256, INTRINSIC_SPLAT_F16_256}},
     [MMA_ROW_vcvtne_f32_f16] = {.kind = DOT_SPLIT, .splits = {INTRINSIC_EVEN_F16_256, INTRINSIC_ODD_F16_256, 0}},
 };
+
+/* The instructions know vectors of 128 bits and more. */
+enum { LEAST_LANES = 4 };
 
 static const DotRow *row_of(const MmaInstruction *instruction) {
   const DotRow *row = &dot_rows[mma_row(instruction)];
@@ -169,9 +178,6 @@ LLVMValueRef lower_dot_b(Emitter *e, const MmaInstruction *instruction, const Lo
 }
 
 /* ---- sums -------------------------------------------------------------------------------------------------------- */
-
-/* The instructions know vectors of 128 bits and more. */
-enum { LEAST_LANES = 4 };
 
 static LLVMValueRef widen(Emitter *e, LLVMValueRef x) {
   int lanes = lower_lane_count(x);

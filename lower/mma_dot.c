@@ -183,7 +183,7 @@ static void emit_product(Emitter *e, const Op *op) {
   p.chunks = lower_chunks(e, p.acc->type.cols);
   p.lanes = lower_lane_count(p.acc->parts[0]);
   if (p.acc->count > count) p.excess = p.acc->parts + count;
-  PieceOrder order = lower_piece_order(e, p.a, p.acc, p.chunks, p.acc->count - count);
+  PieceOrder order = lower_piece_order(e, p.a, p.acc, p.acc->count - count);
   p.kept = LOWER_ARRAY(e, LLVMValueRef, rows + p.chunks * order.steps);
   int steps = lower_dot_steps(p.instruction), groups = p.a->type.cols / p.instruction->group;
   for (int i = 0; i < groups * steps; ++i) {

@@ -178,7 +178,7 @@ static void emit_product(Emitter *e, const Op *op) {
   for (int i = 0; i < p.acc->count; ++i) p.acc->parts[i] = start->parts[i];
   int rows = p.acc->type.rows;
   p.chunks = lower_chunks(e, p.acc->type.cols);
-  PieceOrder order = lower_piece_order(e, p.a, p.acc, p.chunks, 0);
+  PieceOrder order = lower_piece_order(e, p.a, p.acc, 0);
   p.kept = LOWER_ARRAY(e, LLVMValueRef, rows + p.chunks * order.steps);
   int count = p.a->type.cols;
   for (int k = 0; k < count; k += order.steps) {

@@ -48,21 +48,23 @@ static bool is_along(const struct PendingLoad *a, bool along_k) {
 static bool has_pieces(const Emitter *e, const struct PendingLoad *a) {
   if (!a || e->target->family != FAMILY_AARCH64) return false;
   const Window *window = &a->window;
+  if (group_of(a) > 1 && window->type == KILN_BF16) return false; /* LLVM copies the lane for bfdot */
   bool is_plain = type_bits(window->type) >= 8 && !window->col_bound.value && !window->row_bound.value;
   return is_plain && (is_along(a, true) || is_along(a, false));
 }
 
 /* Half pieces, which need fewer registers, are nothing to SVE. */
-PieceOrder lower_piece_order(const Emitter *e, const Lowered *a, const Lowered *acc, int chunks, int spare) {
+PieceOrder lower_piece_order(const Emitter *e, const Lowered *a, const Lowered *acc, int spare) {
   const PieceOrder none = {0, 1, false};
   const struct PendingLoad *load = a->pending;
   if (!has_pieces(e, load)) return none;
   bool along_k = is_along(load, true);
   int most = most_lanes(load), rows = acc->type.rows, whole = e->target->vector_bits;
-  int registers = (e->lanes * (int)type_bits(acc->type.type) + whole - 1) / whole; /* of a chunk */
-  int left = e->target->vector_registers - (rows * chunks + spare) * registers;
-  int if_stays = (along_k ? rows : (rows + most - 1) / most) + registers;
-  int steps = along_k ? most : 1, if_passes = steps * chunks * registers + 1;
+  int bits = (int)type_bits(acc->type.type), chunk = (e->lanes * bits + whole - 1) / whole; /* in registers */
+  int row = (acc->type.cols * bits + whole - 1) / whole;
+  int left = e->target->vector_registers - rows * row - spare * chunk;
+  int if_stays = (along_k ? rows : (rows + most - 1) / most) + chunk;
+  int steps = along_k ? most : 1, if_passes = steps * row + 1;
   if (if_stays <= if_passes && if_stays <= left) return (PieceOrder){most, 1, true};
   if (if_passes <= left) return (PieceOrder){most, steps, false};
   bool halves_fit = along_k && whole == PIECE_BITS && most > 2 && if_passes / 2 + 1 <= left;

@@ -20,9 +20,9 @@ typedef struct PieceOrder {
   bool stays; /* the pieces of these steps stay in registers while chunks of `b` pass, else the other way round */
 } PieceOrder;
 
-/* For an accumulator of so many chunks a row, `spare` of them beside its rows. No pieces where `a` is not a pending
+/* For an accumulator with `spare` chunks beside its rows. No pieces where `a` is not a pending
  * load, is bounded along k or scattered. */
-PieceOrder lower_piece_order(const Emitter *e, const Lowered *a, const Lowered *acc, int chunks, int spare);
+PieceOrder lower_piece_order(const Emitter *e, const Lowered *a, const Lowered *acc, int spare);
 /* Lane `at` along k of a row. */
 Piece lower_piece_of_a(Emitter *e, const Lowered *a, PieceOrder order, int row, int at);
 /* sum + lane * b; sum and `b` have the accumulator's type. */
