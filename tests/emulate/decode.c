@@ -1,4 +1,5 @@
-/* decode.c: VEX (SDM vol. 2, section 2.3) and EVEX (section 2.7) instructions.
+/* decode.c: VEX and EVEX instructions (Intel SDM vol. 2, "Intel AVX" and "Intel AVX-512 Encoding" of chapter 2, which
+ * the sections named below belong to).
  *
  * The prefix gives map, pp, W and vector length; with the opcode they select rows of the table, of which the first
  * whose form agrees with ModRM is taken (ldtilecfg and tilerelease differ in ModRM.mod alone). Fields are inverted in
@@ -39,7 +40,7 @@ typedef struct Fields {
   bool broadcast, zeroing;
 } Fields;
 
-/* SDM vol. 2, section 2.3.5: bytes C5, and C4 with the map. */
+/* "The VEX Prefix": bytes C5, and C4 with the map. */
 static bool read_vex(Reader *in, Fields *f, bool is_short) {
   uint8_t first = next_byte(in), second = is_short ? first : next_byte(in);
   f->encoding = ENCODING_VEX;
@@ -54,7 +55,7 @@ static bool read_vex(Reader *in, Fields *f, bool is_short) {
   return true;
 }
 
-/* SDM vol. 2, section 2.7.1, table 2-30: P0, P1, P2. Bits that only APX or rounding on 256 bits give a meaning must be
+/* "Instruction Format and EVEX": P0, P1, P2. Bits that only APX or rounding on 256 bits give a meaning must be
  * as before those. */
 static bool read_evex(Reader *in, Fields *f) {
   uint8_t p0 = next_byte(in), p1 = next_byte(in), p2 = next_byte(in);
@@ -90,7 +91,8 @@ static bool is_encoded_so(const Instruction *row, const Fields *f, uint8_t opcod
          (int)row->map == f->map && (row->wide == WIDE_WIG || (int)row->wide == f->wide);
 }
 
-/* Registers of tiles are 0 to 7, and an encoding that names others is #UD (SDM vol. 2, section 2.10, AMX-E classes). */
+/* Registers of tiles are 0 to 7, and an encoding that names others is #UD ("Intel AMX Instruction Exception Classes").
+ */
 static bool are_tiles_named(const Fields *f, bool uses_v) {
   return f->r == 0 && f->length == 0 && (uses_v ? f->v < 8 : f->v == 0);
 }
@@ -148,8 +150,8 @@ static const Instruction *find_row(const Fields *f, uint8_t opcode, uint8_t modr
 
 /* ---- operands ---------------------------------------------------------------------------------------------------- */
 
-/* N of disp8*N: the bytes of memory that the instruction reads or writes (SDM vol. 2, section 2.7.5, tables 2-34 and
- * 2-35). */
+/* N of disp8*N: the bytes of memory that the instruction reads or writes ("Compressed Displacement (disp8*N) Support in
+ * EVEX", tables of tuple types). */
 static int32_t memory_bytes(const Decoded *d) {
   const Instruction *row = d->row;
   int widest = row->to > row->from ? row->to : row->from;
@@ -184,7 +186,7 @@ static int32_t memory_bytes(const Decoded *d) {
   return 1;
 }
 
-/* ModRM, SIB and displacement (SDM vol. 2, section 2.1.5). */
+/* ModRM, SIB and displacement ("Addressing-Mode Encoding of ModR/M and SIB Bytes"). */
 static void read_memory(Reader *in, Decoded *d, const Fields *f, uint8_t modrm) {
   uint8_t mod = modrm >> 6, rm = modrm & 7;
   d->base = (int8_t)(rm | f->b << 3);
@@ -202,7 +204,7 @@ static void read_memory(Reader *in, Decoded *d, const Fields *f, uint8_t modrm) 
   else if (mod == 1) d->displacement = (int8_t)next_byte(in) * (f->encoding == ENCODING_EVEX ? memory_bytes(d) : 1);
 }
 
-/* Zeroing needs a mask and a register to zero; L'L = 3 is no length (SDM vol. 2, section 2.7.11, #UD equations). */
+/* Zeroing needs a mask and a register to zero; L'L = 3 is no length ("#UD Equations for EVEX"). */
 static bool read_operands(Reader *in, Decoded *d, const Fields *f, uint8_t modrm) {
   d->is_memory = modrm >> 6 != 3;
   d->base = d->index = DECODE_NO_REGISTER;

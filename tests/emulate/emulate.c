@@ -13,7 +13,7 @@
 
 enum { MAX_ROWS = 512 };
 
-/* The trap flag of RFLAGS: SIGTRAP after every instruction (SDM vol. 3, section 18.3.1.4). */
+/* The trap flag of RFLAGS: SIGTRAP after every instruction (SDM vol. 3, "Single-Step Exception Condition"). */
 #define TRAP_FLAG UINT64_C(0x100)
 
 static struct sigaction previous_illegal, previous_trap; /* of SIGILL and SIGTRAP */

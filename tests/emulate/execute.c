@@ -1,8 +1,8 @@
 /* execute.c: what all VECTOR rows share: reading elements of operands, masks, and writing the result.
  *
  * Memory is read element by element, and not where the mask leaves an element out, since the CPU suppresses the faults
- * of those (SDM vol. 2, section 2.7.8). Bits of the destination above the result become zero (vol. 1, section 14.1.1
- * for VEX; vol. 2, section 2.7.11 for EVEX). */
+ * of those (SDM vol. 2, "Masking Support in EVEX"). Bits of the destination above the result become zero
+ * (DEST[MAXVL-1:VL] := 0 in the operation sections). */
 #include "tests/emulate/execute.h"
 
 #include <string.h>

@@ -26,9 +26,9 @@ static uint32_t first_nan(uint32_t a, uint32_t b, uint32_t c) {
   return FLOAT_DEFAULT_NAN;
 }
 
-/* Tininess is detected after rounding as if the exponent had no bound (SDM vol. 1, section 4.9.1.5), so a value that
- * rounds up to the least normal number from less than a quarter of a last place below it is normal, and others below
- * are flushed. */
+/* Tininess is detected after rounding as if the exponent had no bound (SDM vol. 1, "Numeric Underflow Exception"), so a
+ * value that rounds up to the least normal number from less than a quarter of a last place below it is normal, and
+ * others below are flushed. */
 static uint32_t flush_rounded(double exact, uint32_t rounded) {
   double magnitude = fabs(exact);
   double least_kept = (double)FLT_MIN * (1 - 0x1p-25);

@@ -7,7 +7,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define FLOAT_DEFAULT_NAN UINT32_C(0xFFC00000) /* QNaN floating-point indefinite (SDM vol. 1, table 4-3) */
+#define FLOAT_DEFAULT_NAN                                                                                              \
+  UINT32_C(0xFFC00000) /* QNaN floating-point indefinite (SDM vol. 1, "Floating-Point Number and NaN Encodings") */
 
 static inline uint32_t float_bits(float value) {
   union {
@@ -37,8 +38,8 @@ static inline uint32_t float_flush(uint32_t bits) { return (bits & 0x7F800000) =
 typedef enum Denormals { DENORMALS_FLUSH_RESULT, DENORMALS_FLUSH_ALL } Denormals;
 
 /* a * b + c with one rounding to nearest even. Results that are tiny after rounding become zero, denormal operands too
- * with DENORMALS_FLUSH_ALL. Of several NaNs the first of a, b, c is returned, quiet (SDM vol. 1, table 14-10: src1 is a
- * multiplicand, then the other, then the addend). */
+ * with DENORMALS_FLUSH_ALL. Of several NaNs the first of a, b, c is returned, quiet (SDM vol. 1, "Rules for handling
+ * NaNs" of FMA: src1 is a multiplicand, then the other, then the addend). */
 uint32_t float_fma(uint32_t a, uint32_t b, uint32_t c, Denormals denormals);
 
 /* a + b in the same manner. */

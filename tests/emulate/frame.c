@@ -1,6 +1,6 @@
 /* frame.c: the XSAVE area of Linux's signal frame.
  *
- * The kernel saves the extended registers in the standard format of XSAVE (SDM vol. 1, section 13.4): 512 bytes as
+ * The kernel saves the extended registers in the standard format of XSAVE (SDM vol. 1, "XSAVE Area"): 512 bytes as
  * FXSAVE, a header whose first word XSTATE_BV says which components are not in their initial state, then components at
  * the offsets of CPUID leaf 0DH. The software bytes at 464 (struct _fpx_sw_bytes) name the components that the frame
  * has room for. A component whose bit is clear reads as zeros; writing one sets its bit. */

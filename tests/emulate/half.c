@@ -19,7 +19,7 @@ double half_round_integer(double value, Rounding rounding) {
   return copysign(is_up ? below + 1 : below, value);
 }
 
-/* Whether what is too large becomes infinite (SDM vol. 1, table 4-8). */
+/* Whether what is too large becomes infinite (SDM vol. 1, "Numeric Overflow Exception"). */
 static bool overflows_to_infinity(Rounding rounding, bool is_negative) {
   return rounding == ROUND_NEAREST || rounding == (is_negative ? ROUND_DOWN : ROUND_UP);
 }

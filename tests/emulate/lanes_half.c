@@ -1,8 +1,8 @@
 /* lanes_half.c: arithmetic and comparison of AVX512-FP16 (SDM vol. 2, VADDPH to VSQRTSH, VFMADD*PH, VCMPPH,
  * VRNDSCALEPH).
  *
- * Denormal numbers of binary16 count, whatever MXCSR.DAZ and FTZ say (vol. 1, section 14.3.1). Of two NaNs the first
- * source is returned, quiet (vol. 1, table 4-7). */
+ * Denormal numbers of binary16 count, whatever MXCSR.DAZ and FTZ say (vol. 1, "FP16 Instruction Set Overview"). Of two
+ * NaNs the first source is returned, quiet (vol. 1, "Rules for Handling NaNs"). */
 #include <math.h>
 
 #include "tests/emulate/floats.h"
@@ -16,8 +16,8 @@ static bool propagates_nan(const Lane *x, uint64_t *result) {
   return half_is_nan(x->a) || half_is_nan(x->b);
 }
 
-/* A sum rounded to odd. The sign of a zero is that of both terms, else it depends on the mode (vol. 1,
- * section 4.8.3.1). */
+/* A sum rounded to odd. The sign of a zero is that of both terms, else it depends on the mode (vol. 1, "Signed
+ * Zeros"). */
 static uint64_t round_sum(double a, double b, Rounding rounding) {
   double sum = float_add_to_odd(a, b);
   if (sum == 0 && signbit(a) != signbit(b)) sum = rounding == ROUND_DOWN ? -0.0 : 0.0;
@@ -80,7 +80,7 @@ static Relation relate(uint64_t a, uint64_t b) {
   return x < y ? LESS : x > y ? GREATER : x == y ? EQUAL : UNORDERED;
 }
 
-/* Predicates 0 to 15; 16 to 31 differ in the exceptions they signal (SDM vol. 2, table 3-1 of CMPPD). */
+/* Predicates 0 to 15; 16 to 31 differ in the exceptions they signal (SDM vol. 2, CMPPD, "Comparison Predicate"). */
 static const uint8_t predicates[16] = {EQUAL,
                                        LESS,
                                        LESS | EQUAL,

@@ -1,7 +1,8 @@
 /* lanes_half_convert.c: conversions from and to binary16, and moves, of AVX512-FP16 (SDM vol. 2, VCVTPH2PSX to
  * VCVTUW2PH, VMOVSH, VMOVW).
  *
- * MXCSR.DAZ makes denormal sources of binary32 and binary64 zero, never those of binary16 (vol. 1, section 14.3.1). */
+ * MXCSR.DAZ makes denormal sources of binary32 and binary64 zero, never those of binary16 (vol. 1, "FP16 Instruction
+ * Set Overview"). */
 #include <math.h>
 #include <string.h>
 

@@ -55,7 +55,7 @@ static void run_both(Native *native, Random *random, const char *line, const uin
 }
 
 /* The instruction with a rounding mode of its own, or with exceptions suppressed: EVEX.b with registers only (SDM vol.
- * 2, section 2.7.12). */
+ * 2, "EVEX Encoding of Broadcast/Rounding/SAE Support"). */
 static void run_rounded(Native *native, Random *random, const char *line, const uint8_t *code, size_t length) {
   uint8_t rounded[DECODE_MAX_BYTES];
   memcpy(rounded, code, length);

@@ -1,5 +1,5 @@
-/* tiles.c: configuration, loads and stores of AMX tiles (SDM vol. 1, chapter 18; vol. 2, LDTILECFG, STTILECFG,
- * TILERELEASE, TILEZERO, TILELOADD, TILESTORED).
+/* tiles.c: configuration, loads and stores of AMX tiles (SDM vol. 1, "Programming with Intel Advanced Matrix
+ * Extensions"; vol. 2, LDTILECFG, STTILECFG, TILERELEASE, TILEZERO, TILELOADD, TILESTORED).
  *
  * start_row, with which the CPU resumes a load after a fault, is always 0 here: a load that faults does so in the
  * handler. */
@@ -7,7 +7,8 @@
 
 #include <string.h>
 
-/* TILECFG in memory (SDM vol. 1, table 18-2). Palette 1: 8 tiles of 16 rows of 64 bytes (CPUID leaf 1DH). */
+/* TILECFG in memory (SDM vol. 1, "Memory Area Layout" of LDTILECFG). Palette 1: 8 tiles of 16 rows of 64 bytes (CPUID
+ * leaf 1DH). */
 enum {
   AT_PALETTE = 0,
   AT_START_ROW = 1,

@@ -7,7 +7,7 @@ typedef struct TileShape {
   int rows, row_bytes;
 } TileShape;
 
-/* The shape of a tile; false: it is not configured, so using it is #UD (SDM vol. 1, section 18.2). */
+/* The shape of a tile; false: it is not configured, so using it is #UD (SDM vol. 1, "Intel AMX Tile Configuration"). */
 bool tile_shape(const EmulateTiles *tiles, int tile, TileShape *out);
 
 /* What every instruction that writes a tile does last: bytes and rows beyond the shape become zero, and start_row too

@@ -10,7 +10,7 @@ typedef float InnerB[INNER_DEPTH][INNER_COLUMNS];
 typedef float InnerC[INNER_ROWS][INNER_COLUMNS];
 
 /* Control words for inner_multiply: all exceptions masked, to nearest even, with FTZ, and with DAZ too (SDM vol. 1,
- * section 10.2.3). */
+ * "MXCSR Control and Status Register"). */
 enum { INNER_FTZ = 0x9F80, INNER_FTZ_DAZ = 0x9FC0 };
 
 /* c[m][n] becomes the sum from zero of a[m][k] * b[k][n] by FMA in the order of k from `first` in steps of `step`,
