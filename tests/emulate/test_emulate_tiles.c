@@ -57,6 +57,14 @@ static void compare_tiles(const char *line, const EmulateTiles *wanted, const Em
       }
 }
 
+static EmulateStatus step(const char *line, EmulateState *state) {
+  Assembled code;
+  assemble_or_fail(line, &code);
+  EmulateStatus status = emulate_step(state, code.bytes, code.size);
+  assemble_release(&code);
+  return status;
+}
+
 /* ---- against the CPU --------------------------------------------------------------------------------------------- */
 
 static void compare_product(Native *native, const char *name, Random *random) {
@@ -92,6 +100,65 @@ Test(emulate_tiles, products_agree_with_the_cpu) {
   native_destroy(&native);
 }
 
+/* Small numbers of each kind, whose products and sums are exact in any order. */
+static uint32_t small_bits(const char *kind, int value) {
+  static const uint32_t f16[5] = {0, 0x3C00, 0x4000, 0x4200, 0x4400}, bf8[5] = {0, 0x3C, 0x40, 0x42, 0x44};
+  static const uint32_t f32[5] = {0, 0x3F800000, 0x40000000, 0x40400000, 0x40800000};
+  static const uint32_t hf8[5] = {0, 0x38, 0x40, 0x44, 0x48};
+  uint32_t size = (uint32_t)(value < 0 ? -value : value), sign = value < 0;
+  switch (kind[0]) {
+  case 'b': return bf8[size] | sign << 7;
+  case 'h': return hf8[size] | sign << 7;
+  case '2': return f16[size] | sign << 15;
+  default: return f32[size] | sign << 31;
+  }
+}
+
+typedef struct ExactCase {
+  const char *name, *a, *b; /* kinds: b BF8, h HF8, 2 binary16, 4 binary32 */
+  int bytes;                /* of a number */
+} ExactCase;
+
+static void check_exact(const ExactCase *c, Random *random) {
+  EmulateTiles tiles = {.config = {0}};
+  EmulateState state = {.tiles = &tiles};
+  enum { M = 13, N = 11, DWORDS = 15 };
+  int per_dword = 4 / c->bytes, k_count = DWORDS * per_dword, a[M][64], b[64][N];
+  configure(&tiles, 1, M, 4 * N);
+  configure(&tiles, 2, M, 4 * DWORDS);
+  configure(&tiles, 3, DWORDS, 4 * N);
+  for (int k = 0; k < k_count; k++) {
+    for (int m = 0; m < M; m++) {
+      uint32_t bits = small_bits(c->a, a[m][k] = random_below(random, 9) - 4);
+      memcpy(tiles.data[2][m] + k * c->bytes, &bits, (size_t)c->bytes);
+    }
+    for (int n = 0; n < N; n++) {
+      uint32_t bits = small_bits(c->b, b[k][n] = random_below(random, 9) - 4);
+      memcpy(tiles.data[3][k / per_dword] + 4 * n + k % per_dword * c->bytes, &bits, (size_t)c->bytes);
+    }
+  }
+  char line[MAX_LINE];
+  snprintf(line, sizeof line, "%s tmm1, tmm2, tmm3", c->name);
+  cr_assert_eq(step(line, &state), EMULATE_DONE);
+  for (int m = 0; m < M; m++)
+    for (int n = 0; n < N; n++) {
+      int sum = 0;
+      float got;
+      for (int k = 0; k < k_count; k++) sum += a[m][k] * b[k][n];
+      memcpy(&got, tiles.data[1][m] + 4 * n, 4);
+      cr_assert_eq(got, (float)sum, "%s: row %d, column %d: %g, not %d", line, m, n, (double)got, sum);
+    }
+}
+
+Test(emulate_tiles, products_of_whole_tiles_are_exact) {
+  static const ExactCase cases[] = {{"tdpfp16ps", "2", "2", 2}, {"tmmultf32ps", "4", "4", 4},
+                                    {"tdpbf8ps", "b", "b", 1},  {"tdpbhf8ps", "b", "h", 1},
+                                    {"tdphbf8ps", "h", "b", 1}, {"tdphf8ps", "h", "h", 1}};
+  Random random = {5};
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+    for (int round = 0; round < 5; round++) check_exact(&cases[i], &random);
+}
+
 /* A product that this CPU lacks, on tiles that it has: they are in the frame. */
 Test(emulate_tiles, missing_products_use_the_tiles_of_the_cpu) {
   Native native;
@@ -117,14 +184,6 @@ Test(emulate_tiles, missing_products_use_the_tiles_of_the_cpu) {
 }
 
 /* ---- shapes and configurations ----------------------------------------------------------------------------------- */
-
-static EmulateStatus step(const char *line, EmulateState *state) {
-  Assembled code;
-  assemble_or_fail(line, &code);
-  EmulateStatus status = emulate_step(state, code.bytes, code.size);
-  assemble_release(&code);
-  return status;
-}
 
 Test(emulate_tiles, shapes_that_do_not_agree_are_invalid) {
   static const uint8_t shapes[][6] = {/* rows and bytes of tmm1, tmm2, tmm3; the first is good */
