@@ -13,7 +13,7 @@ static Bound bound_of(const Emitter *e, const Value *value, int count) {
   return (Bound){lowered->parts[0], lowered->depth};
 }
 
-static void make_caches(Emitter *e, Window *window) {
+void lower_window_forget(Emitter *e, Window *window) {
   window->masks = LOWER_ARRAY(e, LLVMValueRef, lower_chunks(e, window->cols));
   window->row_conditions = LOWER_ARRAY(e, LLVMValueRef, window->rows);
   window->row_pointers = LOWER_ARRAY(e, LLVMValueRef, window->rows);
@@ -22,11 +22,12 @@ static void make_caches(Emitter *e, Window *window) {
 
 Window lower_window(Emitter *e, const Op *op, TileType type) {
   Access access = access_of(op);
-  Window window = {.type = access.buffer->type.buf->type, .rows = type.rows, .cols = type.cols};
+  Window window = {.type = access.buffer->type.buf->type, .unit = 1, .rows = type.rows, .cols = type.cols};
   window.address = lower_address(e, &access, type.rows);
+  window.memory = window.address.memory;
   window.row_bound = bound_of(e, access.rows, type.rows);
   window.col_bound = bound_of(e, access.cols, type.cols);
-  make_caches(e, &window);
+  lower_window_forget(e, &window);
   return window;
 }
 
@@ -44,29 +45,29 @@ void lower_window_repeat_last_row(Emitter *e, Window *window) {
 Window lower_window_fork(Emitter *e, Window *window) {
   Window fork = *window;
   fork.address = lower_address_fork(e, &window->address);
-  make_caches(e, &fork);
+  lower_window_forget(e, &fork);
   return fork;
 }
 
-static Window transposed(Emitter *e, const Window *window) {
+Window lower_window_transposed(Emitter *e, const Window *window) {
   Window result = *window;
   result.rows = window->cols;
   result.cols = window->rows;
   result.row_bound = window->col_bound;
   result.col_bound = window->row_bound;
   lower_address_swap(e, &result.address, result.rows);
-  make_caches(e, &result);
+  lower_window_forget(e, &result);
   return result;
 }
 
-static bool is_direct(const Emitter *e, const AddressAxis *axis, int cols) {
+static bool is_direct(const Emitter *e, const AddressAxis *axis, int cols, int unit) {
   for (int c = 0; c < lower_chunks(e, cols); ++c)
-    if (!lower_address_is_contiguous(axis, c * e->lanes, lower_chunk_valid(e, cols, c))) return false;
+    if (!lower_address_is_grouped(axis, c * e->lanes, lower_chunk_valid(e, cols, c), unit)) return false;
   return true;
 }
 
 bool lower_window_is_direct(const Emitter *e, const Window *window) {
-  return type_bits(window->type) >= 8 && is_direct(e, &window->address.cols, window->cols);
+  return type_bits(window->type) >= 8 && is_direct(e, &window->address.cols, window->cols, window->unit);
 }
 
 /* ---- bounds ------------------------------------------------------------------------------------------------------ */
@@ -146,21 +147,21 @@ bool lower_has_masked_access(const Emitter *e, kiln_type type) {
 /* ---- loads ------------------------------------------------------------------------------------------------------- */
 
 static unsigned align_of(const Window *window) {
-  return type_bits(window->type) <= 8 ? 1 : type_bits(window->type) / 8;
+  kiln_type element = window->address.type;
+  return type_bits(element) <= 8 ? 1 : type_bits(element) / 8;
 }
 
-/* Memory holds a bool as a byte. */
-static LLVMValueRef from_memory(Emitter *e, kiln_type type, LLVMValueRef x) {
+LLVMValueRef lower_from_memory(Emitter *e, kiln_type type, LLVMValueRef x) {
   if (type != KILN_BOOL) return x;
   return LLVMBuildICmp(e->builder, LLVMIntNE, x, LLVMConstNull(LLVMTypeOf(x)), "");
 }
 
-static LLVMValueRef to_memory(Emitter *e, kiln_type type, LLVMValueRef x) {
+LLVMValueRef lower_to_memory(Emitter *e, kiln_type type, LLVMValueRef x) {
   return type == KILN_BOOL ? LLVMBuildZExt(e->builder, x, lower_like(x, e->i8), "") : x;
 }
 
 LLVMValueRef lower_load_from(Emitter *e, const Window *window, LLVMValueRef pointer, int lanes) {
-  LLVMTypeRef type = lower_lanes_of(window->address.memory, lanes);
+  LLVMTypeRef type = lower_lanes_of(window->memory, lanes);
   LLVMValueRef value = LLVMBuildLoad2(e->builder, type, pointer, "");
   LLVMSetAlignment(value, align_of(window));
   return value;
@@ -175,19 +176,19 @@ static LLVMValueRef load_raw(Emitter *e, Window *window, int row, int col) {
 
 LLVMValueRef lower_load_element(Emitter *e, Window *window, int row, int col) {
   if (type_bits(window->type) < 8) return lower_load_nibble(e, window, row, col);
-  return from_memory(e, window->type, load_raw(e, window, row, col));
+  return lower_from_memory(e, window->type, load_raw(e, window, row, col));
 }
 
 static LLVMValueRef load_by_elements(Emitter *e, Window *window, int row, int chunk) {
   int lanes = lower_chunk_lanes(e, window->cols, chunk), valid = lower_chunk_valid(e, window->cols, chunk);
   if (lanes == 1) return lower_load_element(e, window, row, 0);
-  LLVMValueRef vector = LLVMGetPoison(lower_lanes_of(window->address.memory, lanes));
+  LLVMValueRef vector = LLVMGetPoison(lower_lanes_of(window->memory, lanes));
   for (int i = 0; i < valid; ++i) vector = lower_insert(e, vector, load_raw(e, window, row, chunk * e->lanes + i), i);
-  return from_memory(e, window->type, vector);
+  return lower_from_memory(e, window->type, vector);
 }
 
 LLVMValueRef lower_load_masked(Emitter *e, const Window *window, LLVMValueRef pointer, LLVMValueRef mask) {
-  LLVMTypeRef type = lower_like(mask, window->address.memory);
+  LLVMTypeRef type = lower_like(mask, window->memory);
   LLVMValueRef arguments[] = {pointer, mask, LLVMConstNull(type)};
   LLVMValueRef value = lower_call(e, INTRINSIC_MASKED_LOAD, type, e->pointer, arguments, 3);
   lower_call_align(e, value, 0, align_of(window));
@@ -202,30 +203,65 @@ LLVMValueRef lower_load_chunk(Emitter *e, Window *window, int row, int chunk) {
   LLVMValueRef pointer = lower_chunk_pointer(e, window, row, chunk);
   LLVMValueRef value = is_whole ? lower_load_from(e, window, pointer, lanes)
                                 : lower_load_masked(e, window, pointer, lower_chunk_mask(e, window, chunk));
-  return from_memory(e, window->type, value);
+  return lower_from_memory(e, window->type, value);
 }
 
 /* Whether loading (or storing) the transpose and turning it is better than going by elements. */
 static bool is_better_transposed(const Emitter *e, const Window *window) {
-  bool turns = type_bits(window->type) >= 8 && window->rows > 1 && is_direct(e, &window->address.rows, window->rows);
+  bool turns = type_bits(window->type) >= 8 && window->rows > 1 && is_direct(e, &window->address.rows, window->rows, 1);
   bool is_bounded = window->row_bound.value || window->col_bound.value;
-  return turns && (window->cols == 1 ? is_bounded : !is_direct(e, &window->address.cols, window->cols));
+  return turns && (window->cols == 1 ? is_bounded : !is_direct(e, &window->address.cols, window->cols, window->unit));
+}
+
+/* Without masked accesses: vectors where the bound cuts nothing off, elements where it does. */
+static void load_rows_if_whole(Emitter *e, Window *window, LLVMValueRef *parts) {
+  int chunks = lower_chunks(e, window->cols), count = window->rows * chunks;
+  LLVMBasicBlockRef whole = LLVMAppendBasicBlockInContext(e->context, e->function, "load.whole");
+  LLVMBasicBlockRef cut = LLVMAppendBasicBlockInContext(e->context, e->function, "load.cut");
+  LLVMBasicBlockRef loaded = LLVMAppendBasicBlockInContext(e->context, e->function, "loaded");
+  Window in_whole = lower_window_fork(e, window), in_cut = lower_window_fork(e, window);
+  in_whole.col_bound.value = NULL;
+  LLVMBuildCondBr(e->builder, lower_is_below(e, window->col_bound, window->cols - 1), whole, cut);
+  LLVMPositionBuilderAtEnd(e->builder, whole);
+  lower_load_rows(e, &in_whole, parts);
+  LLVMBasicBlockRef ends[] = {LLVMGetInsertBlock(e->builder), cut};
+  LLVMBuildBr(e->builder, loaded);
+  LLVMPositionBuilderAtEnd(e->builder, cut);
+  LLVMValueRef *elements = LOWER_ARRAY(e, LLVMValueRef, count);
+  for (int i = 0; i < count; ++i) elements[i] = load_by_elements(e, &in_cut, i / chunks, i % chunks);
+  LLVMBuildBr(e->builder, loaded);
+  LLVMPositionBuilderAtEnd(e->builder, loaded);
+  for (int i = 0; i < count; ++i) {
+    LLVMValueRef values[] = {parts[i], elements[i]};
+    parts[i] = LLVMBuildPhi(e->builder, LLVMTypeOf(values[0]), "");
+    LLVMAddIncoming(parts[i], values, ends, 2);
+  }
+}
+
+void lower_load_rows(Emitter *e, Window *window, LLVMValueRef *parts) {
+  int chunks = lower_chunks(e, window->cols);
+  bool by_chunks = lower_window_is_direct(e, window);
+  if (by_chunks && window->cols > 1 && window->col_bound.value && !lower_has_masked_access(e, window->type)) {
+    load_rows_if_whole(e, window, parts);
+    return;
+  }
+  for (int i = 0; i < window->rows * chunks; ++i)
+    parts[i] = by_chunks ? lower_load_chunk(e, window, i / chunks, i % chunks)
+                         : load_by_elements(e, window, i / chunks, i % chunks);
 }
 
 void lower_load(Emitter *e, Window *window, LLVMValueRef *parts) {
-  int chunks = lower_chunks(e, window->cols);
   if (type_bits(window->type) < 8) {
     lower_load_nibbles(e, window, parts);
+  } else if (lower_window_is_grouped(e, window)) {
+    lower_load_grouped(e, window, parts);
   } else if (is_better_transposed(e, window)) {
-    Window turned = transposed(e, window);
+    Window turned = lower_window_transposed(e, window);
     LLVMValueRef *in = LOWER_ARRAY(e, LLVMValueRef, turned.rows * lower_chunks(e, turned.cols));
     lower_load(e, &turned, in);
     lower_transpose(e, in, turned.rows, turned.cols, parts);
   } else {
-    bool by_chunks = lower_window_is_direct(e, window);
-    for (int i = 0; i < window->rows * chunks; ++i)
-      parts[i] = by_chunks ? lower_load_chunk(e, window, i / chunks, i % chunks)
-                           : load_by_elements(e, window, i / chunks, i % chunks);
+    lower_load_rows(e, window, parts);
   }
 }
 
@@ -252,8 +288,8 @@ static void store_chunk(Emitter *e, Window *window, int row, int chunk, LLVMValu
   }
   int lanes = lower_chunk_lanes(e, window->cols, chunk), valid = lower_chunk_valid(e, window->cols, chunk);
   bool is_whole = lanes == valid && !window->col_bound.value;
-  value = to_memory(e, window->type, value);
-  bool is_direct_chunk = lower_address_is_contiguous(&window->address.cols, chunk * e->lanes, valid);
+  value = lower_to_memory(e, window->type, value);
+  bool is_direct_chunk = lower_address_is_grouped(&window->address.cols, chunk * e->lanes, valid, window->unit);
   if (!is_direct_chunk || (!is_whole && (lanes == 1 || !lower_has_masked_access(e, window->type)))) {
     store_by_elements(e, window, row, chunk, value);
     return;
@@ -269,7 +305,7 @@ static void store_chunk(Emitter *e, Window *window, int row, int chunk, LLVMValu
 }
 
 /* Rows are stored in order, and the first one outside ends it: one branch a row, which the processor predicts. */
-static void store_rows(Emitter *e, Window *window, const LLVMValueRef *parts) {
+void lower_store_rows(Emitter *e, Window *window, const LLVMValueRef *parts) {
   int chunks = lower_chunks(e, window->cols);
   Bound bound = window->row_bound;
   LLVMBasicBlockRef done = NULL;
@@ -290,12 +326,14 @@ static void store_rows(Emitter *e, Window *window, const LLVMValueRef *parts) {
 }
 
 void lower_store(Emitter *e, Window *window, const LLVMValueRef *parts) {
-  if (is_better_transposed(e, window)) {
-    Window turned = transposed(e, window);
+  if (lower_window_is_grouped(e, window)) {
+    lower_store_grouped(e, window, parts);
+  } else if (is_better_transposed(e, window)) {
+    Window turned = lower_window_transposed(e, window);
     LLVMValueRef *out = LOWER_ARRAY(e, LLVMValueRef, turned.rows * lower_chunks(e, turned.cols));
     lower_transpose(e, parts, window->rows, window->cols, out);
     lower_store(e, &turned, out);
   } else {
-    store_rows(e, window, parts);
+    lower_store_rows(e, window, parts);
   }
 }

@@ -16,7 +16,9 @@ typedef struct Bound {
 
 typedef struct Window {
   Address address;
-  kiln_type type;
+  kiln_type type;     /* of the lanes */
+  LLVMTypeRef memory; /* of a lane in memory */
+  int unit;           /* elements of the address in a lane: 1, but for groups (access_groups.c) */
   int rows, cols;
   Bound row_bound, col_bound;
   LLVMValueRef limit;           /* col_bound as i32 of 0 … cols, once needed */
@@ -28,6 +30,10 @@ typedef struct Window {
 
 /* The window of an access, for tiles of this shape. */
 Window lower_window(Emitter *e, const Op *op, TileType type);
+/* Its rows as columns and the other way round. */
+Window lower_window_transposed(Emitter *e, const Window *window);
+/* What is known of rows and chunks is so no more, as their bounds have changed. */
+void lower_window_forget(Emitter *e, Window *window);
 /* Rows past the bound, which must be at least 1, read the last row, or padding of their panel, instead of zeros. */
 void lower_window_repeat_last_row(Emitter *e, Window *window);
 /* The same window for use in a block that may not be executed: what it computes there, the other does not know. */
@@ -40,7 +46,21 @@ LLVMValueRef lower_load_element(Emitter *e, Window *window, int row, int col);
 void lower_load(Emitter *e, Window *window, LLVMValueRef *parts);
 void lower_store(Emitter *e, Window *window, const LLVMValueRef *parts);
 
-/* ---- what access.c and nibbles.c share --------------------------------------------------------------------------- */
+/* ---- groups: panels whose elements lie in groups along k --------------------------------------------------------- */
+
+/* Whether the window is of such a panel and begins with a whole group, so that these may be used. */
+bool lower_window_is_grouped(const Emitter *e, const Window *window);
+void lower_load_grouped(Emitter *e, Window *window, LLVMValueRef *parts);
+void lower_store_grouped(Emitter *e, Window *window, const LLVMValueRef *parts);
+
+/* ---- what access.c, access_groups.c and nibbles.c share ---------------------------------------------------------- */
+
+/* Row after row, as memory has them; no transposing. */
+void lower_load_rows(Emitter *e, Window *window, LLVMValueRef *parts);
+void lower_store_rows(Emitter *e, Window *window, const LLVMValueRef *parts);
+/* Memory holds a bool as a byte. */
+LLVMValueRef lower_from_memory(Emitter *e, kiln_type type, LLVMValueRef x);
+LLVMValueRef lower_to_memory(Emitter *e, kiln_type type, LLVMValueRef x);
 
 /* i1: whether the row, the column or both are inside; NULL: they always are. */
 LLVMValueRef lower_row_condition(Emitter *e, Window *window, int row);
