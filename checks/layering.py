@@ -11,7 +11,7 @@ import sys
 from sources import ROOT, complain, list_files, read, without_comments
 
 # Headers that a build writes: the generator's build id, and what tests/emit and tests/cross have compiled.
-GENERATED = ("build_id.h", "layer.h", "plain.h", "rows.h", "kernels.h")
+GENERATED = ("build_id.h", "layer.h", "plain.h", "rows.h", "kernels.h", "headers.h")
 
 # Room: what it may include, as prefixes of paths from the root (public headers as kiln/).
 MAY_INCLUDE = {

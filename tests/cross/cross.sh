@@ -15,7 +15,7 @@ scratch=$(mktemp -d -p "$build/cross")
 cd "$scratch"
 
 "$build/tests/make_cases" "$target" . | sort -u
-mapfile -t objects < <(sed -n 's/^KERNEL(\(.*\))$/\1.o/p' kernels.h)
+mapfile -t objects < <(sed -n 's/^\(KERNEL\|GRAPH\)(\(.*\))$/\2.o/p' kernels.h)
 undefined=$("$llvm/llvm-nm" --undefined-only --quiet "${objects[@]}" | grep -v -e ':$' -e '^$' || true)
 [[ -z $undefined ]] || { echo "undefined symbols: $undefined"; exit 1; }
 "$compiler" -std=c11 -O1 -Wall -Wextra -Werror -static -I"$source" -I"$source/include" -I. \

@@ -15,19 +15,48 @@
 #include "kiln/args.h"
 #include "tests/cross/cases.h"
 
+#include "headers.h"
+
 #define KERNEL(name)                                                                                                   \
   kiln_entry name;                                                                                                     \
   kiln_query name##_tasks, name##_workspace;
+#define GRAPH(name)
+#define PACK(kernel, input, name, weight)
 #include "kernels.h"
 #undef KERNEL
+#undef GRAPH
+#undef PACK
 
+/* `bind` NULL: the symbols are all that args->dims holds. */
 static const struct {
   kiln_entry *run;
   kiln_query *tasks, *workspace;
+  void (*bind)(const int64_t *symbols, int64_t *dims);
 } kernels[] = {
-#define KERNEL(name) {name, name##_tasks, name##_workspace},
+#define KERNEL(name) {name, name##_tasks, name##_workspace, NULL},
+#define GRAPH(name) {name, name##_tasks, name##_workspace, name##_bind},
+#define PACK(kernel, input, name, weight)
 #include "kernels.h"
 #undef KERNEL
+#undef GRAPH
+#undef PACK
+};
+
+/* Inputs that a graph takes packed. */
+static const struct {
+  int64_t kernel, input;
+  kiln_entry *run;
+  kiln_query *tasks;
+  int64_t (*bytes)(const int64_t *symbols);
+} packs[] = {
+#define KERNEL(name)
+#define GRAPH(name)
+#define PACK(kernel, input, name, weight)                                                                              \
+  {kernel, input, name##_pack_##weight, name##_pack_##weight##_tasks, name##_packed_bytes_##weight},
+#include "kernels.h"
+#undef KERNEL
+#undef GRAPH
+#undef PACK
 };
 
 typedef struct Buffer {
@@ -143,18 +172,37 @@ static void say_where(int number) {
   _exit(1);
 }
 
+/* Packs what the graph wants packed, in the buffers' places. */
+static void pack_inputs(const Case *c, bool at_end, void **buffers) {
+  static Stretch stretches[CROSS_MAX_BUFFERS];
+  for (size_t i = 0; i < sizeof packs / sizeof *packs; ++i) {
+    if (packs[i].kernel != c->head.kernel) continue;
+    void *pair[] = {buffers[packs[i].input],
+                    place(&stretches[packs[i].input], (packs[i].bytes(c->symbols) + 63) / 64 * 64, at_end)};
+    kiln_args args = {pair, c->symbols, NULL};
+    for (int64_t task = packs[i].tasks(&args); task-- > 0;) packs[i].run(&args, task);
+    buffers[packs[i].input] = pair[1];
+  }
+}
+
 static void run_case(const Case *c, bool at_end) {
   static Stretch stretches[CROSS_MAX_BUFFERS], workspaces;
-  void *buffers[CROSS_MAX_BUFFERS];
+  void *placed[CROSS_MAX_BUFFERS], *buffers[CROSS_MAX_BUFFERS];
+  int64_t dims[4 * CROSS_MAX_SYMBOLS];
   kiln_args args = {buffers, c->symbols, NULL};
+  if (kernels[c->head.kernel].bind) {
+    kernels[c->head.kernel].bind(c->symbols, dims);
+    args.dims = dims;
+  }
   for (int64_t i = 0; i < c->head.buffer_count; ++i) {
     const Buffer *buffer = &c->buffers[i];
-    buffers[i] = place(&stretches[i], buffer->head.bytes, at_end);
-    memcpy(buffers[i], buffer->before, (size_t)buffer->head.bytes);
+    buffers[i] = placed[i] = place(&stretches[i], buffer->head.bytes, at_end);
+    memcpy(placed[i], buffer->before, (size_t)buffer->head.bytes);
   }
+  pack_inputs(c, at_end, buffers);
   args.workspace = place(&workspaces, (kernels[c->head.kernel].workspace(&args) + 63) / 64 * 64, at_end);
   for (int64_t task = kernels[c->head.kernel].tasks(&args); task-- > 0;) kernels[c->head.kernel].run(&args, task);
-  for (int64_t i = 0; i < c->head.buffer_count; ++i) compare(c, i, buffers[i]);
+  for (int64_t i = 0; i < c->head.buffer_count; ++i) compare(c, i, placed[i]);
 }
 
 int main(int count, char **arguments) {

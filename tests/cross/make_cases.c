@@ -11,29 +11,9 @@
 
 #include "jit/compile.h"
 #include "kiln/args.h"
-#include "tests/cross/cases.h"
+#include "tests/cross/graphs.h"
 #include "tests/cross/products.h"
 #include "tests/fuzz/random_tile.h"
-
-typedef struct Maker {
-  const Target *target;
-  const char *folder;
-  FILE *cases, *kernels;
-  int64_t kernel; /* number of the last one */
-} Maker;
-
-static _Noreturn void fail(const char *what, const char *text) {
-  fprintf(stderr, "%s\n%s\n", what, text);
-  exit(1);
-}
-
-static FILE *open_file(const Maker *maker, const char *name) {
-  char path[1000];
-  snprintf(path, sizeof path, "%s/%s", maker->folder, name);
-  FILE *file = fopen(path, "wb");
-  if (!file) fail("cannot write", path);
-  return file;
-}
 
 /* ---- kernels ----------------------------------------------------------------------------------------------------- */
 
@@ -43,18 +23,13 @@ static void compile(Maker *maker, const Module *module, const char *text) {
   JitBuffer object;
   JitCompile options = {.output = JIT_OUTPUT_OBJECT, .key = "", .key_length = 0};
   const char *name = module->kernels.items[0]->name;
-  char file_name[100];
   diagnostics_init(&faults, NULL);
   if (jit_compile(module, maker->target, &options, NULL, &object, &faults) != KILN_OK)
-    fail(faults.list.count ? faults.list.items[0].message : "compile", text);
+    maker_fail(faults.list.count ? faults.list.items[0].message : "compile", text);
   diagnostics_release(&faults);
-  snprintf(file_name, sizeof file_name, "%s.o", name);
-  FILE *file = open_file(maker, file_name);
-  fwrite(object.data, 1, object.size, file);
-  fclose(file);
-  jit_buffer_release(&object);
+  maker_add_kernel(maker, name, object.data, object.size);
   fprintf(maker->kernels, "KERNEL(%s)\n", name);
-  ++maker->kernel;
+  jit_buffer_release(&object);
 }
 
 static Module *parse(const char *text, size_t length) {
@@ -62,41 +37,9 @@ static Module *parse(const char *text, size_t length) {
   diagnostics_init(&faults, NULL);
   Module *module = tile_parse(text, length, NULL, &faults);
   if (faults.list.count == 0) tile_verify(module, &faults);
-  if (faults.list.count > 0) fail(faults.list.items[0].message, text);
+  if (faults.list.count > 0) maker_fail(faults.list.items[0].message, text);
   diagnostics_release(&faults);
   return module;
-}
-
-/* ---- cases ------------------------------------------------------------------------------------------------------- */
-
-static void put(const Maker *maker, const void *bytes, size_t count) {
-  static const char zeros[8];
-  fwrite(bytes, 1, count, maker->cases);
-  fwrite(zeros, 1, (8 - count % 8) % 8, maker->cases);
-}
-
-static void put_case(const Maker *maker, const char *label, const int64_t *symbols, int64_t symbol_count,
-                     int64_t buffer_count) {
-  CrossCase head = {.kernel = maker->kernel, .symbol_count = symbol_count, .buffer_count = buffer_count};
-  snprintf(head.label, sizeof head.label, "%s", label);
-  put(maker, &head, sizeof head);
-  put(maker, symbols, (size_t)symbol_count * sizeof *symbols);
-}
-
-/* `after` NULL: unchanged; `bounds` NULL: equal. */
-static void put_buffer(const Maker *maker, kiln_type type, size_t elements, const void *before, const void *after,
-                       const double *bounds) {
-  size_t bytes = type_bytes(type, elements);
-  CrossBuffer head = {.type = (int64_t)type,
-                      .elements = (int64_t)elements,
-                      .bytes = (int64_t)bytes,
-                      .check = !after   ? CROSS_UNCHANGED
-                               : bounds ? CROSS_NEAR
-                                        : CROSS_EQUAL};
-  put(maker, &head, sizeof head);
-  put(maker, before, bytes);
-  if (after) put(maker, after, bytes);
-  if (bounds) put(maker, bounds, elements * sizeof *bounds);
 }
 
 /* ---- products ---------------------------------------------------------------------------------------------------- */
@@ -147,10 +90,10 @@ static void make_size(const Maker *maker, const Product *p, const Kernel *kernel
   char label[72];
   snprintf(label, sizeof label, "%s %s*%s %dx%dx%d data %d", kernel->name, kiln_type_name(p->a), kiln_type_name(p->b),
            p->mr, p->nr, p->kr, (int)data);
-  put_case(maker, label, c.symbols, 6, 3);
-  put_buffer(maker, p->a, c.elements[0], c.memory[0], NULL, NULL);
-  put_buffer(maker, p->b, c.elements[1], c.memory[1], NULL, NULL);
-  put_buffer(maker, p->c, c.elements[2], c.memory[2], c.c_after, c.bounds);
+  maker_put_case(maker, label, c.symbols, 6, 3);
+  maker_put_buffer(maker, p->a, c.elements[0], c.memory[0], NULL, NULL);
+  maker_put_buffer(maker, p->b, c.elements[1], c.memory[1], NULL, NULL);
+  maker_put_buffer(maker, p->c, c.elements[2], c.memory[2], c.c_after, c.bounds);
   product_release(&c);
 }
 
@@ -228,7 +171,7 @@ static void interpret(const RandomTile *tile, void *const *buffers, const char *
   Diagnostics faults;
   diagnostics_init(&faults, NULL);
   if (tile_interpret(kernel, &run, 0, tile_tasks(kernel, tile->symbols), NULL, &faults) != KILN_OK)
-    fail("interpret", text);
+    maker_fail("interpret", text);
   diagnostics_release(&faults);
   free(workspace);
 }
@@ -252,14 +195,15 @@ static void put_random(const Maker *maker, const RandomTile *tile, const char *t
   }
   interpret(tile, after, text);
   snprintf(label, sizeof label, "random tile, seed %llu", (unsigned long long)tile->seed);
-  put_case(maker, label, tile->symbols, RANDOM_SYMBOLS, (int64_t)tile->buffer_count);
+  maker_put_case(maker, label, tile->symbols, RANDOM_SYMBOLS, (int64_t)tile->buffer_count);
   for (size_t i = 0; i < tile->buffer_count; ++i) {
     const RandomBuffer *buffer = &tile->buffers[i];
     size_t elements = (size_t)buffer->elements, bytes = random_tile_bytes(tile, i);
     void *before = calloc(bytes + 1, 1);
     random_tile_fill(tile, i, before);
     double *bounds = buffer->role == RANDOM_NEAR ? make_bounds(buffer->type->type, elements, after[i]) : NULL;
-    put_buffer(maker, buffer->type->type, elements, before, buffer->role == RANDOM_INPUT ? NULL : after[i], bounds);
+    maker_put_buffer(maker, buffer->type->type, elements, before, buffer->role == RANDOM_INPUT ? NULL : after[i],
+                     bounds);
     free(before), free(bounds), free(after[i]);
   }
 }
@@ -317,9 +261,9 @@ static void make_function(Maker *maker, size_t number) {
     before[i] = NAN;
   }
   int64_t symbols[] = {WALK_COUNT};
-  put_case(maker, name, symbols, 1, 2);
-  put_buffer(maker, KILN_F32, WALK_COUNT, x, NULL, NULL);
-  put_buffer(maker, KILN_F32, WALK_COUNT, before, y, bounds);
+  maker_put_case(maker, name, symbols, 1, 2);
+  maker_put_buffer(maker, KILN_F32, WALK_COUNT, x, NULL, NULL);
+  maker_put_buffer(maker, KILN_F32, WALK_COUNT, before, y, bounds);
   module_destroy(module);
   text_release(&text);
 }
@@ -327,9 +271,10 @@ static void make_function(Maker *maker, size_t number) {
 int main(int count, char **arguments) {
   if (count != 3) return 2;
   Maker maker = {.target = target_find(arguments[1]), .folder = arguments[2], .kernel = -1};
-  if (!maker.target) fail("no such target", arguments[1]);
-  maker.cases = open_file(&maker, "cases.bin");
-  maker.kernels = open_file(&maker, "kernels.h");
+  if (!maker.target) maker_fail("no such target", arguments[1]);
+  maker.cases = maker_open_file(&maker, "cases.bin");
+  maker.kernels = maker_open_file(&maker, "kernels.h");
+  make_graphs(&maker);
   make_products(&maker);
   make_random(&maker, 6, 14);
   for (size_t i = 0; i < ARRAY_LENGTH(functions); ++i) make_function(&maker, i);
