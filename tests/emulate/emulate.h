@@ -6,8 +6,9 @@
  *
  * AMX on a CPU that has it, in a process that did not ask for permission (arch_prctl ARCH_REQ_XCOMP_PERM), raises
  * SIGILL as well and is emulated; ldtilecfg, sttilecfg and tilerelease are then executed by the CPU, and the handler
- * reads the configuration that they leave. With permission the tiles of the CPU are used, so that products it lacks mix
- * with its own.
+ * reads the configuration that they leave. Emulated tiles become zero when it differs from the last one seen: there
+ * code must not count on ldtilecfg to zero them. With permission the tiles of the CPU are used, so that products it
+ * lacks mix with its own. The handler runs on the stack of the interrupted code and takes up to 128 KiB of it.
  *
  * Assumes Linux on x86-64 and instructions as compilers emit them: no segment or address-size prefix, no registers
  * beyond those of AVX-512 (no APX). Needs a CPU with AVX, and for EVEX instructions one with the registers of AVX-512.
