@@ -12,6 +12,8 @@ case $target in
   apple-m1) cpu=max,sve=off ;;
   a64fx) cpu=a64fx ;;
   neoverse-v1) cpu=max,sve256=on ;;
+  sve2-256) cpu=max,sve256=on ;;
+  sve2-512) cpu=max,sve512=on ;;
   neoverse-v2) cpu=max,sve128=on ;;
   generic-riscv64) cpu=rv64 ;;
   riscv64-v) cpu=rv64,v=true,vext_spec=v1.0,vlen=128 ;;
