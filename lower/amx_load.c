@@ -204,7 +204,8 @@ static void copy_tail_of_b(Emitter *e, const Window *window, int first, int grou
 static bool is_direct_b(const Emitter *e, const struct PendingLoad *b) {
   int group = lower_group_of(b->placement->instruction, ROLE_B);
   const AddressAxis *rows = &b->window.address.rows;
-  return rows->block == group && !rows->index && lower_has_groups_of_b(e, &b->window, group);
+  bool are_groups = group == 1 ? rows->block == 0 && b->window.address.cols.block > 0 : rows->block == group;
+  return are_groups && !rows->index && lower_has_groups_of_b(e, &b->window, group);
 }
 
 bool lower_amx_is_direct(Emitter *e, const struct PendingLoad *operand) {

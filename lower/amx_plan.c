@@ -48,7 +48,7 @@ static void link_values(Planner *p, const Value *x, const Value *y) {
 
 static void link_block(Planner *p, const Block *block) {
   for (const Op *op = block->first; op != NULL; op = op->next) {
-    if (op->code == OP_mma) link_values(p, op->operands[0], &op->results[0]);
+    if (op_multiplies(op->code)) link_values(p, op->operands[0], &op->results[0]);
     for (int i = 0; op->code == OP_for && i < op->result_count; ++i) {
       link_values(p, op->operands[3 + i], &op->results[i]);
       link_values(p, op->blocks[0]->arguments[1 + i], &op->results[i]);
@@ -231,7 +231,7 @@ static const Value *bound_of(const Planner *p, const Value *a) {
 /* The row bound of all `a` that meet a web, if it is one and known in time. */
 static void find_bounds(Planner *p, const Block *block) {
   for (const Op *op = block->first; op != NULL; op = op->next) {
-    Web *web = op->code == OP_mma ? web_of(p, &op->results[0]) : NULL;
+    Web *web = op_multiplies(op->code) ? web_of(p, &op->results[0]) : NULL;
     if (web) {
       const Value *bound = bound_of(p, op->operands[1]);
       web->bound = !web->has_bound || web->bound == bound ? bound : NULL;

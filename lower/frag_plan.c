@@ -42,7 +42,7 @@ static void link_yield(Plan *plan, const Op *op, const Block *block) {
 
 static void link_block(Plan *plan, const Block *block) {
   for (const Op *op = block->first; op != NULL; op = op->next) {
-    if (op->code == OP_mma) {
+    if (op_multiplies(op->code)) {
       link_values(plan, op->operands[0], &op->results[0]);
       join(plan->meets, op->operands[1], op->operands[0]);
       join(plan->meets, op->operands[2], op->operands[0]);
@@ -74,9 +74,10 @@ static int common_divisor(int x, int y) {
 
 static void shape_block(Plan *plan, const Block *block) {
   for (const Op *op = block->first; op != NULL; op = op->next) {
-    if (op->code == OP_mma) {
+    if (op_multiplies(op->code)) {
       TileType a = op->operands[1]->type, b = op->operands[2]->type;
       MmaProduct *shape = &plan->shapes[root_of(plan->meets, op->operands[0]->id)];
+      shape->cuts = op->code == OP_mma_tf32 && (shape->k == 0 || shape->cuts);
       shape->m = larger(shape->m, a.rows);
       shape->n = common_divisor(shape->n, b.cols);
       shape->k = common_divisor(shape->k, a.cols);
@@ -122,7 +123,7 @@ static void place_product(Plan *plan, const Op *op) {
 
 static void place_block(Plan *plan, const Block *block) {
   for (const Op *op = block->first; op != NULL; op = op->next) {
-    if (op->code == OP_mma) place_product(plan, op);
+    if (op_multiplies(op->code)) place_product(plan, op);
     for (int i = 0; i < op->block_count; ++i)
       if (op->blocks[i]) place_block(plan, op->blocks[i]);
   }
@@ -138,7 +139,8 @@ static void find_late_loads(Plan *plan, const Block *block) {
     for (int i = 0; i < op->operand_count; ++i) {
       const Value *value = op->operands[i];
       if (value->type.kind != KIND_FRAG) continue;
-      bool is_near = op->code == OP_mma && i > 0 && value->block == block && plan->writes_before[value->id] == writes;
+      bool is_near =
+          op_multiplies(op->code) && i > 0 && value->block == block && plan->writes_before[value->id] == writes;
       if (!is_near) plan->placements[value->id].loads_at_use = false;
     }
     for (int i = 0; i < op->block_count; ++i)
@@ -222,3 +224,4 @@ void emit_frag_store(Emitter *e, const Op *op) { strategy_of(e, op->operands[0])
 void emit_frag_tile(Emitter *e, const Op *op) { strategy_of(e, op->operands[0])->to_tile(e, op); }
 void emit_tile_frag(Emitter *e, const Op *op) { strategy_of(e, &op->results[0])->from_tile(e, op); }
 void emit_mma(Emitter *e, const Op *op) { strategy_of(e, &op->results[0])->mma(e, op); }
+void emit_mma_tf32(Emitter *e, const Op *op) { emit_mma(e, op); }

@@ -166,7 +166,8 @@ LLVMValueRef lower_group_place_of_a(Emitter *e, struct PendingLoad *a, int row, 
 
 bool lower_has_groups_of_b(const Emitter *e, const Window *window, int group) {
   const Address *address = &window->address;
-  if (window->row_bound.value && address->rows.block == 0) return false; /* no padding that might be read */
+  bool is_padded = address->rows.block > 0 || group == 1;
+  if (window->row_bound.value && !is_padded) return false; /* reading a group whole might read past the bound */
   for (int first = 0; first < window->rows; first += group)
     if (!lower_address_is_contiguous(&address->rows, first, group)) return false;
   bool has_masks = (int)type_bits(window->type) * group == 32 && lower_has_masked_access(e, KILN_I32);

@@ -8,11 +8,12 @@
 #include "lower/amx.h"
 
 static const Intrinsic calls[MMA_ROW_COUNT] = {
-    [MMA_ROW_tdpbf16ps] = INTRINSIC_TDPBF16PS, [MMA_ROW_tdpfp16ps] = INTRINSIC_TDPFP16PS,
-    [MMA_ROW_tdpbssd] = INTRINSIC_TDPBSSD,     [MMA_ROW_tdpbsud] = INTRINSIC_TDPBSUD,
-    [MMA_ROW_tdpbusd] = INTRINSIC_TDPBUSD,     [MMA_ROW_tdpbuud] = INTRINSIC_TDPBUUD,
-    [MMA_ROW_tdpbf8ps] = INTRINSIC_TDPBF8PS,   [MMA_ROW_tdpbhf8ps] = INTRINSIC_TDPBHF8PS,
-    [MMA_ROW_tdphbf8ps] = INTRINSIC_TDPHBF8PS, [MMA_ROW_tdphf8ps] = INTRINSIC_TDPHF8PS,
+    [MMA_ROW_tdpbf16ps] = INTRINSIC_TDPBF16PS,     [MMA_ROW_tdpfp16ps] = INTRINSIC_TDPFP16PS,
+    [MMA_ROW_tdpbssd] = INTRINSIC_TDPBSSD,         [MMA_ROW_tdpbsud] = INTRINSIC_TDPBSUD,
+    [MMA_ROW_tdpbusd] = INTRINSIC_TDPBUSD,         [MMA_ROW_tdpbuud] = INTRINSIC_TDPBUUD,
+    [MMA_ROW_tdpbf8ps] = INTRINSIC_TDPBF8PS,       [MMA_ROW_tdpbhf8ps] = INTRINSIC_TDPBHF8PS,
+    [MMA_ROW_tdphbf8ps] = INTRINSIC_TDPHBF8PS,     [MMA_ROW_tdphf8ps] = INTRINSIC_TDPHF8PS,
+    [MMA_ROW_tmmultf32ps] = INTRINSIC_TMMULTF32PS,
 };
 
 static int part_count(const Emitter *e, const FragPlacement *placement, TileType type) {

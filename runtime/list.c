@@ -74,7 +74,10 @@ static void list_targets(bool json, Text *out) {
   text_release(&features);
 }
 
-static const char *operand_name(int type) { return type == MMA_ANY_TYPE ? "any" : kiln_type_name((kiln_type)type); }
+static const char *operand_name(int type) {
+  if (type < 0) return type == MMA_ANY_TYPE ? "any" : "tf32";
+  return kiln_type_name((kiln_type)type);
+}
 
 static void list_mma(bool json, Text *out) {
   static const size_t widths[] = {16, 7, 7, 5, 12, 0};

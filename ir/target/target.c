@@ -21,7 +21,7 @@ static const Target target_rows[] = {
 #undef TARGET
 };
 
-enum { KILN_ANY = MMA_ANY_TYPE };
+enum { KILN_ANY = MMA_ANY_TYPE, KILN_TF32 = MMA_TF32_TYPE };
 static const MmaInstruction mma_rows[] = {
 #define MMA(name, a, b, acc, strategy, features, m, n, k, group)                                                       \
   {#name, KILN_##a, KILN_##b, KILN_##acc, MMA_##strategy, features, m, n, k, group},
@@ -138,7 +138,18 @@ size_t mma_candidates(const Target *target, kiln_type a, kiln_type b, kiln_type 
   return count;
 }
 
+/* The row for factors that may be cut; NULL: the target has none for this shape. */
+static const MmaInstruction *find_cutting(const Target *target, const MmaProduct *product) {
+  for (size_t i = ARRAY_LENGTH(mma_rows); i-- > 0;) {
+    const MmaInstruction *row = &mma_rows[i];
+    if (row->a == MMA_TF32_TYPE && (row->features & ~target->features) == 0 && has_shape(row, product)) return row;
+  }
+  return NULL;
+}
+
 const MmaInstruction *mma_find(const Target *target, const MmaProduct *product) {
+  const MmaInstruction *cutting = product->cuts ? find_cutting(target, product) : NULL;
+  if (cutting) return cutting;
   const MmaInstruction *candidates[MMA_MAX_CANDIDATES];
   size_t count = mma_candidates(target, product->a, product->b, product->acc, candidates);
   for (size_t i = 0; i < count; ++i)

@@ -48,7 +48,7 @@ void features_print(FeatureSet features, Text *out);
 bool features_parse(const char *text, size_t length, FeatureSet *features);
 
 typedef enum MmaStrategy { MMA_OUTER, MMA_DOT, MMA_AMX, MMA_MMLA } MmaStrategy;
-enum { MMA_ANY_TYPE = -1 };
+enum { MMA_ANY_TYPE = -1, MMA_TF32_TYPE = -2 /* f32 that may be cut to 10 bits of fraction */ };
 
 typedef enum MmaRow {
 #define MMA(name, a, b, acc, strategy, features, m, n, k, group) MMA_ROW_##name,
@@ -59,7 +59,7 @@ typedef enum MmaRow {
 
 typedef struct MmaInstruction {
   const char *name;
-  int a, b; /* kiln_type or MMA_ANY_TYPE */
+  int a, b; /* kiln_type, MMA_ANY_TYPE or MMA_TF32_TYPE */
   kiln_type acc;
   MmaStrategy strategy;
   FeatureSet features;
@@ -70,6 +70,7 @@ typedef struct MmaInstruction {
 typedef struct MmaProduct {
   kiln_type a, b, acc;
   int m, n, k;
+  bool cuts; /* f32 factors may be cut to tf32 */
 } MmaProduct;
 
 size_t mma_count(void);

@@ -106,7 +106,7 @@ static int64_t work_of(const Step *step) {
     bool has_elements = type.kind == KIND_TILE || type.kind == KIND_FRAG;
     if (has_elements && (int64_t)type.rows * type.cols > work) work = (int64_t)type.rows * type.cols;
   }
-  if (step->op->code == OP_mma) work *= step->operands[1]->type.cols;
+  if (op_multiplies(step->op->code)) work *= step->operands[1]->type.cols;
   return work;
 }
 

@@ -179,3 +179,6 @@ void interp_mma(Interp *interp, const Step *step) {
     }
   }
 }
+
+/* Nothing is cut: the most exact of what it may give. */
+void interp_mma_tf32(Interp *interp, const Step *step) { interp_mma(interp, step); }

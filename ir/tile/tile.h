@@ -119,6 +119,8 @@ typedef struct OpInfo {
 
 const OpInfo *op_info(OpCode code);
 bool op_find(const char *name, size_t length, OpCode *code);
+/* Products of fragments: acc, a, b. */
+static inline bool op_multiplies(OpCode code) { return code == OP_mma || code == OP_mma_tf32; }
 /* ACCESS operations whose first operand is the value that goes to memory. */
 static inline bool op_stores(OpCode code) {
   return code == OP_tile_store || code == OP_frag_store || code == OP_atomic_add;

@@ -151,7 +151,7 @@ static bool check_result(Verifier *v, const Op *op) {
     return verify_same(v, op, type_index(), op->results[0].type, "the result");
   TileType type;
   if (!op_infer(op->code, op->operands, op->operand_count, &type)) {
-    if (result == RESULT_ACC) return true; /* verify_mma says what its operands must be */
+    if (result == RESULT_ACC) return true; /* verify_mma and its like say what its operands must be */
     explain_misfit(v, op);
     return false;
   }

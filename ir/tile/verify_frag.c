@@ -41,11 +41,20 @@ void verify_mma(Verifier *v, const Op *op) {
       !check_role(v, op, b, ROLE_B, "the third operand"))
     return;
   if (a.rows != acc.rows || b.cols != acc.cols || a.cols != b.rows)
-    verify_fault(v, op, "'mma' takes shapes m x n, m x k and k x n, found %dx%d, %dx%d and %dx%d", acc.rows, acc.cols,
-                 a.rows, a.cols, b.rows, b.cols);
+    verify_fault(v, op, "'%s' takes shapes m x n, m x k and k x n, found %dx%d, %dx%d and %dx%d", verify_name(op),
+                 acc.rows, acc.cols, a.rows, a.cols, b.rows, b.cols);
   if (!find_accumulator(a.type, b.type, &element))
     verify_fault(v, op, "'mma' cannot multiply %s by %s", kiln_type_name(a.type), kiln_type_name(b.type));
   else if (acc.type != element)
     verify_fault(v, op, "'mma' adds products of %s and %s in %s, found %s", kiln_type_name(a.type),
                  kiln_type_name(b.type), kiln_type_name(element), kiln_type_name(acc.type));
+}
+
+void verify_mma_tf32(Verifier *v, const Op *op) {
+  verify_mma(v, op);
+  for (int i = 0; i < 3; ++i) {
+    TileType type = op->operands[i]->type;
+    if (type.kind == KIND_FRAG && type.type != KILN_F32)
+      verify_fault(v, op, "'mma_tf32' takes fragments of f32, found %s", verify_type_text(v, type));
+  }
 }

@@ -263,7 +263,8 @@ static void make_product(Gen *g) {
   Value *fa = build_load(&in, OP_frag_load, at, type_frag(ROLE_A, g->rows, step, a));
   at = (Place){random_input(g, BUFFER_B), {loop.index, g->j}, left, g->cols_left};
   Value *fb = build_load(&in, OP_frag_load, at, type_frag(ROLE_B, step, g->cols, b));
-  Value *sum = build_ternary(&in, OP_mma, loop.carried[0], fa, fb);
+  bool may_cut = a == KILN_F32 && b == KILN_F32 && random_chance(g, 2); /* these numbers have no more than 10 bits */
+  Value *sum = build_ternary(&in, may_cut ? OP_mma_tf32 : OP_mma, loop.carried[0], fa, fb);
   build_yield(&in, &sum, 1);
   random_know(g, tile_of(g, &loop.op->results[0]), EXACT_INTEGERS, lo, hi, true);
 }

@@ -19,10 +19,10 @@ void product_check(const Product *p) {
               "  %%acc = for %%p = 0 to k step %d carry %%sum = %%zero {\n"
               "    %%fa = frag_load %%a[%%i, %%p] rows m - %%i%s : frag<a, %dx%d, %s>\n"
               "    %%fb = frag_load %%b[%%p, %%j]%s%s : frag<b, %dx%d, %s>\n"
-              "    %%next = mma %%sum, %%fa, %%fb\n    yield %%next\n  }\n"
+              "    %%next = %s %%sum, %%fa, %%fb\n    yield %%next\n  }\n"
               "  frag_store %%acc, %%c[%%i, %%j] rows m - %%i cols n - %%j\n}\n",
               p->ku, p->k % p->ku ? " cols k - %p" : "", p->mr, p->ku, a, p->bounds_b ? " rows k - %p" : "",
-              is_panel ? "" : " cols n - %j", p->ku, p->nr, b);
+              is_panel ? "" : " cols n - %j", p->ku, p->nr, b, p->multiply ? p->multiply : "mma");
   const LowerBuffer buffers[] = {
       {p->a, p->a_count, p->fill, 0}, {p->b, p->b_count, p->fill, 0}, {p->acc, p->m * p->n, FILL_OUTPUT, 0}};
   const int64_t symbols[] = {p->m, p->n, p->k};

@@ -7,7 +7,7 @@
 /* A kernel of mr x nr fragments with one loop over k in steps of `ku`, whose tail is a bound. */
 typedef struct Product {
   kiln_type a, b, acc;
-  const char *target;
+  const char *target, *multiply; /* NULL: mma */
   int mr, nr, ku;
   const char *a_layout, *b_layout;
   int64_t a_count, b_count;

@@ -10,20 +10,21 @@
 typedef struct Row {
   kiln_type a, b, acc;
   int step, group;
-  const char *target;
+  const char *target, *multiply;
 } Row;
 
 static const Row rows[] = {
-    {KILN_BF16, KILN_BF16, KILN_F32, 32, 2, "sapphirerapids"},
-    {KILN_U8, KILN_I8, KILN_I32, 64, 4, "sapphirerapids"},
-    {KILN_I8, KILN_U8, KILN_I32, 64, 4, "sapphirerapids"},
-    {KILN_I8, KILN_I8, KILN_I32, 64, 4, "sapphirerapids"},
-    {KILN_U8, KILN_U8, KILN_I32, 64, 4, "sapphirerapids"},
-    {KILN_F16, KILN_F16, KILN_F32, 32, 2, "graniterapids"},
-    {KILN_F8E5M2, KILN_F8E5M2, KILN_F32, 64, 4, "diamondrapids"},
-    {KILN_F8E5M2, KILN_F8E4M3, KILN_F32, 64, 4, "diamondrapids"},
-    {KILN_F8E4M3, KILN_F8E5M2, KILN_F32, 64, 4, "diamondrapids"},
-    {KILN_F8E4M3, KILN_F8E4M3, KILN_F32, 64, 4, "diamondrapids"},
+    {KILN_BF16, KILN_BF16, KILN_F32, 32, 2, "sapphirerapids", NULL},
+    {KILN_U8, KILN_I8, KILN_I32, 64, 4, "sapphirerapids", NULL},
+    {KILN_I8, KILN_U8, KILN_I32, 64, 4, "sapphirerapids", NULL},
+    {KILN_I8, KILN_I8, KILN_I32, 64, 4, "sapphirerapids", NULL},
+    {KILN_U8, KILN_U8, KILN_I32, 64, 4, "sapphirerapids", NULL},
+    {KILN_F16, KILN_F16, KILN_F32, 32, 2, "graniterapids", NULL},
+    {KILN_F8E5M2, KILN_F8E5M2, KILN_F32, 64, 4, "diamondrapids", NULL},
+    {KILN_F8E5M2, KILN_F8E4M3, KILN_F32, 64, 4, "diamondrapids", NULL},
+    {KILN_F8E4M3, KILN_F8E5M2, KILN_F32, 64, 4, "diamondrapids", NULL},
+    {KILN_F8E4M3, KILN_F8E4M3, KILN_F32, 64, 4, "diamondrapids", NULL},
+    {KILN_F32, KILN_F32, KILN_F32, 16, 1, "diamondrapids", "mma_tf32"},
 };
 
 static Product product_of(const Row *row, int mr, int nr, int ku) {
@@ -31,6 +32,7 @@ static Product product_of(const Row *row, int mr, int nr, int ku) {
                    .b = row->b,
                    .acc = row->acc,
                    .target = row->target,
+                   .multiply = row->multiply,
                    .mr = mr,
                    .nr = nr,
                    .ku = ku * row->step,

@@ -241,15 +241,18 @@ Test(tile_interpret, nibbles_and_tables) {
   CHECK_ALL(cases);
 }
 
-#define FRAGMENTS(t, u)                                                                                                \
+#define FRAGMENTS(t, u) PRODUCT("mma", t, u)
+#define PRODUCT(op, t, u)                                                                                              \
   "%a = tile_frag %x : frag<a, 2x2, " t ">\n  %b = tile_frag %y : frag<b, 2x2, " t ">\n"                               \
-  "  %c = tile_frag %z : frag<acc, 2x2, " u ">\n  %d = mma %c, %a, %b\n  %out = frag_tile %d : tile<2x2, " u ">"
+  "  %c = tile_frag %z : frag<acc, 2x2, " u ">\n  %d = " op " %c, %a, %b\n  %out = frag_tile %d : tile<2x2, " u ">"
 
 Test(tile_interpret, products) {
   static const char f32x2x2[] = "tile<2x2, f32>", f64x2x2[] = "tile<2x2, f64>", i32x2x2[] = "tile<2x2, i32>";
   static const Case cases[] = {
       {FRAGMENTS("f32", "f32"), f32x2x2, f32x2x2, .x = {1, 2, 3, 4}, .y = {5, 6, 7, 8}, .z = {100, 200, 300, 400},
        .out = {119, 222, 343, 450}},
+      {PRODUCT("mma_tf32", "f32", "f32"), f32x2x2, f32x2x2, .x = {1, 2, 3, 4}, .y = {5, 6, 7, 8},
+       .z = {100, 200, 300, 400}, .out = {119, 222, 343, 450}},
       /* k ascending, one rounding a step: (2^24 + 1) + 1 stays, and the square above is not rounded before the sum */
       {FRAGMENTS("f32", "f32"), f32x2x2, f32x2x2, .x = {1, 1, 1 + 0x1p-12, 0}, .y = {1, 1 + 0x1p-12, 1, 0},
        .z = {16777216, 0, 0, -1 - 0x1p-11}, .out = {16777216, 1 + 0x1p-12, 1 + 0x1p-12, TINY}},

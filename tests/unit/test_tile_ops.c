@@ -121,6 +121,7 @@ static const Sample samples[] = {
     {OP_frag_tile, "  %r = frag_tile %acc : tile<8x48, f32>\n"},
     {OP_tile_frag, "  %r = tile_frag %x : frag<a, 8x48, f32>\n"},
     {OP_mma, "  %r = mma %acc, %fa, %fb\n"},
+    {OP_mma_tf32, "  %r = mma_tf32 %acc, %fa, %fb\n"},
 };
 
 /* The kernel that docs/tile-ir.md begins with. */
