@@ -389,3 +389,30 @@ Test(emulate_tiles, code_without_permission_is_emulated) {
   munmap(entry.page, 4096);
   assemble_release(&code);
 }
+
+/* With permission the CPU executes all of it, and traced the emulator does, on the tiles of the frame. */
+Test(emulate_tiles, code_with_permission_runs_natively_and_traced) {
+  Assembled code;
+  ByteProduct p = random_bytes();
+  union {
+    void *page;
+    void (*run)(ByteProduct *);
+  } entry;
+  if (!native_has("amx-tile") || !native_permit_amx() || !emulate_install()) return;
+  assemble_or_fail(byte_product, &code);
+  entry.page = make_executable(&code);
+  entry.run(&p);
+  check_byte_product(&p);
+  cr_assert_eq(emulate_count("*"), 0);
+  memset(p.stored, 0, sizeof p.stored);
+  emulate_trace_begin();
+  entry.run(&p);
+  emulate_trace_end();
+  check_byte_product(&p);
+  cr_assert_eq(emulate_count("*"), 8);
+  memset(p.stored, 0, sizeof p.stored);
+  entry.run(&p);
+  check_byte_product(&p);
+  munmap(entry.page, 4096);
+  assemble_release(&code);
+}
