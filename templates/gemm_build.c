@@ -218,7 +218,7 @@ static void blocks_of_k(GemmBuild *g, Value *const bounds[4]) {
     tiles_of_block(g, bounds[0], bounds[1], bounds[2], bounds[3]);
     return;
   }
-  Value *kc = gemm_param(g, &g->b, FIELD_kc);
+  Value *kc = gemm_depth(g, &g->b); /* whole groups, so that no block of k begins inside of one */
   Loop loop = build_for(&g->b, gemm_number(g, 0), build_index(&g->b, OP_index_max, k, gemm_number(g, 1)), kc, NULL, 0);
   g->k_lo = build_named(loop.index, "k_lo");
   Block *outer = g->b.block;

@@ -41,6 +41,8 @@ Extent gemm_extent(Dim d);
 /* Size or param as a value, in any block. */
 Value *gemm_size(Builder *b, Dim d);
 Value *gemm_param(const GemmBuild *g, Builder *b, Field field);
+/* Steps of k in a block, in whole groups. */
+Value *gemm_depth(const GemmBuild *g, Builder *b);
 /* Register tiles along m that a task computes. */
 Value *gemm_tiles_per_task(const GemmBuild *g, Builder *b);
 /* The operand's buffer, turned where the product reads its transpose. */

@@ -54,8 +54,7 @@ static Value *whole_lines(Builder *b, Value *bytes) {
   return build_mul(b, lines, build_number(b, 64));
 }
 
-/* Steps of k in a block, in whole groups. */
-static Value *depth(const GemmBuild *g, Builder *b) {
+Value *gemm_depth(const GemmBuild *g, Builder *b) {
   Value *steps = g->has_kc ? gemm_param(g, b, FIELD_kc) : gemm_size(b, g->match->k);
   if (g->types.group == 1) return steps;
   Value *groups = build_ceildiv(b, steps, build_number(b, g->types.group));
@@ -68,12 +67,12 @@ static Extent depth_extent(const GemmBuild *g) {
 
 Value *gemm_panel_bytes(const GemmBuild *g, Builder *b) {
   if (gemm_field(g, FIELD_pack_b) != PACK_B_TASK) return build_number(b, 0);
-  return whole_lines(b, build_mul(b, depth(g, b), build_number(b, gemm_bytes(g->types.b, gemm_field(g, FIELD_nr)))));
+  return whole_lines(b, build_mul(b, gemm_depth(g, b), build_number(b, gemm_bytes(g->types.b, gemm_field(g, FIELD_nr)))));
 }
 
 Value *gemm_rows_bytes(const GemmBuild *g, Builder *b) {
   if (gemm_field(g, FIELD_pack_a) != PACK_A_TASK) return build_number(b, 0);
-  Value *panels = build_mul(b, depth(g, b), gemm_tiles_per_task(g, b));
+  Value *panels = build_mul(b, gemm_depth(g, b), gemm_tiles_per_task(g, b));
   return whole_lines(b, build_mul(b, panels, build_number(b, gemm_bytes(g->types.a, gemm_field(g, FIELD_mr)))));
 }
 
