@@ -213,38 +213,13 @@ static bool is_better_transposed(const Emitter *e, const Window *window) {
   return turns && (window->cols == 1 ? is_bounded : !is_direct(e, &window->address.cols, window->cols, window->unit));
 }
 
-/* Without masked accesses: vectors where the bound cuts nothing off, elements where it does. */
-static void load_rows_if_whole(Emitter *e, Window *window, LLVMValueRef *parts) {
-  int chunks = lower_chunks(e, window->cols), count = window->rows * chunks;
-  LLVMBasicBlockRef whole = LLVMAppendBasicBlockInContext(e->context, e->function, "load.whole");
-  LLVMBasicBlockRef cut = LLVMAppendBasicBlockInContext(e->context, e->function, "load.cut");
-  LLVMBasicBlockRef loaded = LLVMAppendBasicBlockInContext(e->context, e->function, "loaded");
-  Window in_whole = lower_window_fork(e, window), in_cut = lower_window_fork(e, window);
-  in_whole.col_bound.value = NULL;
-  LLVMBuildCondBr(e->builder, lower_is_below(e, window->col_bound, window->cols - 1), whole, cut);
-  LLVMPositionBuilderAtEnd(e->builder, whole);
-  lower_load_rows(e, &in_whole, parts);
-  LLVMBasicBlockRef ends[] = {LLVMGetInsertBlock(e->builder), cut};
-  LLVMBuildBr(e->builder, loaded);
-  LLVMPositionBuilderAtEnd(e->builder, cut);
-  LLVMValueRef *elements = LOWER_ARRAY(e, LLVMValueRef, count);
-  for (int i = 0; i < count; ++i) elements[i] = load_by_elements(e, &in_cut, i / chunks, i % chunks);
-  LLVMBuildBr(e->builder, loaded);
-  LLVMPositionBuilderAtEnd(e->builder, loaded);
-  for (int i = 0; i < count; ++i) {
-    LLVMValueRef values[] = {parts[i], elements[i]};
-    parts[i] = LLVMBuildPhi(e->builder, LLVMTypeOf(values[0]), "");
-    LLVMAddIncoming(parts[i], values, ends, 2);
-  }
-}
-
 void lower_load_rows(Emitter *e, Window *window, LLVMValueRef *parts) {
-  int chunks = lower_chunks(e, window->cols);
-  bool by_chunks = lower_window_is_direct(e, window);
-  if (by_chunks && window->cols > 1 && window->col_bound.value && !lower_has_masked_access(e, window->type)) {
-    load_rows_if_whole(e, window, parts);
+  if (lower_can_load_cut(e, window)) {
+    lower_load_cut(e, window, parts);
     return;
   }
+  int chunks = lower_chunks(e, window->cols);
+  bool by_chunks = lower_window_is_direct(e, window);
   for (int i = 0; i < window->rows * chunks; ++i)
     parts[i] = by_chunks ? lower_load_chunk(e, window, i / chunks, i % chunks)
                          : load_by_elements(e, window, i / chunks, i % chunks);

@@ -53,11 +53,14 @@ bool lower_window_is_grouped(const Emitter *e, const Window *window);
 void lower_load_grouped(Emitter *e, Window *window, LLVMValueRef *parts);
 void lower_store_grouped(Emitter *e, Window *window, const LLVMValueRef *parts);
 
-/* ---- what access.c, access_groups.c and nibbles.c share ---------------------------------------------------------- */
+/* ---- what the files access*.c and nibbles.c share ---------------------------------------------------------------- */
 
 /* Row after row, as memory has them; no transposing. */
 void lower_load_rows(Emitter *e, Window *window, LLVMValueRef *parts);
 void lower_store_rows(Emitter *e, Window *window, const LLVMValueRef *parts);
+/* With a column bound, of rows that each are one piece of memory, where the target has no masks (access_cut.c). */
+bool lower_can_load_cut(Emitter *e, const Window *window);
+void lower_load_cut(Emitter *e, Window *window, LLVMValueRef *parts);
 /* Memory holds a bool as a byte. */
 LLVMValueRef lower_from_memory(Emitter *e, kiln_type type, LLVMValueRef x);
 LLVMValueRef lower_to_memory(Emitter *e, kiln_type type, LLVMValueRef x);

@@ -84,7 +84,9 @@ typedef struct Emitter {
   LLVMBasicBlockRef entry;
   LLVMValueRef *symbols; /* by index */
   LLVMValueRef workspace;
-  LLVMValueRef sink;         /* stack bytes that stores past a bound go to, once needed */
+  LLVMValueRef sink;  /* stack bytes that stores past a bound go to, once needed */
+  LLVMValueRef stage; /* stack bytes for one operation at a time, once needed */
+  int64_t stage_bytes;
   Lowered **values;          /* by the values' ids */
   FragPlacement *placements; /* by the values' ids */
   struct AmxPlan *amx;       /* of the kernel's tile registers; NULL: it uses none */
@@ -171,6 +173,8 @@ void lower_call_align(const Emitter *e, LLVMValueRef call, int number, unsigned 
 LLVMValueRef lower_alloca(Emitter *e, LLVMTypeRef type, int64_t count, unsigned align);
 LLVMValueRef lower_zeros(Emitter *e);
 LLVMValueRef lower_sink(Emitter *e);
+/* So many bytes or more, for the operation that is being lowered. */
+LLVMValueRef lower_stage(Emitter *e, int64_t bytes);
 
 /* ---- emit_index.c ------------------------------------------------------------------------------------------------ */
 

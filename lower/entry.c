@@ -48,7 +48,8 @@ static void begin(Emitter *e, const char *prefix, const char *suffix, LLVMTypeRe
   e->scope = NULL;
   e->before = NULL;
   e->depth = 0;
-  e->sink = NULL;
+  e->sink = e->stage = NULL;
+  e->stage_bytes = 0;
 }
 
 /* Sizes, strides and parameters; those nothing uses are dropped by any optimisation. */

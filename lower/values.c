@@ -253,3 +253,11 @@ LLVMValueRef lower_sink(Emitter *e) {
   if (!e->sink) e->sink = lower_alloca(e, e->i8, LOWER_SINK_BYTES, LOWER_SINK_BYTES);
   return e->sink;
 }
+
+LLVMValueRef lower_stage(Emitter *e, int64_t bytes) {
+  if (e->stage_bytes < bytes) {
+    e->stage = lower_alloca(e, e->i8, bytes, 16);
+    e->stage_bytes = bytes;
+  }
+  return e->stage;
+}

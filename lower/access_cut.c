@@ -1,0 +1,126 @@
+/* access_cut.c: loads with a column bound where the target has no masked accesses. A bound that cuts nothing off, as
+ * nearly all do, costs one branch to loads of whole vectors. One that cuts is rare: then a loop copies the elements
+ * that are there to stack memory full of zeros, which takes less code than choosing for each of them. */
+#include "lower/access.h"
+
+bool lower_can_load_cut(Emitter *e, const Window *window) {
+  const Address *address = &window->address;
+  return window->cols > 1 && window->col_bound.value && !lower_has_masked_access(e, window->type) &&
+         lower_address_is_grouped(&address->cols, 0, window->cols, window->unit) && !address->last_row &&
+         lower_address_distance(e, &address->rows, 0, window->rows) != NULL;
+}
+
+/* ---- loops ------------------------------------------------------------------------------------------------------- */
+
+/* From 0 to a number that is at least 1. */
+typedef struct CutLoop {
+  LLVMBasicBlockRef body;
+  LLVMValueRef index;
+} CutLoop;
+
+static CutLoop open_loop(Emitter *e) {
+  LLVMBasicBlockRef here = LLVMGetInsertBlock(e->builder);
+  CutLoop loop = {LLVMAppendBasicBlockInContext(e->context, e->function, "cut.copy"), NULL};
+  LLVMBuildBr(e->builder, loop.body);
+  LLVMPositionBuilderAtEnd(e->builder, loop.body);
+  LLVMValueRef zero = lower_i64(e, 0);
+  loop.index = LLVMBuildPhi(e->builder, e->i64, "");
+  LLVMAddIncoming(loop.index, &zero, &here, 1);
+  return loop;
+}
+
+/* Goes on to `done`, which may be NULL: to a new block. */
+static void close_loop(Emitter *e, CutLoop loop, LLVMValueRef count, LLVMBasicBlockRef done) {
+  LLVMBasicBlockRef here = LLVMGetInsertBlock(e->builder);
+  if (!done) done = LLVMAppendBasicBlockInContext(e->context, e->function, "cut.copied");
+  LLVMValueRef next = LLVMBuildNSWAdd(e->builder, loop.index, lower_i64(e, 1), "");
+  LLVMAddIncoming(loop.index, &next, &here, 1);
+  LLVMBuildCondBr(e->builder, LLVMBuildICmp(e->builder, LLVMIntSLT, next, count, ""), loop.body, done);
+  LLVMPositionBuilderAtEnd(e->builder, done);
+}
+
+/* ---- the copy ---------------------------------------------------------------------------------------------------- */
+
+static LLVMValueRef at_byte(Emitter *e, LLVMValueRef pointer, LLVMValueRef bytes) {
+  return LLVMBuildGEP2(e->builder, e->i8, pointer, &bytes, 1, "");
+}
+
+/* Bytes of a row of whole chunks. */
+static int64_t row_bytes(const Emitter *e, const Window *window) {
+  int last = lower_chunks(e, window->cols) - 1;
+  return (int64_t)(last * e->lanes + lower_chunk_lanes(e, window->cols, last)) * (int64_t)type_bits(window->type) / 8;
+}
+
+static LLVMValueRef chunk_place(Emitter *e, const Window *window, LLVMValueRef stage, int row, int chunk) {
+  int64_t bytes = (int64_t)type_bits(window->type) / 8;
+  return at_byte(e, stage, lower_i64(e, row * row_bytes(e, window) + (int64_t)chunk * e->lanes * bytes));
+}
+
+/* 0 … most of the bound; the builder stands where it is known. */
+static LLVMValueRef clamped(Emitter *e, Bound bound, int most) {
+  if (!bound.value) return lower_i64(e, most);
+  return lower_max(e, lower_min(e, bound.value, lower_i64(e, most)), lower_i64(e, 0));
+}
+
+static void copy_elements(Emitter *e, Window *window, LLVMValueRef stage) {
+  int64_t bytes = (int64_t)type_bits(window->type) / 8, unit = bytes / window->unit;
+  LLVMValueRef rows = clamped(e, window->row_bound, window->rows), cols = clamped(e, window->col_bound, window->cols);
+  LLVMValueRef distance = lower_address_distance(e, &window->address.rows, 0, window->rows);
+  LLVMValueRef first = lower_address_pointer(e, &window->address, 0, 0);
+  LLVMBasicBlockRef some = LLVMAppendBasicBlockInContext(e->context, e->function, "cut.some");
+  LLVMBasicBlockRef done = LLVMAppendBasicBlockInContext(e->context, e->function, "cut.done");
+  LLVMValueRef least = lower_min(e, rows, cols);
+  LLVMBuildCondBr(e->builder, LLVMBuildICmp(e->builder, LLVMIntSGT, least, lower_i64(e, 0), ""), some, done);
+  LLVMPositionBuilderAtEnd(e->builder, some);
+  CutLoop over_rows = open_loop(e);
+  LLVMValueRef from = at_byte(e, first, lower_mul(e, over_rows.index, lower_mul(e, distance, lower_i64(e, unit))));
+  LLVMValueRef to = at_byte(e, stage, lower_mul(e, over_rows.index, lower_i64(e, row_bytes(e, window))));
+  CutLoop over_cols = open_loop(e);
+  LLVMValueRef offset = lower_mul(e, over_cols.index, lower_i64(e, bytes));
+  LLVMValueRef element = lower_load_from(e, window, at_byte(e, from, offset), 1);
+  lower_store_to(e, window, at_byte(e, to, offset), element);
+  close_loop(e, over_cols, cols, NULL);
+  close_loop(e, over_rows, rows, done);
+}
+
+static void load_by_copy(Emitter *e, Window *window, LLVMValueRef *parts) {
+  int chunks = lower_chunks(e, window->cols);
+  LLVMValueRef stage = lower_stage(e, window->rows * row_bytes(e, window));
+  for (int i = 0; i < window->rows * chunks; ++i) {
+    LLVMTypeRef type = lower_lanes_of(window->memory, lower_chunk_lanes(e, window->cols, i % chunks));
+    lower_store_to(e, window, chunk_place(e, window, stage, i / chunks, i % chunks), LLVMConstNull(type));
+  }
+  copy_elements(e, window, stage);
+  for (int i = 0; i < window->rows * chunks; ++i) {
+    LLVMValueRef place = chunk_place(e, window, stage, i / chunks, i % chunks);
+    LLVMValueRef part = lower_load_from(e, window, place, lower_chunk_lanes(e, window->cols, i % chunks));
+    parts[i] = lower_from_memory(e, window->type, part);
+  }
+}
+
+/* ---- two ways ---------------------------------------------------------------------------------------------------- */
+
+void lower_load_cut(Emitter *e, Window *window, LLVMValueRef *parts) {
+  int count = window->rows * lower_chunks(e, window->cols);
+  LLVMBasicBlockRef whole = LLVMAppendBasicBlockInContext(e->context, e->function, "load.whole");
+  LLVMBasicBlockRef cut = LLVMAppendBasicBlockInContext(e->context, e->function, "load.cut");
+  LLVMBasicBlockRef loaded = LLVMAppendBasicBlockInContext(e->context, e->function, "loaded");
+  Window in_whole = lower_window_fork(e, window), in_cut = lower_window_fork(e, window);
+  in_whole.col_bound.value = NULL;
+  LLVMBuildCondBr(e->builder, lower_is_below(e, window->col_bound, window->cols - 1), whole, cut);
+  LLVMPositionBuilderAtEnd(e->builder, whole);
+  lower_load_rows(e, &in_whole, parts);
+  LLVMBasicBlockRef ends[] = {LLVMGetInsertBlock(e->builder), NULL};
+  LLVMBuildBr(e->builder, loaded);
+  LLVMPositionBuilderAtEnd(e->builder, cut);
+  LLVMValueRef *copied = LOWER_ARRAY(e, LLVMValueRef, count);
+  load_by_copy(e, &in_cut, copied);
+  ends[1] = LLVMGetInsertBlock(e->builder);
+  LLVMBuildBr(e->builder, loaded);
+  LLVMPositionBuilderAtEnd(e->builder, loaded);
+  for (int i = 0; i < count; ++i) {
+    LLVMValueRef values[] = {parts[i], copied[i]};
+    parts[i] = LLVMBuildPhi(e->builder, LLVMTypeOf(values[0]), "");
+    LLVMAddIncoming(parts[i], values, ends, 2);
+  }
+}
