@@ -40,6 +40,8 @@ typedef struct GemmTypes {
   int shift; /* added to each element of A where it is packed: bytes of one sign become bytes of the other */
 } GemmTypes;
 GemmTypes gemm_types(const Plan *plan);
+/* Whether an instruction multiplies two rows of A at once. */
+bool gemm_has_pairs_of_rows(const Plan *plan);
 /* Whether convert=pack would change a type. */
 bool gemm_converts(const Plan *plan);
 /* Accumulators in one vector register. */

@@ -67,7 +67,8 @@ static Extent depth_extent(const GemmBuild *g) {
 
 Value *gemm_panel_bytes(const GemmBuild *g, Builder *b) {
   if (gemm_field(g, FIELD_pack_b) != PACK_B_TASK) return build_number(b, 0);
-  return whole_lines(b, build_mul(b, gemm_depth(g, b), build_number(b, gemm_bytes(g->types.b, gemm_field(g, FIELD_nr)))));
+  return whole_lines(b,
+                     build_mul(b, gemm_depth(g, b), build_number(b, gemm_bytes(g->types.b, gemm_field(g, FIELD_nr)))));
 }
 
 Value *gemm_rows_bytes(const GemmBuild *g, Builder *b) {

@@ -49,6 +49,7 @@ static int64_t default_pack_a(const Plan *plan) {
   if (types.group > 1 && match->a.transposed) return PACK_A_TASK;
   bool is_small =
       (match->m.symbol < 0 && match->m.size < FEW_ROWS) || (match->n.symbol < 0 && match->n.size < FEW_COLUMNS);
+  if (!is_small && gemm_has_pairs_of_rows(plan)) return PACK_A_TASK; /* a load then brings both */
   if (row.symbol != EXTENT_NUMBER || is_small) return PACK_A_NONE;
   return gemm_bytes(match->a.node->type, row.number) % WAY_BYTES == 0 ? PACK_A_TASK : PACK_A_NONE;
 }
@@ -63,17 +64,31 @@ static int64_t max_rows(const Plan *plan) {
   return step.symbol == EXTENT_NUMBER ? 14 : 12;
 }
 
-static void choose_register_tile(Plan *plan) {
+/* Rows that leave registers for operands. A row of B is in registers twice: LLVM loads the next while this one is in
+ * use. AArch64 takes scalars of A as lanes of vectors, and either a vector of each row stays while B passes, or B of as
+ * many k as a vector has (lower/pieces.c); of packed rows a vector has four. Its matrix products take rows by twos. */
+static int64_t rows_that_fit(const Plan *plan, int64_t vectors) {
   const Target *target = plan->problem.target;
+  int64_t registers = target->vector_registers, rows = larger_of(registers / vectors - 2, 1);
+  if (target->family != FAMILY_AARCH64) return rows;
+  bool is_packed = plan->schedule.values[FIELD_pack_a] == PACK_A_TASK, has_pairs = gemm_has_pairs_of_rows(plan);
+  for (; rows > 1; --rows) {
+    int64_t of_a = has_pairs ? rows / 2 : is_packed ? ceil_div(rows, 4) : rows;
+    int64_t of_b = has_pairs ? 2 * vectors : is_packed ? vectors : 4 * vectors;
+    bool is_even = has_pairs ? rows % 2 == 0 : !is_packed || rows < 4 || rows % 4 == 0;
+    if (is_even && rows * vectors + smaller_of(of_a, of_b) + 1 < registers) break;
+  }
+  return rows;
+}
+
+static void choose_register_tile(Plan *plan) {
   const GemmMatch *match = plan->match;
   Schedule *s = &plan->schedule;
   int64_t lanes = gemm_lanes(plan), best_rows = 1, best_vectors = 1;
   double best = INFINITY;
   for (int64_t vectors = 1; vectors <= 4; ++vectors) {
     if (s->fixed[FIELD_nr] && vectors != ceil_div(s->values[FIELD_nr], lanes)) continue;
-    /* A row of B is in registers twice: LLVM loads the next while this one is in use. */
-    int64_t room = target->vector_registers / vectors - 2;
-    int64_t limit = smaller_of(larger_of(room, 1), max_rows(plan));
+    int64_t limit = smaller_of(rows_that_fit(plan, vectors), max_rows(plan));
     if (match->m.symbol < 0) limit = smaller_of(limit, larger_of(match->m.size, 1));
     if (s->fixed[FIELD_mr] && s->values[FIELD_mr] > limit && vectors > 1) continue;
     for (int64_t rows = match->m.symbol < 0 ? 1 : limit; rows <= limit; ++rows) {

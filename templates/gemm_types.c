@@ -26,7 +26,7 @@ static const MmaInstruction *best_row(const Plan *plan, kiln_type a, kiln_type b
 static bool wants_shift(const Plan *plan) {
   const GemmMatch *match = plan->match;
   kiln_type a = match->a.node->type, b = match->b.node->type;
-  if (a != b || (a != KILN_I8 && a != KILN_U8)) return false;
+  if (a != b || (a != KILN_I8 && a != KILN_U8) || plan->problem.target->family != FAMILY_X86_64) return false;
   const MmaInstruction *row = best_row(plan, a, b), *other = best_row(plan, KILN_U8, KILN_I8);
   return row != NULL && other != NULL && row->features == other->features && row->k == 4 && other->k == 4;
 }
@@ -51,4 +51,10 @@ GemmTypes gemm_types(const Plan *plan) {
   types.step = row->k;
   types.group = row->group;
   return types;
+}
+
+bool gemm_has_pairs_of_rows(const Plan *plan) {
+  GemmTypes types = gemm_types(plan);
+  const MmaInstruction *row = best_row(plan, types.a, types.b);
+  return row != NULL && row->m == 2;
 }

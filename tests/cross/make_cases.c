@@ -115,7 +115,8 @@ static void make_sizes(const Maker *maker, const Product *p, const Kernel *kerne
 /* The k of fragments that this row multiplies, of so many steps if that can be; 0: others are always taken instead. */
 static int find_k(const Target *target, const Types *types, const MmaInstruction *row, const Shape *shape) {
   for (int steps = shape->steps; steps > 0; --steps) {
-    MmaProduct product = {types->a, types->b, types->acc, shape->mr, shape->nr, row->k * steps};
+    MmaProduct product = {.a = types->a, .b = types->b, .acc = types->acc, .m = shape->mr, .n = shape->nr};
+    product.k = row->k * steps;
     if (mma_find(target, &product) == row) return product.k;
   }
   return 0;
