@@ -100,6 +100,24 @@ Test(lower_amx, shapes) {
   }
 }
 
+/* Any shape, bound and layout; those that fit no registers go to vectors. The text of a failure says which it was. */
+Test(lower_amx, random_products) {
+  uint32_t state = 3;
+  for (int i = 0; i < 24; ++i) {
+    int numbers[7];
+    for (size_t j = 0; j < ARRAY_LENGTH(numbers); ++j) {
+      state = state * 1664525u + 1013904223u;
+      numbers[j] = (int)(state >> 16);
+    }
+    const Row *row = &rows[numbers[0] % (int)ARRAY_LENGTH(rows)];
+    Product p = product_of(row, 1 + numbers[1] % 34, 16 * (1 + numbers[2] % 2), 1);
+    p.m = 1 + numbers[3] % (2 * p.mr), p.n = 1 + numbers[4] % (2 * p.nr), p.k = numbers[5] % (2 * p.ku + 2);
+    int layout = numbers[6] % (PRODUCT_A_LAYOUTS + PRODUCT_B_LAYOUTS);
+    bool of_a = layout < PRODUCT_A_LAYOUTS;
+    product_check_layout(p, row->group, of_a ? layout : 0, of_a ? 0 : layout - PRODUCT_A_LAYOUTS);
+  }
+}
+
 /* Two accumulators from one zero, choices that hand on, zeros that are chosen, an accumulator made of a tile. */
 static const char webs[] = "kernel @webs(%a: buf<bf16, [m, k]>, %b: buf<bf16, [k, n], col_panel 32x2>, %c: buf<f32, "
                            "[m, n]>, %d: buf<f32, [m, n]>, %f: buf<f32, [m, n]>)\n"
