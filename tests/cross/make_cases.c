@@ -51,13 +51,13 @@ typedef struct Types {
 
 static const Types pairs[] = {
     {KILN_F32, KILN_F32, KILN_F32, KILN_F32, true},        {KILN_F64, KILN_F64, KILN_F64, KILN_F64, false},
-    {KILN_F16, KILN_F16, KILN_F32, KILN_F32, true},        {KILN_BF16, KILN_BF16, KILN_F32, KILN_F32, true},
+    {KILN_F16, KILN_F16, KILN_F32, KILN_F32, false},       {KILN_BF16, KILN_BF16, KILN_F32, KILN_F32, true},
     {KILN_BF16, KILN_BF16, KILN_F32, KILN_BF16, false},    {KILN_F16, KILN_F16, KILN_F32, KILN_F16, false},
     {KILN_F8E4M3, KILN_F8E4M3, KILN_F32, KILN_F32, false}, {KILN_F8E5M2, KILN_F8E4M3, KILN_F32, KILN_BF16, false},
     {KILN_F32, KILN_BF16, KILN_F32, KILN_F32, false},      {KILN_BF16, KILN_F32, KILN_F32, KILN_F32, false},
-    {KILN_F16, KILN_F32, KILN_F32, KILN_F16, false},       {KILN_I8, KILN_I8, KILN_I32, KILN_I32, true},
-    {KILN_U8, KILN_I8, KILN_I32, KILN_I32, true},          {KILN_I8, KILN_U8, KILN_I32, KILN_I32, true},
-    {KILN_U8, KILN_U8, KILN_I32, KILN_I32, true},          {KILN_U8, KILN_I8, KILN_I32, KILN_F32, false},
+    {KILN_F16, KILN_F32, KILN_F32, KILN_F16, false},       {KILN_I8, KILN_I8, KILN_I32, KILN_I32, false},
+    {KILN_U8, KILN_I8, KILN_I32, KILN_I32, true},          {KILN_I8, KILN_U8, KILN_I32, KILN_I32, false},
+    {KILN_U8, KILN_U8, KILN_I32, KILN_I32, false},         {KILN_U8, KILN_I8, KILN_I32, KILN_F32, false},
     {KILN_I8, KILN_I4, KILN_I32, KILN_I32, false},
 };
 
@@ -277,7 +277,7 @@ int main(int count, char **arguments) {
   maker.kernels = maker_open_file(&maker, "kernels.h");
   make_graphs(&maker);
   make_products(&maker);
-  make_random(&maker, 6, 14);
+  make_random(&maker, 6, 12);
   for (size_t i = 0; i < ARRAY_LENGTH(functions); ++i) make_function(&maker, i);
   bool failed = fclose(maker.cases) != 0;
   failed |= fclose(maker.kernels) != 0;

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 """figures.py FILE BITS: what the k loops of AArch64 assembly (standard input) cost, against the least they could.
+figures.py: the same of unknown tiles, a line for each innermost loop: `k loop: 88 fmla, 107 instructions, 0 stack`.
 
 FILE is the tile IR it was made from, of one k loop a kernel. For each kernel a line is printed:
 
@@ -31,8 +32,8 @@ def functions(text):
     return found
 
 
-def product_loop(lines):
-    """The body, label first, of the one innermost loop with products."""
+def product_loops(lines):
+    """The bodies, label first, of loops with products, the shortest first."""
     labels = {m.group(1): i for i, line in enumerate(lines) if (m := LABEL.match(line))}
     bodies = []
     for i, line in enumerate(lines):
@@ -40,7 +41,18 @@ def product_loop(lines):
         start = labels.get(branch.group(1)) if branch else None
         if start is not None and start < i and any(PRODUCT.match(inner) for inner in lines[start:i]):
             bodies.append(lines[start:i + 1])
-    return min(bodies, key=len)
+    return sorted(bodies, key=len)
+
+
+def innermost(bodies):
+    return [body for body in bodies if sum(bool(BRANCH.match(line)) for line in body) == 1]
+
+
+def count(body):
+    """Instructions, the names of the products among them, and how many use the stack."""
+    instructions = [line for line in body if re.match(r"^\s+[a-z]", line)]
+    products = [m.group(1) for line in instructions if (m := PRODUCT.match(line))]
+    return instructions, products, sum("[sp" in line or "[x29" in line for line in instructions)
 
 
 def least_loads(kernel, bits):
@@ -50,21 +62,32 @@ def least_loads(kernel, bits):
     return -(-operand("a") // 16) + -(-operand("b") // (bits // 8))
 
 
-def main(path, bits):
+def name_of(products):
+    return f"{len(products)} {'/'.join(sorted(set(products)))}"
+
+
+def show_loops(code):
+    for lines in code.values():
+        for body in innermost(product_loops(lines)):
+            instructions, products, stack = count(body)
+            print(f"k loop: {name_of(products)}, {len(instructions)} instructions, {stack} stack")
+
+
+def show_figures(code, path, bits):
     with open(path, encoding="utf-8") as file:
         kernels = dict(re.findall(r"^kernel @(\w+)\((.*?)^}", file.read(), re.MULTILINE | re.DOTALL))
-    code = functions(sys.stdin.read())
     for name, kernel in kernels.items():
-        body = product_loop(code[name])
-        instructions = [line for line in body if re.match(r"^\s+[a-z]", line)]
-        products = [m.group(1) for line in instructions if (m := PRODUCT.match(line))]
+        instructions, products, stack = count(product_loops(code[name])[0])
         least = len(products) + least_loads(kernel, int(bits))
         share = "within 10 %" if len(instructions) <= 1.1 * least else f"{len(instructions) / least - 1:.0%} over"
-        stack = sum("[sp" in line or "[x29" in line for line in instructions)
         calls = sum(bool(re.match(r"^\s+blr?\s", line)) for line in code[name])
-        print(f"{name}: {len(products)} {'/'.join(sorted(set(products)))}, {len(instructions)} instructions, "
-              f"least {least}, {share}, {stack} stack, {calls} calls")
+        print(f"{name}: {name_of(products)}, {len(instructions)} instructions, least {least}, {share}, "
+              f"{stack} stack, {calls} calls")
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    found = functions(sys.stdin.read())
+    if len(sys.argv) == 1:
+        show_loops(found)
+    else:
+        show_figures(found, *sys.argv[1:])
