@@ -28,11 +28,11 @@ bool bench_interleave(BenchCase *cases, int count, double seconds);
 
 /* ---- what the machine can do ------------------------------------------------------------------------------------- */
 
-/* A loop of independent products of these types in vector registers, written in tile IR and compiled by Kiln for
- * `target` (NULL: the host): as a case, to be interleaved with what it is compared with. */
+/* A loop of independent products of these types in registers, of vectors or of tiles, written in tile IR and compiled
+ * by Kiln for `target` (NULL: the host): as a case, to be interleaved with what it is compared with. */
 typedef struct BenchPeak BenchPeak;
 kiln_status bench_peak_create(kiln_engine *engine, const char *target, const kiln_threads *threads, kiln_type a,
-                              kiln_type b, BenchPeak **out, kiln_buffer *message);
+                              kiln_type b, bool on_tiles, BenchPeak **out, kiln_buffer *message);
 void bench_peak_destroy(BenchPeak *peak);
 BenchCase bench_peak_case(BenchPeak *peak);
 double bench_peak_flops(const BenchPeak *peak); /* floating-point operations of one run of the case */

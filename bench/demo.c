@@ -216,7 +216,7 @@ int main(int argc, char **argv) {
   if (peer.absent[0] == '\0') peer.set_threads(1);
   BenchPeak *peak;
   kiln_buffer message = {0};
-  status = bench_peak_create(engine, NULL, kiln_threads_serial(), KILN_F32, KILN_F32, &peak, &message);
+  status = bench_peak_create(engine, NULL, kiln_threads_serial(), KILN_F32, KILN_F32, false, &peak, &message);
   if (status != KILN_OK) fail("peak", status, &message);
   Job jobs[LAYERS] = {0};
   double cached_ms[LAYERS];

@@ -417,6 +417,7 @@ static void prepare(Emitter *e, Address *address) {
     Spot back = lower_go(e, e->depth - 1);
     pointer = step(e, address, pointer, lower_mul(e, e->scope->hi, lower_i64(e, term->scale)));
     lower_back(e, back);
+    depth = deeper(depth, e->depth - 1);
     address->variant = lower_mul(e, counter(e), lower_i64(e, term->scale));
   } else if (e->depth > 0) {
     address->variant = sum_of_depth(e, address, e->depth);

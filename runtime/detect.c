@@ -4,8 +4,11 @@
  * features. cpuinfo may know nothing of the caches there; then the target's row says what is likely. */
 #define _GNU_SOURCE /* sched_getaffinity */
 #include <cpuinfo.h>
+#include <errno.h>
 #include <sched.h>
 #include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "runtime/runtime.h"
 
@@ -41,11 +44,34 @@ static void complete(const kiln_log *log, const Target *target, const char *what
   log_event(log, KILN_LOG_INFO, "cpu: size of %s unknown, using %d KiB of target %s", what, row_kib, target->name);
 }
 
+/* The kernel lets a process use tile registers only after it asked, once for all its threads, because they make signal
+ * frames larger; it refuses where a signal stack is too small for that. */
+static bool may_use_tiles(void) {
+#if defined(__x86_64__)
+  enum { ARCH_REQ_XCOMP_PERM = 0x1023, XFEATURE_XTILEDATA = 18 };
+  return syscall(SYS_arch_prctl, ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA) == 0;
+#else
+  return false;
+#endif
+}
+
+static FeatureSet without_tiles(FeatureSet features) {
+  static const Feature tiles[] = {FEATURE_AMXTILE, FEATURE_AMXBF16, FEATURE_AMXINT8,
+                                  FEATURE_AMXFP16, FEATURE_AMXFP8,  FEATURE_AMXTF32};
+  for (size_t i = 0; i < ARRAY_LENGTH(tiles); ++i) features &= ~((FeatureSet)1 << tiles[i]);
+  return features;
+}
+
 kiln_status rt_detect(Arena *arena, const kiln_log *log, Cpu *cpu) {
   *cpu = (Cpu){.name = "unknown"};
   TargetFamily family;
   if (!jit_host_family(&family)) return KILN_MISSING_FEATURE;
   cpu->features = jit_host_features();
+  if ((cpu->features >> FEATURE_AMXTILE & 1) != 0 && !may_use_tiles()) {
+    log_event(log, KILN_LOG_WARNING, "cpu: the kernel refuses tile registers (AMX) to this process: %s; going without",
+              strerror(errno));
+    cpu->features = without_tiles(cpu->features);
+  }
   cpu->target = target_best(family, cpu->features);
   Text text;
   text_init(&text, &arena->allocator);

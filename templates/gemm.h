@@ -37,11 +37,15 @@ typedef struct GemmMatch {
 typedef struct GemmTypes {
   kiln_type a, b, acc;
   int step, group;
-  int shift; /* added to each element of A where it is packed: bytes of one sign become bytes of the other */
+  int a_group;     /* likewise of a packed A */
+  int vector_step; /* of the instruction on vectors */
+  int shift;       /* added to each element of A where it is packed: bytes of one sign become bytes of the other */
 } GemmTypes;
 GemmTypes gemm_types(const Plan *plan);
 /* Whether an instruction multiplies two rows of A at once. */
 bool gemm_has_pairs_of_rows(const Plan *plan);
+/* Whether the target multiplies these types in tile registers. */
+bool gemm_has_tiles(const Plan *plan);
 /* Whether convert=pack would change a type. */
 bool gemm_converts(const Plan *plan);
 /* Accumulators in one vector register. */

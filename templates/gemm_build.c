@@ -19,10 +19,14 @@ Value *gemm_param(const GemmBuild *g, Builder *b, Field field) {
 }
 
 /* Rows of a tile: mr, or where m is less, the largest variant that fits (tile_variants), so that no tile reads a row
- * that is not there. */
+ * that is not there. Tile registers have as many rows as they are told. */
 static Value *tile_rows(const GemmBuild *g, Builder *b) {
   int64_t rows = gemm_field(g, FIELD_mr);
   if (g->match->m.symbol < 0) return build_number(b, rows);
+  if (gemm_field(g, FIELD_mma) == MMA_ON_TILES) {
+    Value *fewer = build_min(b, gemm_size(b, g->match->m), build_number(b, rows));
+    return build_index(b, OP_index_max, fewer, build_number(b, 1));
+  }
   int halvings = 0;
   while (rows >> (halvings + 1) > 0) ++halvings;
   Value *chosen = build_number(b, 1), *m = gemm_size(b, g->match->m);
@@ -218,7 +222,7 @@ static void blocks_of_k(GemmBuild *g, Value *const bounds[4]) {
     tiles_of_block(g, bounds[0], bounds[1], bounds[2], bounds[3]);
     return;
   }
-  Value *kc = gemm_depth(g, &g->b); /* whole groups, so that no block of k begins inside of one */
+  Value *kc = gemm_depth(g, &g->b); /* whole steps, so that no block of k begins inside of one */
   Loop loop = build_for(&g->b, gemm_number(g, 0), build_index(&g->b, OP_index_max, k, gemm_number(g, 1)), kc, NULL, 0);
   g->k_lo = build_named(loop.index, "k_lo");
   Block *outer = g->b.block;

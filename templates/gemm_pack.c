@@ -5,15 +5,15 @@
 #include "templates/gemm_build.h"
 
 /* Steps of k copied at a time: a vector of the narrowest accumulators, in whole groups. */
-static int pack_step(const Plan *plan) {
-  int lanes = target_lanes(plan->problem.target), group = gemm_types(plan).group;
+static int pack_step(const Plan *plan, int group) {
+  int lanes = target_lanes(plan->problem.target);
   return lanes > group ? lanes : group;
 }
 
 /* Copies rows lo … hi-1 of B's columns j … into panel rows 0 …: whole vectors, 0 where B has no column. */
 static void pack_columns(Builder *b, const Plan *plan, Value *source, Value *target, Value *column,
                          Value *target_column, Value *cols, Value *lo, Value *hi) {
-  int step = pack_step(plan);
+  int step = pack_step(plan, gemm_types(plan).group);
   Loop loop = build_for(b, lo, hi, build_number(b, step), NULL, 0);
   build_named(loop.index, "p");
   Builder in = builder_of(b->kernel, loop.body);
@@ -56,9 +56,9 @@ static Value *whole_lines(Builder *b, Value *bytes) {
 
 Value *gemm_depth(const GemmBuild *g, Builder *b) {
   Value *steps = g->has_kc ? gemm_param(g, b, FIELD_kc) : gemm_size(b, g->match->k);
-  if (g->types.group == 1) return steps;
-  Value *groups = build_ceildiv(b, steps, build_number(b, g->types.group));
-  return build_mul(b, groups, build_number(b, g->types.group));
+  if (g->types.step == 1) return steps;
+  Value *whole = build_ceildiv(b, steps, build_number(b, g->types.step));
+  return build_mul(b, whole, build_number(b, g->types.step));
 }
 static Extent depth_extent(const GemmBuild *g) {
   int kc_symbol = g->first_param + g->plan->param_count - 1;
@@ -87,7 +87,7 @@ Value *gemm_panel_buffer(GemmBuild *g, Value *offset) {
 
 Value *gemm_rows_buffer(GemmBuild *g, Value *offset) {
   int mr = (int)gemm_field(g, FIELD_mr);
-  BufType type = {.type = g->types.a, .rank = 2, .layout = LAYOUT_ROW_PANEL, .panel = mr, .group = g->types.group};
+  BufType type = {.type = g->types.a, .rank = 2, .layout = LAYOUT_ROW_PANEL, .panel = mr, .group = g->types.a_group};
   type.dims[0] = (Extent){0, EXTENT_UNKNOWN};
   type.dims[1] = depth_extent(g);
   return build_named(build_workspace(&g->b, offset, &type), "packed_rows");
@@ -100,7 +100,7 @@ void gemm_pack_panel(GemmBuild *g) {
 /* Every panel holds as many rows as tiles have, so that of the first tile holds rows of the second too. */
 void gemm_pack_rows(GemmBuild *g, Value *t_hi) {
   Block *outer = g->b.block;
-  int mr = (int)gemm_field(g, FIELD_mr), step = pack_step(g->plan);
+  int mr = (int)gemm_field(g, FIELD_mr), step = pack_step(g->plan, g->types.a_group);
   Loop tiles = build_for(&g->b, g->t_lo, t_hi, gemm_number(g, 1), NULL, 0);
   build_named(tiles.index, "t");
   g->b.block = tiles.body;

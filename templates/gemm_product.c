@@ -2,8 +2,11 @@
  * the variants for tiles with few rows. */
 #include "templates/gemm_build.h"
 
-/* Steps of k between two looks at what to prefetch: 64 instructions deep; a multiple of every usual ku. */
-static int64_t chunk_steps(const GemmBuild *g) { return (int64_t)64 * g->types.step; }
+/* Steps of k between two looks at what to prefetch: 64 instructions on vectors or 8 on tiles; a multiple of every
+ * usual ku. */
+static int64_t chunk_steps(const GemmBuild *g) {
+  return (int64_t)(gemm_field(g, FIELD_mma) == MMA_ON_TILES ? 8 : 64) * g->types.step;
+}
 
 /* acc + A * B for k from lo to hi, `steps` at a time. Where `is_bounded`, hi - lo need not be a multiple of
  * them, and what is beyond hi counts as 0. */
@@ -16,7 +19,8 @@ static Value *product_loop(GemmBuild *g, Value *acc, int rows, Value *lo, Value 
   int columns = (int)gemm_field(g, FIELD_nr);
   Value *left = is_bounded ? build_named(build_sub(&g->b, hi, loop.index), "left") : NULL;
   Value *column = g->rows_lo != NULL ? build_sub(&g->b, loop.index, g->rows_lo) : loop.index;
-  Value *fa = build_load(&g->b, OP_frag_load, (Place){g->rows_of_a, {g->first_row, column}, NULL, left},
+  Value *valid = gemm_field(g, FIELD_mma) == MMA_ON_TILES && g->match->m.symbol >= 0 ? g->tile_rows : NULL;
+  Value *fa = build_load(&g->b, OP_frag_load, (Place){g->rows_of_a, {g->first_row, column}, valid, left},
                          type_frag(ROLE_A, rows, steps, g->rows_of_a->type.buf->type));
   Value *row = g->panel_lo != NULL ? build_sub(&g->b, loop.index, g->panel_lo) : loop.index;
   Value *fb = build_load(&g->b, OP_frag_load, (Place){g->panel, {row, g->panel_column}, left, g->panel_cols},
@@ -88,7 +92,7 @@ static Value *product(GemmBuild *g, Value *acc, int rows) {
 }
 
 Value *gemm_sum_columns(GemmBuild *g) {
-  int step = g->types.step, nr = (int)gemm_field(g, FIELD_nr);
+  int step = g->types.vector_step, nr = (int)gemm_field(g, FIELD_nr);
   bool is_packed = g->task_panel != NULL && !g->has_kc;
   Value *panel = is_packed ? g->panel : g->source, *first = is_packed ? g->panel_column : g->j;
   Value *ones = build_const(&g->b, 1, type_tile(1, step, g->types.a));
@@ -161,7 +165,7 @@ static void tile_body(GemmBuild *g, int rows) {
 
 /* Where m is a symbol a tile may own any number of rows; halves keep the waste of a small one below two. */
 static void tile_variants(GemmBuild *g, int rows) {
-  if (g->match->m.symbol < 0 || rows == 1) {
+  if (g->match->m.symbol < 0 || rows == 1 || gemm_field(g, FIELD_mma) == MMA_ON_TILES) {
     tile_body(g, rows);
     return;
   }

@@ -46,7 +46,9 @@ static int64_t default_pack_a(const Plan *plan) {
   BufType a = gemm_view(match->a.node, match->a.transposed);
   Extent row = a.layout == LAYOUT_STRIDED ? a.strides[0] : a.dims[1];
   if (types.a != match->a.node->type) return PACK_A_TASK;
-  if (types.group > 1 && match->a.transposed) return PACK_A_TASK;
+  bool is_turned = match->a.transposed && a.layout == LAYOUT_STRIDED;
+  if (types.group > 1 && is_turned) return PACK_A_TASK;
+  if (plan->schedule.values[FIELD_mma] == MMA_ON_TILES) return PACK_A_NONE;
   bool is_small =
       (match->m.symbol < 0 && match->m.size < FEW_ROWS) || (match->n.symbol < 0 && match->n.size < FEW_COLUMNS);
   if (!is_small && gemm_has_pairs_of_rows(plan)) return PACK_A_TASK; /* a load then brings both */
@@ -62,6 +64,19 @@ static int64_t max_rows(const Plan *plan) {
   BufType a = gemm_view(match->a.node, match->a.transposed);
   Extent step = a.layout == LAYOUT_STRIDED ? a.strides[0] : a.dims[1];
   return step.symbol == EXTENT_NUMBER ? 14 : 12;
+}
+
+/* Four accumulators: 2x2 registers of 16x16, or all in a row where C is thin. */
+static void choose_tile_registers(Plan *plan) {
+  const GemmMatch *match = plan->match;
+  Schedule *s = &plan->schedule;
+  int64_t m = match->m.symbol < 0 ? larger_of(match->m.size, 1) : 1 << 30;
+  int64_t n = match->n.symbol < 0 ? larger_of(match->n.size, 1) : 1 << 30;
+  int64_t rows = m <= 16 ? 1 : n <= 16 ? 4 : 2;
+  if (s->fixed[FIELD_mr]) rows = smaller_of(ceil_div(s->values[FIELD_mr], 16), 4);
+  int64_t columns = smaller_of(4 / rows, ceil_div(n, 16));
+  if (!s->fixed[FIELD_mr]) s->values[FIELD_mr] = smaller_of(16 * rows, m);
+  if (!s->fixed[FIELD_nr]) s->values[FIELD_nr] = 16 * larger_of(columns, 1);
 }
 
 /* Rows that leave registers for operands. A row of B is in registers twice: LLVM loads the next while this one is in
@@ -102,6 +117,15 @@ static void choose_register_tile(Plan *plan) {
   }
   if (!s->fixed[FIELD_mr]) s->values[FIELD_mr] = best_rows;
   if (!s->fixed[FIELD_nr]) s->values[FIELD_nr] = best_vectors * lanes;
+}
+
+/* Tile registers multiply 16 rows at once and k in whole cache lines: a few rows are better off on vectors. */
+static int64_t default_mma(const Plan *plan) {
+  enum { FEW_ROWS = 8, SHORT_BYTES = 32 };
+  const GemmMatch *match = plan->match;
+  bool few_rows = match->m.symbol < 0 && match->m.size < FEW_ROWS;
+  bool is_short = match->k.symbol < 0 && gemm_bytes(match->a.node->type, match->k.size) < SHORT_BYTES;
+  return few_rows || is_short ? MMA_ON_VECTORS : MMA_ON_TILES;
 }
 
 static bool may_pack_ahead(const Plan *plan) {
@@ -156,6 +180,12 @@ static kiln_status check_fixed(const Plan *plan, Text *why_not) {
     return KILN_UNSUPPORTED;
   }
   GemmTypes types = gemm_types(plan);
+  bool on_tiles = s->values[FIELD_mma] == MMA_ON_TILES;
+  if (on_tiles && (s->values[FIELD_nr] % 16 != 0 || ceil_div(s->values[FIELD_mr], 16) * s->values[FIELD_nr] > 64)) {
+    text_printf(why_not, "schedule: %lldx%lld is not at most four tile registers of 16x16",
+                (long long)s->values[FIELD_mr], (long long)s->values[FIELD_nr]);
+    return KILN_UNSUPPORTED;
+  }
   if (types.a != match->a.node->type && s->values[FIELD_pack_a] != PACK_A_TASK) {
     text_printf(why_not, "schedule: 'convert' is pack, but 'pack_a' is none");
     return KILN_UNSUPPORTED;
@@ -192,8 +222,8 @@ static int64_t default_convert(const Plan *plan) {
 
 /* Instructions of an iteration; k of one that is short. */
 static int64_t default_ku(const Plan *plan) {
-  enum { INSTRUCTIONS = 4 };
   const GemmMatch *match = plan->match;
+  const int INSTRUCTIONS = plan->schedule.values[FIELD_mma] == MMA_ON_TILES ? 1 : 4;
   int64_t step = gemm_types(plan).step;
   if (match->k.symbol >= 0) return INSTRUCTIONS * step;
   return smaller_of(ceil_div(larger_of(match->k.size, 1), step), INSTRUCTIONS) * step;
@@ -206,14 +236,17 @@ enum { BYTES_WITHOUT_BLOCKS = 5120 };
 kiln_status gemm_schedule(Plan *plan, Text *why_not) {
   const GemmMatch *match = plan->match;
   Schedule *s = &plan->schedule;
+  if (gemm_has_tiles(plan)) set_default(s, FIELD_mma, default_mma(plan));
   if (gemm_converts(plan)) set_default(s, FIELD_convert, default_convert(plan));
   set_default(s, FIELD_pack_a, default_pack_a(plan));
-  choose_register_tile(plan);
+  if (s->values[FIELD_mma] == MMA_ON_TILES) choose_tile_registers(plan);
+  else choose_register_tile(plan);
   s->set[FIELD_mr] = s->set[FIELD_nr] = true;
   set_default(s, FIELD_ku, default_ku(plan));
   set_default(s, FIELD_pack_b, default_pack_b(plan));
   set_default(s, FIELD_prefetch, default_prefetch(plan));
-  set_default(s, FIELD_epilogue, match->epilogue_cost > 8 ? EPILOGUE_ROWS : EPILOGUE_REGISTERS);
+  bool by_rows = match->epilogue_cost > 8 || s->values[FIELD_mma] == MMA_ON_TILES;
+  set_default(s, FIELD_epilogue, by_rows ? EPILOGUE_ROWS : EPILOGUE_REGISTERS);
   GemmTypes types = gemm_types(plan);
   plan->params[plan->param_count++] = FIELD_mc;
   plan->params[plan->param_count++] = FIELD_nc;

@@ -11,12 +11,12 @@ int64_t gemm_bytes(kiln_type type, int64_t count) { return (int64_t)type_bytes(t
 /* Instructions on tile registers multiply whole 16 rows. */
 static bool is_tile(const MmaInstruction *row) { return row->m >= 16; }
 
-static const MmaInstruction *best_row(const Plan *plan, kiln_type a, kiln_type b) {
+static const MmaInstruction *best_row(const Plan *plan, kiln_type a, kiln_type b, bool on_tiles) {
   const GemmMatch *match = plan->match;
   const MmaInstruction *candidates[MMA_MAX_CANDIDATES];
   size_t count = mma_candidates(plan->problem.target, a, b, match->acc, candidates);
   for (size_t i = 0; i < count; ++i)
-    if (!is_tile(candidates[i])) return candidates[i];
+    if (is_tile(candidates[i]) == on_tiles) return candidates[i];
   return NULL;
 }
 
@@ -27,8 +27,13 @@ static bool wants_shift(const Plan *plan) {
   const GemmMatch *match = plan->match;
   kiln_type a = match->a.node->type, b = match->b.node->type;
   if (a != b || (a != KILN_I8 && a != KILN_U8) || plan->problem.target->family != FAMILY_X86_64) return false;
-  const MmaInstruction *row = best_row(plan, a, b), *other = best_row(plan, KILN_U8, KILN_I8);
+  const MmaInstruction *row = best_row(plan, a, b, false), *other = best_row(plan, KILN_U8, KILN_I8, false);
   return row != NULL && other != NULL && row->features == other->features && row->k == 4 && other->k == 4;
+}
+
+bool gemm_has_tiles(const Plan *plan) {
+  const GemmMatch *match = plan->match;
+  return best_row(plan, match->a.node->type, match->b.node->type, true) != NULL;
 }
 
 static bool wants_conversion(const Plan *plan) {
@@ -36,25 +41,32 @@ static bool wants_conversion(const Plan *plan) {
   return type_is_floating(match->acc) && (match->a.node->type != match->acc || match->b.node->type != match->acc);
 }
 
-bool gemm_converts(const Plan *plan) { return wants_conversion(plan) || wants_shift(plan); }
+bool gemm_converts(const Plan *plan) {
+  bool on_tiles = plan->schedule.values[FIELD_mma] == MMA_ON_TILES;
+  return !on_tiles && (wants_conversion(plan) || wants_shift(plan));
+}
 
 GemmTypes gemm_types(const Plan *plan) {
   const GemmMatch *match = plan->match;
-  GemmTypes types = {match->a.node->type, match->b.node->type, match->acc, 1, 1, 0};
-  if (plan->schedule.values[FIELD_convert] == CONVERT_PACK) {
+  GemmTypes types = {match->a.node->type, match->b.node->type, match->acc, 1, 1, 1, 1, 0};
+  bool on_tiles = plan->schedule.values[FIELD_mma] == MMA_ON_TILES;
+  if (plan->schedule.values[FIELD_convert] == CONVERT_PACK && !on_tiles) {
     if (wants_conversion(plan)) types.a = types.b = match->acc;
     else if (wants_shift(plan)) types.shift = types.a == KILN_I8 ? 128 : -128;
   }
   if (types.shift != 0) types.a = types.a == KILN_I8 ? KILN_U8 : KILN_I8;
-  const MmaInstruction *row = best_row(plan, types.a, types.b);
+  const MmaInstruction *vectors = best_row(plan, types.a, types.b, false);
+  const MmaInstruction *row = on_tiles ? best_row(plan, types.a, types.b, true) : vectors;
+  if (vectors != NULL) types.vector_step = vectors->k;
   if (row == NULL) return types;
   types.step = row->k;
   types.group = row->group;
+  types.a_group = on_tiles ? row->k : row->group;
   return types;
 }
 
 bool gemm_has_pairs_of_rows(const Plan *plan) {
   GemmTypes types = gemm_types(plan);
-  const MmaInstruction *row = best_row(plan, types.a, types.b);
+  const MmaInstruction *row = best_row(plan, types.a, types.b, false);
   return row != NULL && row->m == 2;
 }

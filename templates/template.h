@@ -34,6 +34,7 @@ typedef struct FieldInfo {
 } FieldInfo;
 const FieldInfo *field_info(Field field);
 
+enum { MMA_ON_VECTORS, MMA_ON_TILES };
 enum { CONVERT_LOAD, CONVERT_PACK };
 enum { PACK_A_NONE, PACK_A_TASK };
 enum { PACK_B_NONE, PACK_B_AHEAD, PACK_B_TASK };

@@ -247,13 +247,16 @@ static kiln_status create_peaks(Bench *bench, const char *target) {
   Session *session = &bench->session;
   const kiln_threads *threads = bench->call.threads;
   kiln_status result =
-      bench_peak_create(session->engine, target, threads, KILN_F32, KILN_F32, &bench->peak, &session->message);
+      bench_peak_create(session->engine, target, threads, KILN_F32, KILN_F32, false, &bench->peak, &session->message);
   if (result != KILN_OK || !bench->has_product) return result;
   kiln_tensor_info a, b;
   result = kiln_graph_input_info(session->graph, bench->product.a, &a);
   if (result == KILN_OK) result = kiln_graph_input_info(session->graph, bench->product.b, &b);
   if (result != KILN_OK || (a.tensor.type == KILN_F32 && b.tensor.type == KILN_F32)) return result;
-  return bench_peak_create(session->engine, target, threads, a.tensor.type, b.tensor.type, &bench->typed_peak,
+  kiln_kernel_info info;
+  kiln_kernel_describe(bench->kernel, &info);
+  bool on_tiles = strstr(info.schedule, "mma=tiles") != NULL;
+  return bench_peak_create(session->engine, target, threads, a.tensor.type, b.tensor.type, on_tiles, &bench->typed_peak,
                            &session->message);
 }
 

@@ -16,7 +16,7 @@ static int measure(kiln_engine *engine, const kiln_threads *threads, Measured *m
   BenchPeak *peak = NULL;
   BenchStream *stream = NULL;
   kiln_buffer message = {0};
-  kiln_status status = bench_peak_create(engine, NULL, threads, KILN_F32, KILN_F32, &peak, &message);
+  kiln_status status = bench_peak_create(engine, NULL, threads, KILN_F32, KILN_F32, false, &peak, &message);
   if (status == KILN_OK) status = bench_stream_create(engine, NULL, threads, &stream, &message);
   if (status == KILN_OK) {
     BenchCase cases[2] = {bench_peak_case(peak), bench_stream_case(stream)};

@@ -72,6 +72,13 @@ static void peak_shape(const char *target, kiln_engine *engine, int *rows, int *
   *columns = (bits == 512 ? 4 : 3) * bits / 32;
 }
 
+/* Room for `count` elements of any type, in whole cache lines. */
+static void *zeros(size_t count) {
+  size_t bytes = (count * sizeof(double) + 63) / 64 * 64;
+  void *data = aligned_alloc(64, bytes);
+  return data != NULL ? memset(data, 0, bytes) : NULL;
+}
+
 /* Steps of k that 32 bits of an operand hold: what one vector instruction can multiply. */
 static int depth_of(kiln_type type) {
   if (type == KILN_BF16 || type == KILN_F16) return 2;
@@ -79,35 +86,41 @@ static int depth_of(kiln_type type) {
 }
 
 kiln_status bench_peak_create(kiln_engine *engine, const char *target, const kiln_threads *threads, kiln_type a,
-                              kiln_type b, BenchPeak **out, kiln_buffer *message) {
+                              kiln_type b, bool on_tiles, BenchPeak **out, kiln_buffer *message) {
   BenchPeak *peak = calloc(1, sizeof *peak);
   if (peak == NULL) return KILN_OUT_OF_MEMORY;
   peak_shape(target, engine, &peak->rows, &peak->columns);
   peak->depth = depth_of(a) < depth_of(b) ? depth_of(a) : depth_of(b);
   const char *acc = peak->depth == 4 ? "i32" : a == KILN_F64 ? "f64" : "f32";
   if (a == KILN_F64) peak->columns /= 2;
+  if (on_tiles) peak->rows = peak->columns = 32, peak->depth *= 16;
   int r = peak->rows, c = peak->columns, d = peak->depth, s = PEAK_STEPS;
-  char text[2048];
-  snprintf(text, sizeof text,
-           "kernel @probe(%%a: buf<%s, [%d, %d]>, %%b: buf<%s, [%d, %d]>, %%y: buf<%s, [64, %d, %d]>)\n"
-           "    tasks %d {\n"
-           "  %%zero = frag_zero : frag<acc, %dx%d, %s>\n"
-           "  %%fa = frag_load %%a[0, 0] : frag<a, %dx%d, %s>\n"
-           "  %%fb = frag_load %%b[0, 0] : frag<b, %dx%d, %s>\n"
-           "  %%acc = for %%p = 0 to %d step 1 carry %%s = %%zero {\n"
-           "    %%t = mma %%s, %%fa, %%fb\n"
-           "    %%u = mma %%t, %%fa, %%fb\n"
-           "    %%v = mma %%u, %%fa, %%fb\n"
-           "    %%w = mma %%v, %%fa, %%fb\n"
-           "    yield %%w\n"
-           "  }\n"
-           "  frag_store %%acc, %%y[%%task %% 64, 0, 0]\n"
-           "}\n",
-           kiln_type_name(a), r, d, kiln_type_name(b), d, c, acc, r, c, threads->count, r, c, acc, r, d,
-           kiln_type_name(a), d, c, kiln_type_name(b), PEAK_LOOPS * s / 4);
-  peak->probe.buffers[0] = calloc((size_t)(r * d), sizeof(double));
-  peak->probe.buffers[1] = calloc((size_t)(d * c), sizeof(double));
-  peak->probe.buffers[2] = calloc(64 * (size_t)(r * c), sizeof(double));
+  char text[2048], load[256];
+  snprintf(load, sizeof load,
+           "    %%fa = frag_load %%a[0, 0] : frag<a, %dx%d, %s>\n"
+           "    %%fb = frag_load %%b[0, 0] : frag<b, %dx%d, %s>\n",
+           r, d, kiln_type_name(a), d, c, kiln_type_name(b));
+  /* Tile registers are loaded next to their use, in the shadow of products; vectors once, in front of the loop. */
+  snprintf(
+      text, sizeof text,
+      "kernel @probe(%%a: buf<%s, [%d, %d]>, %%b: buf<%s, [%d, %d], col_panel %dx%d>, %%y: buf<%s, [64, %d, %d]>)\n"
+      "    tasks %d {\n"
+      "  %%zero = frag_zero : frag<acc, %dx%d, %s>\n"
+      "%s"
+      "  %%acc = for %%p = 0 to %d step 1 carry %%s = %%zero {\n"
+      "%s"
+      "    %%t = mma %%s, %%fa, %%fb\n"
+      "    %%u = mma %%t, %%fa, %%fb\n"
+      "    %%v = mma %%u, %%fa, %%fb\n"
+      "    %%w = mma %%v, %%fa, %%fb\n"
+      "    yield %%w\n"
+      "  }\n"
+      "  frag_store %%acc, %%y[%%task %% 64, 0, 0]\n"
+      "}\n",
+      kiln_type_name(a), r, d, kiln_type_name(b), d, c, c, on_tiles ? d / 16 : d, acc, r, c, threads->count, r, c, acc,
+      on_tiles ? "" : load, PEAK_LOOPS * s / 4, on_tiles ? load : "");
+  size_t counts[3] = {(size_t)(r * d), (size_t)(d * c), 64 * (size_t)(r * c)};
+  for (int i = 0; i < 3; ++i) peak->probe.buffers[i] = zeros(counts[i]);
   peak->probe.threads = threads;
   peak->probe.tasks = threads->count;
   bool has_memory = peak->probe.buffers[0] && peak->probe.buffers[1] && peak->probe.buffers[2];
