@@ -89,16 +89,23 @@ static LLVMValueRef fused(const Shape *s, LLVMValueRef x, LLVMValueRef y, LLVMVa
   return LLVMBuildCall2(s->builder, s->fma.type, s->fma.function, arguments, 3, "");
 }
 
-/* The smaller of x and a constant that is not zero; NaN stays. One instruction on x86 and ARM, because of the constant.
- */
-static LLVMValueRef at_most(const Shape *s, LLVMValueRef x, double bound) {
+/* x, or a constant that is not zero where that is less (more); NaN stays. One instruction: minps and its like of x86
+ * give their second operand where one is NaN; llvm.minimum is right elsewhere, but for AVX10.2 LLVM 22 takes the sign
+ * of the wrong operand (fixed in LLVM's pull request 183452). */
+static LLVMValueRef bounded(const Shape *s, LLVMValueRef x, double bound, LLVMRealPredicate wins,
+                            const char *intrinsic) {
   LLVMValueRef arguments[] = {x, number(s, bound)};
-  return call(s, "llvm.minimum", 2, arguments);
+  if (s->v->target->family != FAMILY_X86_64) return call(s, intrinsic, 2, arguments);
+  LLVMValueRef is_better = LLVMBuildFCmp(s->builder, wins, arguments[1], x, "");
+  return LLVMBuildSelect(s->builder, is_better, arguments[1], x, "");
+}
+
+static LLVMValueRef at_most(const Shape *s, LLVMValueRef x, double bound) {
+  return bounded(s, x, bound, LLVMRealOLT, "llvm.minimum");
 }
 
 static LLVMValueRef at_least(const Shape *s, LLVMValueRef x, double bound) {
-  LLVMValueRef arguments[] = {x, number(s, bound)};
-  return call(s, "llvm.maximum", 2, arguments);
+  return bounded(s, x, bound, LLVMRealOGT, "llvm.maximum");
 }
 
 /* c[0] + c[1] * x + c[2] * x^2 … */

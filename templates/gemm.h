@@ -46,6 +46,8 @@ GemmTypes gemm_types(const Plan *plan);
 bool gemm_has_pairs_of_rows(const Plan *plan);
 /* Whether the target multiplies these types in tile registers. */
 bool gemm_has_tiles(const Plan *plan);
+/* Whether one instruction adds products of these floats as they are, faster than those of f32. */
+bool gemm_has_fast_dot(const Plan *plan);
 /* Whether convert=pack would change a type. */
 bool gemm_converts(const Plan *plan);
 /* Accumulators in one vector register. */

@@ -1,7 +1,6 @@
 /* gemm_schedule.c: the default schedule of the gemm template, from a model of one core: issue slots, loads, latency and
  * what tails waste. The baked part depends on problem and target only, so that a cache filled elsewhere fits. */
 #include <math.h>
-#include <string.h>
 
 #include "templates/gemm.h"
 
@@ -145,18 +144,16 @@ static int64_t default_pack_b(const Plan *plan) {
   return contiguous && few_rows && is_ready ? PACK_B_NONE : PACK_B_TASK;
 }
 
-static bool is_prefetch_costly(const Target *target) {
-  return strncmp(target->tune, "znver", 5) == 0; /* up to 30 % on Zen 5 */
-}
-
 /* The first pass over a panel that lies in the third-level cache waits for it: with 384 rows that was 4 % to 6 % on
- * Sapphire Rapids (bench/results/spine.md). A few rows of C leave no time to hide it in. */
+ * Sapphire Rapids (bench/results/spine.md), where others lose (up to 30 % on Zen 5). A few rows of C leave no time to
+ * hide it in. */
 static int64_t default_prefetch(const Plan *plan) {
   const GemmMatch *match = plan->match;
   const Schedule *s = &plan->schedule;
   bool few_rows = match->m.symbol < 0 && match->m.size < 8 * s->values[FIELD_mr];
   bool is_ahead = s->values[FIELD_pack_b] == PACK_B_AHEAD;
-  return is_ahead && !few_rows && !is_prefetch_costly(plan->problem.target) ? PREFETCH_PANEL : PREFETCH_NONE;
+  bool gains = (plan->problem.target->traits & TRAIT_WAITS_FOR_L3) != 0;
+  return is_ahead && !few_rows && gains ? PREFETCH_PANEL : PREFETCH_NONE;
 }
 
 static void set_default(Schedule *s, Field field, int64_t value) {
@@ -217,7 +214,7 @@ static int64_t default_convert(const Plan *plan) {
   bool b_stays = s->fixed[FIELD_pack_b] && s->values[FIELD_pack_b] == PACK_B_NONE;
   if (a_stays || b_stays) return CONVERT_LOAD;
   if (!type_is_floating(match->acc)) return few_rows ? CONVERT_LOAD : CONVERT_PACK;
-  return gemm_types(plan).step > 1 || few_rows ? CONVERT_LOAD : CONVERT_PACK;
+  return gemm_has_fast_dot(plan) || few_rows ? CONVERT_LOAD : CONVERT_PACK;
 }
 
 /* Instructions of an iteration; k of one that is short. */

@@ -36,6 +36,17 @@ bool gemm_has_tiles(const Plan *plan) {
   return best_row(plan, match->a.node->type, match->b.node->type, true) != NULL;
 }
 
+bool gemm_has_fast_dot(const Plan *plan) {
+  const GemmMatch *match = plan->match;
+  const Target *target = plan->problem.target;
+  const MmaInstruction *row = best_row(plan, match->a.node->type, match->b.node->type, false);
+  if (row == NULL || row->k == 1) return false;
+  if (target->family != FAMILY_X86_64) return true;
+  FeatureSet bf16 = (FeatureSet)1 << FEATURE_AVX512BF16, avx10 = (FeatureSet)1 << FEATURE_AVX10_2;
+  if ((row->features & avx10) != 0) return true;
+  return (row->features & bf16) != 0 && (target->traits & TRAIT_FAST_BF16_DOT) != 0;
+}
+
 static bool wants_conversion(const Plan *plan) {
   const GemmMatch *match = plan->match;
   return type_is_floating(match->acc) && (match->a.node->type != match->acc || match->b.node->type != match->acc);

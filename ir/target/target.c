@@ -15,10 +15,12 @@ static const struct {
 
 static const Target target_rows[] = {
 #define F(feature) ((FeatureSet)1 << FEATURE_##feature)
-#define TARGET(name, family, tune, features, bits, registers, l1d, l2, l3)                                             \
-  {name, FAMILY_##family, tune, features, bits, registers, l1d, l2, l3},
+#define T(trait) TRAIT_##trait
+#define TARGET(name, family, tune, features, bits, registers, l1d, l2, l3, traits)                                     \
+  {name, FAMILY_##family, tune, features, bits, registers, l1d, l2, l3, traits},
 #include "ir/target/targets.def"
 #undef TARGET
+#undef T
 };
 
 enum { KILN_ANY = MMA_ANY_TYPE, KILN_TF32 = MMA_TF32_TYPE };

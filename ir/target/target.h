@@ -18,6 +18,12 @@ typedef enum Feature {
 } Feature;
 typedef uint64_t FeatureSet; /* bit i: Feature i */
 
+/* What measuring told about a microarchitecture and no feature says (bench/results). */
+typedef enum TargetTrait {
+  TRAIT_WAITS_FOR_L3 = 1 << 0,  /* a panel asked for ahead of its use is a gain */
+  TRAIT_FAST_BF16_DOT = 1 << 1, /* vdpbf16ps does more multiply-adds a cycle than f32 */
+} TargetTrait;
+
 typedef struct Target {
   const char *name;
   TargetFamily family;
@@ -26,6 +32,7 @@ typedef struct Target {
   int vector_bits;
   int vector_registers;
   int l1d_kib, l2_kib, l3_kib; /* per core, when the machine is not at hand */
+  unsigned traits;             /* of TargetTrait */
 } Target;
 
 size_t target_count(void);
