@@ -1,17 +1,21 @@
 #!/usr/bin/env python3
 """summary.py: adds up what ctest, Criterion and lit wrote, and prints the closing line of ./dev test.
 
-Usage: summary.py ALLOWED BUILD_DIR=NAME ... [--note 'FEATURE: REASON']
+Usage: summary.py ALLOWED BUILD_DIR=NAME ... [--note 'FEATURE: REASON'] [--rows KILN]
 
 Each build folder holds results/ctest.xml and, per ctest test <folder>/<name>, perhaps results/<folder>-<name>.xml with
 its single tests; a test without such a file counts as one. Leak reports beyond the failed tests of a program count as
 failed tests, and a program that fails though all its single tests pass adds one failure. Lines "NOT EXERCISED:
-<feature>: <reason>" in any output are collected; one that no pattern in the file ALLOWED covers is a failure. Exit
-status 1 where anything failed.
+<feature>: <reason>" in any output are collected; one that no pattern in the file ALLOWED covers is a failure. Lines
+"EXERCISED: <row> on <target>, <how>" fill the table of matrix instructions; with --rows, an instruction of
+`KILN list mma` that is neither there nor reported as "NOT EXERCISED: mma <row>: ..." is a failure. Exit status 1 where
+anything failed.
 """
 import fnmatch
+import json
 import os
 import re
+import subprocess
 import sys
 import xml.etree.ElementTree as ElementTree
 
@@ -87,7 +91,7 @@ def count_program(build, preset, test, failures, skips):
     return totals
 
 
-def read_build(build, preset, failures, skips, missing):
+def read_build(build, preset, failures, skips, missing, exercised):
     """Prints a line per folder; returns the sum."""
     try:
         root = ElementTree.parse(os.path.join(build, "results", "ctest.xml")).getroot()
@@ -102,6 +106,7 @@ def read_build(build, preset, failures, skips, missing):
         folders.setdefault(folder, Totals()).add(count_program(build, preset, test, failures, skips))
         output = test.findtext("system-out") or ""
         missing.update(line.strip() for line in re.findall(r"NOT EXERCISED: *(.*)", output))
+        exercised.update(re.findall(r"(?<!NOT )EXERCISED: (\S+) on (\S+), (.*)", output))
     for folder, totals in sorted(folders.items()):
         print(f"  {preset:8} {folder:9} {totals}  ({totals.seconds:.1f} s)")
         total.add(totals)
@@ -121,17 +126,43 @@ def print_list(title, lines):
             print(f"  {line}")
 
 
+def print_rows(kiln, exercised, missing):
+    """The table of matrix instructions; returns those that no test speaks of."""
+    listed = subprocess.run([kiln, "list", "mma", "--json"], check=True, capture_output=True, text=True).stdout
+    rows = [json.loads(line) for line in listed.splitlines()]
+    unseen = []
+    print("\nMatrix instructions:")
+    for row in rows:
+        ways = {}
+        for name, target, how in sorted(exercised):
+            if name == row["name"]:
+                ways.setdefault(how, []).append(target)
+        text = "; ".join(f"{how} ({', '.join(targets)})" for how, targets in sorted(ways.items()))
+        if not ways:
+            text = "not run"
+            if not any(line.startswith(f"mma {row['name']}:") for line in missing):
+                unseen.append(f"{row['name']}: no test speaks of it")
+        print(f"  {row['a']:7} x {row['b']:7} in {row['acc']:4} {row['name']:18} {text}")
+    return unseen
+
+
 def main(args):
     allowed = read_patterns(args[0])
-    failures, skips, missing, total = [], [], set(), Totals()
+    failures, skips, missing, exercised, total, kiln = [], [], set(), set(), Totals(), None
     rest = iter(args[1:])
     print("\nTests by build and folder:")
     for arg in rest:
         if arg == "--note":
             missing.add(next(rest))
+        elif arg == "--rows":
+            kiln = next(rest)
         else:
             build, preset = arg.rsplit("=", 1)
-            total.add(read_build(build, preset, failures, skips, missing))
+            total.add(read_build(build, preset, failures, skips, missing, exercised))
+    if kiln:
+        unseen = print_rows(kiln, exercised, missing)
+        total.failed += len(unseen)
+        failures += unseen
     unlisted = [line for line in sorted(missing) if not any(fnmatch.fnmatchcase(line, p) for p in allowed)]
     total.failed += len(unlisted)
     print_list("SKIPPED:", skips)
