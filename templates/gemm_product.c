@@ -57,7 +57,7 @@ static void prefetch_share(GemmBuild *g, Value *chunk) {
 
 /* The product loop in chunks, each with its share of prefetches; the variants for few rows go without. */
 static Value *chunked_loop(GemmBuild *g, Value *acc, int rows, Value *lo, Value *hi, int steps) {
-  bool prefetches = gemm_field(g, FIELD_prefetch) == PREFETCH_PANEL && rows == gemm_field(g, FIELD_mr);
+  bool prefetches = gemm_field(g, FIELD_prefetch) != PREFETCH_NONE && rows == gemm_field(g, FIELD_mr);
   if (!prefetches || chunk_steps(g) % steps != 0) return product_loop(g, acc, rows, lo, hi, steps, false);
   Block *outer = g->b.block;
   Loop loop = build_for(&g->b, lo, hi, gemm_number(g, chunk_steps(g)), &acc, 1);

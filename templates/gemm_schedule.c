@@ -153,7 +153,8 @@ static int64_t default_prefetch(const Plan *plan) {
   bool few_rows = match->m.symbol < 0 && match->m.size < 8 * s->values[FIELD_mr];
   bool is_ahead = s->values[FIELD_pack_b] == PACK_B_AHEAD;
   bool gains = (plan->problem.target->traits & TRAIT_WAITS_FOR_L3) != 0;
-  return is_ahead && !few_rows && gains ? PREFETCH_PANEL : PREFETCH_NONE;
+  if (!is_ahead || few_rows || !gains) return PREFETCH_NONE;
+  return gemm_types(plan).step > 1 ? PREFETCH_BOTH : PREFETCH_PANEL; /* fast products soon wait for C */
 }
 
 static void set_default(Schedule *s, Field field, int64_t value) {
@@ -196,8 +197,8 @@ static kiln_status check_fixed(const Plan *plan, Text *why_not) {
                 (long long)s->values[FIELD_ku], types.step);
     return KILN_UNSUPPORTED;
   }
-  if (s->values[FIELD_prefetch] == PREFETCH_PANEL && s->values[FIELD_pack_b] != PACK_B_AHEAD) {
-    text_printf(why_not, "schedule: 'prefetch' is panel, but 'pack_b' is not ahead");
+  if (s->values[FIELD_prefetch] != PREFETCH_NONE && s->values[FIELD_pack_b] != PACK_B_AHEAD) {
+    text_printf(why_not, "schedule: 'prefetch' is not none, but 'pack_b' is not ahead");
     return KILN_UNSUPPORTED;
   }
   return KILN_OK;

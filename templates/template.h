@@ -38,7 +38,7 @@ enum { MMA_ON_VECTORS, MMA_ON_TILES };
 enum { CONVERT_LOAD, CONVERT_PACK };
 enum { PACK_A_NONE, PACK_A_TASK };
 enum { PACK_B_NONE, PACK_B_AHEAD, PACK_B_TASK };
-enum { PREFETCH_NONE, PREFETCH_PANEL };
+enum { PREFETCH_NONE, PREFETCH_PANEL, PREFETCH_BOTH };
 enum { EPILOGUE_REGISTERS, EPILOGUE_ROWS };
 
 /* A field is set by the caller (fixed), by the template (set), or not used at all. Passed fields that are not fixed are
