@@ -79,10 +79,25 @@ static const char *operand_name(int type) {
   return kiln_type_name((kiln_type)type);
 }
 
+/* The targets that have a row's features, and how tests come to run it there. */
+static const char *print_targets(const MmaInstruction *row, Text *out) {
+  TargetFamily family = FAMILY_COUNT;
+  for (size_t i = 0; row->features != 0 && i < target_count(); ++i) {
+    const Target *target = target_get(i);
+    if ((row->features & ~target->features) != 0) continue;
+    text_printf(out, "%s%s", out->length > 0 ? " " : "", target->name);
+    family = target->family;
+  }
+  if (row->features == 0) text_add(out, "all");
+  if (family == FAMILY_COUNT) return "natively, qemu";
+  return family == FAMILY_X86_64 ? "natively, emulated" : "qemu";
+}
+
 static void list_mma(bool json, Text *out) {
-  static const size_t widths[] = {16, 7, 7, 5, 12, 0};
-  Text features;
+  static const size_t widths[] = {17, 6, 6, 3, 10, 18, 17, 0};
+  Text features, targets;
   text_init(&features, &out->allocator);
+  text_init(&targets, &out->allocator);
   for (size_t i = 0; i < mma_count(); ++i) {
     const MmaInstruction *row = mma_get(i);
     char shape[48], lanes[16] = "lanes";
@@ -90,11 +105,15 @@ static void list_mma(bool json, Text *out) {
     snprintf(shape, sizeof shape, "%dx%sx%d", row->m, lanes, row->k);
     text_clear(&features);
     features_print(row->features, &features);
+    text_clear(&targets);
+    const char *tested = print_targets(row, &targets);
     ADD_ROW({"name", row->name}, {"a", operand_name(row->a)}, {"b", operand_name(row->b)},
-            {"acc", kiln_type_name(row->acc)}, {"shape", shape}, {"features", text_get(&features)});
+            {"acc", kiln_type_name(row->acc)}, {"shape", shape}, {"tested", tested}, {"features", text_get(&features)},
+            {"targets", text_get(&targets)});
   }
-  out->failed |= features.failed;
+  out->failed |= features.failed || targets.failed;
   text_release(&features);
+  text_release(&targets);
 }
 
 static void list_templates(bool json, Text *out) {
