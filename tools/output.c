@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "tools/command.h"
@@ -45,6 +46,19 @@ int expect_arguments(const Command *command, int most) {
                   command->verb);
 }
 
+/* A device or pipe is written to: a rename would put a file in its place. */
+static bool is_special(const char *path) {
+  struct stat about;
+  return stat(path, &about) == 0 && !S_ISREG(about.st_mode);
+}
+
+static bool write_bytes(const char *path, const void *bytes, size_t size) {
+  FILE *file = fopen(path, "wb");
+  bool good = file != NULL && fwrite(bytes, 1, size, file) == size;
+  if (file != NULL) good = fclose(file) == 0 && good;
+  return good;
+}
+
 int write_output(const char *path, const void *bytes, size_t size) {
   if (path == NULL || strcmp(path, "-") == 0) {
     if (memchr(bytes, 0, size) != NULL && isatty(STDOUT_FILENO))
@@ -52,17 +66,15 @@ int write_output(const char *path, const void *bytes, size_t size) {
     bool good = fwrite(bytes, 1, size, stdout) == size && fflush(stdout) == 0;
     return good ? EXIT_GOOD : complain("standard output: %s", strerror(errno));
   }
+  if (is_special(path)) return write_bytes(path, bytes, size) ? EXIT_GOOD : complain("%s: %s", path, strerror(errno));
   /* Through another name beside it: a reader never sees half a file, and a full disk leaves the old one. */
   size_t length = strlen(path) + 32;
   char *temporary = malloc(length);
   if (temporary == NULL) return complain("%s", strerror(errno));
   snprintf(temporary, length, "%s.%ld.tmp", path, (long)getpid());
-  FILE *file = fopen(temporary, "wb");
-  bool good = file != NULL && fwrite(bytes, 1, size, file) == size;
-  if (file != NULL) good = fclose(file) == 0 && good;
-  good = good && rename(temporary, path) == 0;
+  bool good = write_bytes(temporary, bytes, size) && rename(temporary, path) == 0;
   int status = good ? EXIT_GOOD : complain("%s: %s", path, strerror(errno));
-  if (!good && file != NULL) unlink(temporary);
+  if (!good) unlink(temporary);
   free(temporary);
   return status;
 }
