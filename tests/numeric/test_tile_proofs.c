@@ -1,11 +1,13 @@
 /* test_tile_proofs.c: the kernels of tests/golden/tile/proof_*.tile, written by hand to show what tile IR can say,
  * against plain loops in C.
  *
- * A kernel is run by a Runner: the interpreter, which must give the plain loops' bits where `slack` is 0. Whatever else
- * can run one (a kiln_entry, say) gets a tolerance in units of the accumulator's rounding error. Data of kind EXACT are
- * small integers, whose sums no order of additions changes. */
+ * A kernel is run by each Runner: the interpreter, which must give the plain loops' bits (`slack` 0), and its code on
+ * this machine, which gets a tolerance in units of the accumulator's rounding error. Data of kind EXACT are small
+ * integers, whose sums no order of additions changes. */
 #include "ir/tile/tile.h"
 #include "kiln/args.h"
+#include "kiln/tile.h"
+#include "tests/numeric/ladder.h"
 
 #include <criterion/criterion.h>
 #include <math.h>
@@ -19,6 +21,9 @@ typedef struct Proof {
   const char *file;
   Module *module;
   Text text;
+  kiln_engine *engine;
+  kiln_tile *tile;
+  kiln_tile_code *code; /* for this machine */
 } Proof;
 
 typedef struct Runner {
@@ -47,10 +52,19 @@ static Proof load(const char *file) {
   if (faults.list.count == 0) tile_verify(proof.module, &faults);
   cr_assert_eq(faults.list.count, 0, "%s:%u: %s", file, faults.list.items[0].pos.line, faults.list.items[0].message);
   diagnostics_release(&faults);
+  kiln_buffer message = {0};
+  proof.engine = ladder_engine();
+  kiln_status status = kiln_tile_parse(text_get(&proof.text), proof.text.length, NULL, &proof.tile, &message);
+  if (status == KILN_OK) status = kiln_tile_compile(proof.engine, proof.tile, NULL, &proof.code, &message);
+  cr_assert_eq(status, KILN_OK, "%s: %s", file, message.data);
+  kiln_buffer_free(&message);
   return proof;
 }
 
 static void unload(Proof *proof) {
+  kiln_tile_code_release(proof->code);
+  kiln_tile_destroy(proof->tile);
+  kiln_engine_destroy(proof->engine);
   module_destroy(proof->module);
   text_release(&proof->text);
 }
@@ -74,7 +88,15 @@ static void run_interpreter(const Proof *proof, const char *kernel, const kiln_a
   diagnostics_release(&faults);
 }
 
-static const Runner runners[] = {{"interpreter", run_interpreter, 0}};
+static void run_code(const Proof *proof, const char *kernel, const kiln_args *args, int64_t tasks) {
+  kiln_entry *entry;
+  void *function = kiln_tile_function(proof->code, kernel);
+  cr_assert_not_null(function);
+  memcpy(&entry, &function, sizeof entry);
+  for (int64_t task = 0; task < tasks; ++task) entry(args, task);
+}
+
+static const Runner runners[] = {{"interpreter", run_interpreter, 0}, {"code", run_code, 4}};
 
 static void run(const Runner *runner, const Proof *proof, const char *kernel, void *const *buffers,
                 const int64_t *symbols) {
