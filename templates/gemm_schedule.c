@@ -39,7 +39,7 @@ static double product_cycles(const Plan *plan, int64_t rows, int64_t vectors) {
  * rows a multiple of 4096 bytes apart share one set, and sets have 8 ways or 12. Packing a row costs less than a
  * percent of multiplying it with 512 columns. */
 static int64_t default_pack_a(const Plan *plan) {
-  enum { WAY_BYTES = 4096, ROWS = 12, FEW_ROWS = 32, FEW_COLUMNS = 512 };
+  enum { WAY_BYTES = 4096, FEW_ROWS = 32, FEW_COLUMNS = 512 };
   const GemmMatch *match = plan->match;
   GemmTypes types = gemm_types(plan);
   BufType a = gemm_view(match->a.node, match->a.transposed);
@@ -221,8 +221,10 @@ static int64_t default_convert(const Plan *plan) {
 /* Instructions of an iteration; k of one that is short. */
 static int64_t default_ku(const Plan *plan) {
   const GemmMatch *match = plan->match;
-  const int INSTRUCTIONS = plan->schedule.values[FIELD_mma] == MMA_ON_TILES ? 1 : 4;
   int64_t step = gemm_types(plan).step;
+  /* Bytes by pairs (vpmaddwd) multiply and add apart: with more in an iteration LLVM runs out of registers. */
+  bool is_one = plan->schedule.values[FIELD_mma] == MMA_ON_TILES || (match->acc == KILN_I32 && step == 2);
+  const int INSTRUCTIONS = is_one ? 1 : 4;
   if (match->k.symbol >= 0) return INSTRUCTIONS * step;
   return smaller_of(ceil_div(larger_of(match->k.size, 1), step), INSTRUCTIONS) * step;
 }
