@@ -62,12 +62,12 @@ static FeatureSet without_tiles(FeatureSet features) {
   return features;
 }
 
-kiln_status rt_detect(Arena *arena, const kiln_log *log, Cpu *cpu) {
+kiln_status rt_detect(Arena *arena, const kiln_log *log, FeatureSet emulated, Cpu *cpu) {
   *cpu = (Cpu){.name = "unknown"};
   TargetFamily family;
   if (!jit_host_family(&family)) return KILN_MISSING_FEATURE;
-  cpu->features = jit_host_features();
-  if ((cpu->features >> FEATURE_AMXTILE & 1) != 0 && !may_use_tiles()) {
+  cpu->features = jit_host_features() | emulated;
+  if (((cpu->features & ~emulated) >> FEATURE_AMXTILE & 1) != 0 && !may_use_tiles()) {
     log_event(log, KILN_LOG_WARNING, "cpu: the kernel refuses tile registers (AMX) to this process: %s; going without",
               strerror(errno));
     cpu->features = without_tiles(cpu->features);

@@ -88,7 +88,7 @@ static bool options_are_good(const kiln_engine_options *options) {
          options->threads <= MAX_THREADS && (options->profile & ~all_profiles) == 0;
 }
 
-kiln_status kiln_engine_create(const kiln_engine_options *given, kiln_engine **engine) {
+kiln_status rt_engine_create(const kiln_engine_options *given, FeatureSet emulated, kiln_engine **engine) {
   kiln_engine_options options = {0};
   if (!engine || (given && !rt_read_options(&options, sizeof options, given)) || !options_are_good(&options))
     return KILN_INVALID_ARGUMENT;
@@ -98,7 +98,7 @@ kiln_status kiln_engine_create(const kiln_engine_options *given, kiln_engine **e
   *made = (kiln_engine){.allocator = *allocator, .log = options.log};
   atomic_init(&made->references, 1);
   arena_init(&made->arena, allocator);
-  kiln_status status = rt_detect(&made->arena, &made->log, &made->cpu);
+  kiln_status status = rt_detect(&made->arena, &made->log, emulated, &made->cpu);
   rt_pool_init(&made->pool, options.threads ? options.threads : made->cpu.cores, &made->log);
   rt_trace_open(&made->trace, getenv("KILN_TRACE"), &made->log);
   if (!status) status = create_session(made, &options);
@@ -107,6 +107,10 @@ kiln_status kiln_engine_create(const kiln_engine_options *given, kiln_engine **e
   if (status) destroy(made);
   else *engine = made;
   return status;
+}
+
+kiln_status kiln_engine_create(const kiln_engine_options *options, kiln_engine **engine) {
+  return rt_engine_create(options, 0, engine);
 }
 
 void rt_engine_release(kiln_engine *engine) {

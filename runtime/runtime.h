@@ -41,8 +41,9 @@ typedef struct Cpu {
 } Cpu;
 
 /* Describes this machine. Texts live in the arena. What cpuinfo cannot tell is taken from the target's row, and logged.
- * KILN_MISSING_FEATURE where the CPU is of no family of targets.def. */
-kiln_status rt_detect(Arena *arena, const kiln_log *log, Cpu *cpu);
+ * Features in `emulated` count as present, and the kernel is not asked for them. KILN_MISSING_FEATURE where the CPU is
+ * of no family of targets.def. */
+kiln_status rt_detect(Arena *arena, const kiln_log *log, FeatureSet emulated, Cpu *cpu);
 
 /* ---- threads (threads.c) ----------------------------------------------------------------------------------------- */
 
@@ -80,6 +81,9 @@ struct kiln_engine {
 };
 
 void rt_engine_release(kiln_engine *engine); /* one reference */
+/* kiln_engine_create, on a CPU taken to have more features than it has: whoever calls executes their instructions in a
+ * signal handler (tests/emulate). */
+kiln_status rt_engine_create(const kiln_engine_options *given, FeatureSet emulated, kiln_engine **engine);
 bool rt_engine_can_run(const kiln_engine *engine, const Target *target);
 /* Cache sizes for blocking: this machine's for what it can run, else those of the target's row. */
 Machine rt_engine_machine(const kiln_engine *engine, const Target *target, int32_t threads);

@@ -12,6 +12,9 @@
 
 #include "ir/graph/graph.h"
 #include "ir/target/target.h"
+#include "jit/jit.h"
+#include "runtime/runtime.h"
+#include "tests/emulate/emulate.h"
 
 enum { PAGE = 4096, PATTERN = 0xa5, MAX_TENSORS = 16 };
 
@@ -75,6 +78,26 @@ kiln_engine *ladder_engine(void) {
   kiln_engine *engine;
   kiln_engine_options options = {.size = sizeof options, .cache_dir = "", .cache_path = ""};
   cr_assert_eq(kiln_engine_create(&options, &engine), KILN_OK);
+  return engine;
+}
+
+kiln_engine *ladder_engine_for(const char *name) {
+  const Target *target = target_find(name);
+  FeatureSet tiles = target->features & (FeatureSet)1 << FEATURE_AMXTILE;
+  FeatureSet emulated = (target->features & ~jit_host_features()) | tiles;
+  if (emulated != 0 && !emulate_install()) {
+    printf("NOT EXERCISED: %s: emulation: this CPU lacks AVX\n", name);
+    return NULL;
+  }
+  for (int i = 0; i < FEATURE_COUNT; ++i) {
+    const char *why;
+    if ((emulated >> i & 1) == 0 || emulate_can(feature_llvm_name((Feature)i), &why)) continue;
+    printf("NOT EXERCISED: %s: %s: %s\n", name, feature_llvm_name((Feature)i), why);
+    return NULL;
+  }
+  kiln_engine *engine;
+  kiln_engine_options options = {.size = sizeof options, .cache_dir = "", .cache_path = ""};
+  cr_assert_eq(rt_engine_create(&options, emulated, &engine), KILN_OK);
   return engine;
 }
 

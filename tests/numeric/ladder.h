@@ -22,6 +22,9 @@ typedef struct LadderCase {
 
 /* One engine without a disk cache, for all cases of a test. */
 kiln_engine *ladder_engine(void);
+/* One that runs kernels of a row of targets.def: instructions that this CPU lacks, and all on tile registers, are
+ * executed by tests/emulate. NULL where that cannot be, after a line NOT EXERCISED. */
+kiln_engine *ladder_engine_for(const char *target);
 /* Names of the rows that this machine can run, one a vector width, widest first; `count` of them. Those it cannot are
  * printed as NOT EXERCISED. */
 const char *const *ladder_targets(kiln_engine *engine, int *count);
