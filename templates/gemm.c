@@ -250,5 +250,6 @@ const Template template_gemm = {
     .schedule = gemm_schedule,
     .build = gemm_build,
     .bind = gemm_bind,
+    .candidates = gemm_candidates,
     .explain = gemm_explain,
 };

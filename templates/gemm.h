@@ -59,6 +59,8 @@ bool gemm_match(Plan *plan, Arena *arena, Text *why_not);
 kiln_status gemm_schedule(Plan *plan, Text *why_not);
 void gemm_build(const Plan *plan, const char *name, Module *module);
 void gemm_bind(const Plan *plan, const int64_t *symbols, const Machine *machine, int64_t *params);
+size_t gemm_candidates(const Plan *plan, const int64_t *symbols, const Machine *machine, Schedule *out,
+                       size_t capacity);
 void gemm_explain(const Plan *plan, const int64_t *symbols, const Machine *machine, Text *out);
 
 /* The input behind a node that is an input or the transpose of one; node NULL: neither. */

@@ -12,6 +12,8 @@ static const FieldInfo field_rows[] = {
 
 const FieldInfo *field_info(Field field) { return &field_rows[field]; }
 
+bool field_orders_sums(Field field) { return field == FIELD_kc; }
+
 /* The index of a word in "a|b|c", or -1. */
 static int64_t word_index(const char *words, const char *text, size_t length) {
   for (int64_t index = 0;; ++index) {

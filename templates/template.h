@@ -33,6 +33,9 @@ typedef struct FieldInfo {
   const char *meaning;
 } FieldInfo;
 const FieldInfo *field_info(Field field);
+/* Whether a passed field decides in which order terms are added: then it is the same in every call of a kernel,
+ * whatever the threads and rows. */
+bool field_orders_sums(Field field);
 
 enum { MMA_ON_VECTORS, MMA_ON_TILES };
 enum { CONVERT_LOAD, CONVERT_PACK };
@@ -107,6 +110,11 @@ struct Template {
   /* Values of the params for one call: symbols are the graph's. Fast: it runs in each call with symbolic sizes. Results
    * of the kernel must not depend on machine->threads. */
   void (*bind)(const Plan *plan, const int64_t *symbols, const Machine *machine, int64_t *params);
+  /* Schedules worth measuring for these sizes: the plan's own first, then the best predicted first and diverse; complete
+   * in the fields they use, which are fixed, and such that the planner takes them. Fields that the plan's caller fixed
+   * stay. How many. NULL: only its own. */
+  size_t (*candidates)(const Plan *plan, const int64_t *symbols, const Machine *machine, Schedule *out,
+                       size_t capacity);
   /* Lines for `kiln explain`: why this schedule. */
   void (*explain)(const Plan *plan, const int64_t *symbols, const Machine *machine, Text *out);
 };
