@@ -110,9 +110,9 @@ struct Template {
   /* Values of the params for one call: symbols are the graph's. Fast: it runs in each call with symbolic sizes. Results
    * of the kernel must not depend on machine->threads. */
   void (*bind)(const Plan *plan, const int64_t *symbols, const Machine *machine, int64_t *params);
-  /* Schedules worth measuring for these sizes: the plan's own first, then the best predicted first and diverse; complete
-   * in the fields they use, which are fixed, and such that the planner takes them. Fields that the plan's caller fixed
-   * stay. How many. NULL: only its own. */
+  /* Schedules worth measuring for these sizes: the plan's own first, then the best predicted first and diverse;
+   * complete in the fields they use, which are fixed, and such that the planner takes them. Fields that the plan's
+   * caller fixed stay. How many. NULL: only its own. */
   size_t (*candidates)(const Plan *plan, const int64_t *symbols, const Machine *machine, Schedule *out,
                        size_t capacity);
   /* Lines for `kiln explain`: why this schedule. */
