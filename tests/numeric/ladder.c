@@ -17,6 +17,7 @@
 #include "tests/emulate/emulate.h"
 
 enum { PAGE = 4096, PATTERN = 0xa5, MAX_TENSORS = 16 };
+#define LEAST_NORMAL 0x1p-126 /* of f32 and bf16 */
 
 /* ---- guarded memory ---------------------------------------------------------------------------------------------- */
 
@@ -83,8 +84,8 @@ kiln_engine *ladder_engine(void) {
 
 kiln_engine *ladder_engine_for(const char *name) {
   const Target *target = target_find(name);
-  FeatureSet tiles = target->features & (FeatureSet)1 << FEATURE_AMXTILE;
-  FeatureSet emulated = (target->features & ~jit_host_features()) | tiles;
+  FeatureSet tiles = (FeatureSet)1 << FEATURE_AMXTILE;
+  FeatureSet emulated = target->features & (~jit_host_features() | tiles);
   if (emulated != 0 && !emulate_install()) {
     printf("NOT EXERCISED: %s: emulation: this CPU lacks AVX\n", name);
     return NULL;
@@ -97,7 +98,7 @@ kiln_engine *ladder_engine_for(const char *name) {
   }
   kiln_engine *engine;
   kiln_engine_options options = {.size = sizeof options, .cache_dir = "", .cache_path = ""};
-  cr_assert_eq(rt_engine_create(&options, emulated, &engine), KILN_OK);
+  cr_assert_eq(rt_engine_create(&options, emulated | tiles, &engine), KILN_OK); /* never asks for AMX */
   return engine;
 }
 
@@ -148,15 +149,45 @@ static const Node *output_node(const Rig *rig, size_t i) {
   return graph_node(rig->graph, rig->graph->outputs.items[i]);
 }
 
-static double draw(kiln_type type, const LadderCase *c, uint32_t *state) {
+/* The least positive number of a float type. */
+static double least_of(kiln_type type) {
+  double x = 1;
+  while (type_round(type, x / 2) != 0) x /= 2;
+  return x;
+}
+
+/* A power of two that makes normal numbers of the other factor's subnormal ones, as far as the type reaches. */
+static double raising(kiln_type type) {
+  double scale = 0x1p23;
+  while (type_round(type, 3 * scale) != 3 * scale) scale /= 2;
+  return scale;
+}
+
+static double draw_float(kiln_type type, const LadderCase *c, size_t input, uint32_t r) {
+  double small = (double)(r % 7) - 3;
+  bool is_subnormal = input == (c->fill == LADDER_SUBNORMAL_A ? 0 : 1);
+  switch (c->fill) {
+  case LADDER_SPECIAL: return r % 97 < 1 ? NAN : r % 97 < 3 ? INFINITY : r % 97 < 5 ? -INFINITY : small;
+  case LADDER_SUBNORMAL_A:
+  case LADDER_SUBNORMAL_B: return small * (is_subnormal ? least_of(type) : raising(type));
+  case LADDER_TINY: return small * 0x1p-70;
+  case LADDER_NUMBERS:
+  case LADDER_ENDS:
+  case LADDER_GREATEST: break;
+  }
+  return c->exact ? small : (double)r / 8388608.0 - 1;
+}
+
+static double draw(kiln_type type, const LadderCase *c, size_t input, uint32_t *state) {
   static const double ends[2][4] = {{-128, 127, -127, -128}, {255, 0, 254, 255}};
   *state = *state * 1664525U + 1013904223U;
   uint32_t r = *state >> 8;
-  bool exact = c->exact;
-  if (c->extreme && (type == KILN_I8 || type == KILN_U8)) return ends[type == KILN_U8][r % 4];
+  if (type_is_floating(type)) return draw_float(type, c, input, r);
   if (type == KILN_BOOL) return r % 2;
-  if (exact || type_is_integer(type)) return type_class(type) == CLASS_UNSIGNED ? r % 5 : (double)(r % 7) - 3;
-  return (double)r / 8388608.0 - 1;
+  bool is_byte = type == KILN_I8 || type == KILN_U8;
+  if (c->fill == LADDER_ENDS && is_byte) return ends[type == KILN_U8][r % 4];
+  if (c->fill == LADDER_GREATEST && is_byte) return type == KILN_U8 ? 255 : -128;
+  return type_class(type) == CLASS_UNSIGNED ? r % 5 : (double)(r % 7) - 3;
 }
 
 /* Rows that an input names, as the index of a gather or the offsets of a grouped product; -1: it is neither. */
@@ -187,13 +218,16 @@ static void make_input(Rig *rig, size_t i) {
   rig->inputs[i] = guarded(bytes, type_bits(node->type) > 8 ? type_bits(node->type) / 8 : 1, rig->at_end);
   uint32_t state = (uint32_t)(i * 977 + (size_t)span);
   for (int64_t e = 0; e < span; ++e)
-    type_store(node->type, rig->inputs[i].data, (size_t)e, draw(node->type, rig->c, &state));
+    type_store(node->type, rig->inputs[i].data, (size_t)e, draw(node->type, rig->c, i, &state));
   bool ascends;
   int64_t rows = rows_named(rig, i, &ascends);
   if (rows >= 0) draw_index(rig, i, span, rows, ascends);
   rig->passed[i] = rig->inputs[i].data;
   rig->originals[i] = malloc(bytes + 1);
   memcpy(rig->originals[i], rig->inputs[i].data, bytes);
+  for (int64_t e = 0; rig->c->flushes && e < span; ++e)
+    if (fabs(type_load(node->type, rig->originals[i], (size_t)e)) < LEAST_NORMAL)
+      type_store(node->type, rig->originals[i], (size_t)e, 0);
   if (!kiln_kernel_is_packed(rig->kernel, i)) return;
   cr_assert_eq(kiln_packed_bytes(rig->kernel, i, rig->c->symbols, &bytes), KILN_OK);
   rig->blobs[i] = guarded(bytes, 64, rig->at_end);
@@ -287,6 +321,7 @@ static void compare(Rig *rig) {
     for (int64_t e = 0; e < results[o].count; ++e) {
       double got = type_load(node->type, rig->results[o], (size_t)offset_of(node, s, e)), want = results[o].values[e];
       double bound = rig->c->exact ? 0 : results[o].bounds[e];
+      if (rig->c->flushes && fabs(want) < LEAST_NORMAL) want = 0;
       if (graph_accepts(want, bound, got)) continue;
       cr_assert_fail("%s (%lld %lld %lld, target %s, schedule %s, %d threads, guard %s): result %zu element %lld: "
                      "found %.9g, expected %.9g +- %g",

@@ -7,14 +7,25 @@
 
 #include "kiln/kiln.h"
 
+typedef enum LadderFill {
+  LADDER_NUMBERS,     /* from -1 to 1; where `exact`, small integers */
+  LADDER_ENDS,        /* bytes at the ends of their ranges */
+  LADDER_GREATEST,    /* each byte -128 or 255 */
+  LADDER_SPECIAL,     /* small integers, NaN and infinities */
+  LADDER_SUBNORMAL_A, /* input 0 has a few times the least number of its type, the others what makes products normal */
+  LADDER_SUBNORMAL_B, /* input 1 */
+  LADDER_TINY,        /* numbers whose products and sums are subnormal in f32 */
+} LadderFill;
+
 typedef struct LadderCase {
   const char *graph;
   const char *target; /* NULL: this machine */
   const char *template_;
   const char *schedule;
   kiln_packing packing;
-  bool exact;    /* small integers as data, and results must be equal bit for bit */
-  bool extreme;  /* bytes at the ends of their range; results within their bound */
+  LadderFill fill;
+  bool exact;    /* results must be equal bit for bit, not just within their bound */
+  bool flushes;  /* by an instruction that takes subnormal factors as zeros, and gives zeros for subnormal sums */
   bool in_place; /* output 0 takes the memory of the last input */
   int threads;   /* 0: the calling thread */
   int64_t symbols[8];

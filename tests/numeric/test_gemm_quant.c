@@ -36,7 +36,11 @@ static void one(kiln_engine *engine, const char *target, int form, int signs, co
 #pragma GCC diagnostic pop
   snprintf(graph, sizeof graph, "x: %s[m, k]; w: %s%s[k, n]; %s; %s; return y", bytes[signs % 2], packing,
            bytes[signs / 2], f->inputs, result);
-  LadderCase c = {.graph = graph, .target = target, .template_ = "gemm", .schedule = schedule, .extreme = extreme};
+  LadderCase c = {.graph = graph,
+                  .target = target,
+                  .template_ = "gemm",
+                  .schedule = schedule,
+                  .fill = extreme ? LADDER_ENDS : LADDER_NUMBERS};
   c.symbols[0] = m, c.symbols[1] = k, c.symbols[2] = n;
   ladder_run(engine, &c);
 }
@@ -76,7 +80,7 @@ Test(gemm_quant, long_sums) {
     char graph[200];
     snprintf(graph, sizeof graph, "x: %s[m, k]; w: const %s[k, n]; y = x @ w; return y", bytes[signs % 2],
              bytes[signs / 2]);
-    ladder_run(engine, &(LadderCase){.graph = graph, .extreme = true, .symbols = {2, 33000, 3}});
+    ladder_run(engine, &(LadderCase){.graph = graph, .fill = LADDER_ENDS, .symbols = {2, 33000, 3}});
     one(engine, NULL, 3, signs, "const ", NULL, 3, 5, 20000, true);
   }
   kiln_engine_destroy(engine);
