@@ -23,8 +23,9 @@ typedef struct BenchCase {
 } BenchCase;
 
 /* Runs all cases in turn, each round long enough to be timed (about 2 ms a case), for `seconds` in all and at least 7
- * rounds. Returns false when out of memory. */
-bool bench_interleave(BenchCase *cases, int count, double seconds);
+ * rounds. Where cases use several `threads`, a pause between them lets those of the case before fall asleep, which spin
+ * for a while. Returns false when out of memory. */
+bool bench_interleave(BenchCase *cases, int count, int threads, double seconds);
 
 /* ---- what the machine can do ------------------------------------------------------------------------------------- */
 
@@ -45,29 +46,112 @@ void bench_stream_destroy(BenchStream *stream);
 BenchCase bench_stream_case(BenchStream *stream);
 double bench_stream_bytes(const BenchStream *stream);
 
-/* ---- peers ------------------------------------------------------------------------------------------------------- */
+/* ---- peers: libraries loaded at run time ------------------------------------------------------------------------- */
 
-/* C = A @ B in f32, row-major unless transposed; leading strides in elements. */
+/* What code a peer may use, so that it competes with Kiln's of the same target; later ones include earlier ones of
+ * their width. BENCH_ISA_BEST is whatever the peer itself takes on this machine. */
+typedef enum BenchIsa {
+  BENCH_ISA_BEST,
+  BENCH_ISA_AVX2,
+  BENCH_ISA_AVX2_VNNI,
+  BENCH_ISA_AVX2_VNNI_INT8,
+  BENCH_ISA_AVX512,
+  BENCH_ISA_AVX512_VNNI,
+  BENCH_ISA_AVX512_BF16,
+  BENCH_ISA_AVX512_FP16,
+  BENCH_ISA_AMX,
+  BENCH_ISA_AMX_FP16,
+  BENCH_ISA_COUNT
+} BenchIsa;
+
+/* C = A @ B, row-major unless transposed; leading strides in elements. */
 typedef struct BenchProduct {
   int64_t m, n, k, lda, ldb, ldc;
   bool a_transposed, b_transposed;
-  const float *a, *b;
-  float *c;
+  bool b_is_const; /* a peer may bring B into a layout of its own, outside of what is timed */
+  kiln_type a_type, b_type, c_type;
+  const void *a, *b;
+  void *c;
 } BenchProduct;
 
-/* A library loaded at run time. */
 typedef struct BenchPeer {
+  const struct BenchPeerOps *ops;
   char name[96];    /* with its version and code path: "openblas 0.3.21 SkylakeX" */
-  char absent[160]; /* why it cannot be used; empty: it is there */
-  void *library;
-  void *function;
-  void (*set_threads)(int threads);
+  char absent[192]; /* why it cannot be used; empty: it is there */
+  BenchIsa isa;
+  void *library, *state;
 } BenchPeer;
 
-/* Loads a peer by name ("openblas") with its best code path for vectors of this many bits (0: the machine's widest),
- * once a process. Gives false for a name nobody knows; an absent library is said in peer->absent. */
-bool bench_peer_open(const char *name, int32_t vector_bits, BenchPeer *peer);
-void bench_peer_product(const BenchPeer *peer, const BenchProduct *product);
+/* A product made ready for a peer, with copies of B that its runs take in turn. */
+typedef struct BenchJob {
+  const BenchPeer *peer;
+  BenchProduct product;
+  int threads;
+  char name[160];    /* the peer's, and the code path this product takes */
+  char refusal[192]; /* why the peer does not compute this product; empty: it does */
+  void *state;
+  size_t packed_bytes; /* of B in the peer's layout; 0: B is used as it is */
+  int copy_count, next_copy;
+  void *copies[];
+} BenchJob;
+
+/* What a file of bench/peers/ defines: one library. `open` and `prepare` report through peer->absent and job->refusal.
+ */
+typedef struct BenchPeerOps {
+  /* Loads `file` (NULL: the newest there is) with its best code path within peer->isa. */
+  void (*open)(BenchPeer *peer, const char *file);
+  void (*close)(BenchPeer *peer); /* what `open` allocated; libraries stay, as their threads may */
+  void (*set_threads)(const BenchPeer *peer, int threads);
+  void (*prepare)(BenchJob *job);            /* of job->product */
+  void (*pack)(BenchJob *job, void *packed); /* B into packed_bytes, aligned to 64; NULL where packed_bytes stays 0 */
+  void (*run)(const BenchJob *job, const void *b);
+  void (*finish)(BenchJob *job); /* what `prepare` allocated; NULL: nothing */
+} BenchPeerOps;
+
+/* Opens the peer `name`, or `name=FILE` for one file, with the code path of a row of `kiln list targets` (NULL: the
+ * best). Gives false for a name that bench_peer_names does not list. A library has one code path a process: the first
+ * target wins. */
+bool bench_peer_open(const char *name, const char *target, BenchPeer *peer);
 void bench_peer_close(BenchPeer *peer);
+const char *bench_peer_names(void); /* "onednn, openblas, ..." */
+
+/* Prepares a product on this many threads with `copies` copies of B (0: none, hot weights), checks elements of its
+ * result, and, where B may be packed, keeps the faster of packed and plain. False only when out of memory. */
+bool bench_job_create(const BenchPeer *peer, const BenchProduct *product, int threads, int copies, BenchJob **job);
+void bench_job_run(BenchJob *job);
+void bench_job_destroy(BenchJob *job);
+
+/* For the modules: loads `file`, else the first of `files` (ends with NULL) that is there, else says which Debian
+ * package has it. False: absent. */
+bool bench_peer_load(BenchPeer *peer, const char *file, const char *const *files, const char *package);
+/* Fills function pointers from symbols; false (and absent) where one is missing. */
+typedef struct BenchSymbol {
+  const char *name;
+  void *pointer; /* address of the function pointer */
+} BenchSymbol;
+bool bench_peer_symbols(BenchPeer *peer, const BenchSymbol *symbols, size_t count);
+void bench_refuse(BenchJob *job, const char *sentence);
+size_t bench_type_bytes(kiln_type type); /* of the types that peers multiply; 0: another */
+
+/* ---- suites ------------------------------------------------------------------------------------------------------ */
+
+/* A suite is a text of lines, each the arguments of one `kiln bench` quoted as in a shell. `names = values` defines
+ * what a line may name in braces; the line then stands for one line for each value:
+ *
+ *     m = 1 2 4                            {m} is each of these
+ *     n,k = 4096,4096 768,768              names of one definition change together
+ *     'x: f32[{m},{k}]; w: const f32[{k},{n}]; y: f32 = x @ w; return y' --threads 1
+ *
+ * The definition that stands first changes slowest. `#` begins a comment line. `only` (of `only_count`) are
+ * `name=value`: of that definition just the values with this one. Calls `line` with words, until it gives false. */
+typedef struct BenchSuite {
+  const char *text;
+  const char *const *only;
+  int only_count;
+  bool (*line)(void *ctx, int count, char **words);
+  void *ctx;
+} BenchSuite;
+/* False, with a message `3: ...` that begins with the line's number, where the text is wrong. */
+bool bench_suite_run(const BenchSuite *suite, char message[160]);
 
 #endif

@@ -40,7 +40,7 @@ typedef struct Job {
   const void *inputs[4];
   void *outputs[1];
   kiln_call call;
-  const BenchPeer *peer;
+  BenchJob *peer;
   double cold_ms;
 } Job;
 
@@ -83,7 +83,20 @@ static void job_fill(Job *job, const BenchPeer *peer) {
   job->r = floats(l->m * l->n, 4);
   job->y = floats(l->m * l->n, 5);
   job->peer_y = floats(l->m * l->n, 6);
-  job->peer = peer;
+  const BenchProduct product = {.m = l->m,
+                                .n = l->n,
+                                .k = l->k,
+                                .lda = l->k,
+                                .ldb = l->n,
+                                .ldc = l->n,
+                                .b_is_const = true,
+                                .a_type = KILN_F32,
+                                .b_type = KILN_F32,
+                                .c_type = KILN_F32,
+                                .a = job->x,
+                                .b = job->w,
+                                .c = job->peer_y};
+  if (!bench_job_create(peer, &product, 1, 0, &job->peer)) fail("peer", KILN_OUT_OF_MEMORY, NULL);
   size_t bytes = 0;
   kiln_status status = kiln_packed_bytes(job->kernel, 1, NULL, &bytes);
   job->blob = aligned_alloc(64, (bytes + 63) / 64 * 64);
@@ -99,6 +112,7 @@ static void job_destroy(Job *job) {
   float *arrays[] = {job->x, job->w, job->b, job->r, job->y, job->peer_y};
   for (size_t i = 0; i < sizeof arrays / sizeof *arrays; ++i) free(arrays[i]);
   free(job->blob);
+  bench_job_destroy(job->peer);
   kiln_kernel_release(job->kernel);
   kiln_graph_destroy(job->graph);
 }
@@ -112,8 +126,7 @@ static void run_kiln(void *ctx) {
 static void run_peer(void *ctx) {
   const Job *job = ctx;
   const Layer *l = job->layer;
-  BenchProduct product = {l->m, l->n, l->k, l->k, l->n, l->n, false, false, job->x, job->w, job->peer_y};
-  bench_peer_product(job->peer, &product);
+  bench_job_run(job->peer);
   if (l->has_residual) separate_bias_residual(job->peer_y, job->b, job->r, l->m, l->n);
   else separate_bias_gelu(job->peer_y, job->b, l->m, l->n);
 }
@@ -173,16 +186,15 @@ static void start_again(const char *program, const char *directory, double ms[LA
   waitpid(pid, NULL, 0);
 }
 
-static void report(kiln_engine *engine, Job *job, const BenchPeer *peer, BenchPeak *peak, double cached_ms) {
+static void report(Job *job, BenchPeak *peak, double cached_ms) {
   BenchCase cases[3] = {bench_peak_case(peak),
                         {.name = "kiln", .run = run_kiln, .ctx = job},
-                        {.name = peer->name, .run = run_peer, .ctx = job}};
-  int count = peer->absent[0] == '\0' ? 3 : 2;
+                        {.name = job->peer->name, .run = run_peer, .ctx = job}};
+  int count = job->peer->refusal[0] == '\0' ? 3 : 2;
   kiln_kernel_info info;
-  (void)engine;
   run_kiln(job);
   double share = check(job);
-  if (!bench_interleave(cases, count, 3)) fail("timing", KILN_OUT_OF_MEMORY, NULL);
+  if (!bench_interleave(cases, count, 1, 3)) fail("timing", KILN_OUT_OF_MEMORY, NULL);
   kiln_kernel_describe(job->kernel, &info);
   double flops = 2.0 * (double)job->layer->m * (double)job->layer->n * (double)job->layer->k;
   double rate = flops / cases[1].median_us * 1e-3, peak_rate = bench_peak_flops(peak) / cases[0].median_us * 1e-3;
@@ -194,9 +206,9 @@ static void report(kiln_engine *engine, Job *job, const BenchPeer *peer, BenchPe
   printf("  time      %.0f us (spread %.1f %%), %.1f Gflop/s, %.1f %% of the measured peak of %.1f\n",
          cases[1].median_us, 100 * cases[1].spread, rate, 100 * rate / peak_rate, peak_rate);
   if (count == 3)
-    printf("  peer      %s + separate epilogue %.0f us (spread %.1f %%): kiln is %.2f times as fast\n", peer->name,
+    printf("  peer      %s + separate epilogue %.0f us (spread %.1f %%): kiln is %.2f times as fast\n", job->peer->name,
            cases[2].median_us, 100 * cases[2].spread, cases[2].median_us / cases[1].median_us);
-  else printf("  peer      %s\n", peer->absent);
+  else printf("  peer      %s: %s\n", job->peer->name, job->peer->refusal);
   if (!(share <= 1)) exit(1);
 }
 
@@ -212,8 +224,7 @@ int main(int argc, char **argv) {
   kiln_engine_cpu(engine, &cpu);
   printf("kiln %s on %s, target %s, one thread\n", KILN_VERSION, cpu.name, cpu.target);
   BenchPeer peer;
-  bench_peer_open("openblas", 0, &peer);
-  if (peer.absent[0] == '\0') peer.set_threads(1);
+  bench_peer_open("openblas", NULL, &peer);
   BenchPeak *peak;
   kiln_buffer message = {0};
   status = bench_peak_create(engine, NULL, kiln_threads_serial(), KILN_F32, KILN_F32, false, &peak, &message);
@@ -224,9 +235,10 @@ int main(int argc, char **argv) {
   start_again(argv[0], directory, cached_ms);
   for (int i = 0; i < LAYERS; ++i) {
     job_fill(&jobs[i], &peer);
-    report(engine, &jobs[i], &peer, peak, cached_ms[i]);
+    report(&jobs[i], peak, cached_ms[i]);
     job_destroy(&jobs[i]);
   }
+  bench_peer_close(&peer);
   bench_peak_destroy(peak);
   kiln_cache_prune(engine, 0, NULL);
   kiln_engine_destroy(engine);

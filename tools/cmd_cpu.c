@@ -20,7 +20,7 @@ static int measure(kiln_engine *engine, const kiln_threads *threads, Measured *m
   if (status == KILN_OK) status = bench_stream_create(engine, NULL, threads, &stream, &message);
   if (status == KILN_OK) {
     BenchCase cases[2] = {bench_peak_case(peak), bench_stream_case(stream)};
-    if (!bench_interleave(cases, 2, 1)) status = KILN_OUT_OF_MEMORY;
+    if (!bench_interleave(cases, 2, threads->count, 1)) status = KILN_OUT_OF_MEMORY;
     measured->peak_gflops = bench_peak_flops(peak) / cases[0].median_us * 1e-3;
     measured->bandwidth_gbs = bench_stream_bytes(stream) / cases[1].median_us * 1e-3;
   }

@@ -32,6 +32,11 @@ typedef struct Command {
 #include "tools/verbs.def"
 #undef VERB
 
+/* Reads the options and arguments of a verb from words that stay; complains and gives EXIT_USAGE (main.c). */
+int command_read(const char *verb, int count, char **words, Command *command);
+/* Options given in `by` take the place of those in `options`. */
+void options_override(Options *options, const Options *by);
+
 /* ---- faults and output (output.c) -------------------------------------------------------------------------------- */
 
 /* Prints `kiln: …` to stderr and gives EXIT_USAGE. */

@@ -109,27 +109,60 @@ static int read_option(const Verb *verb, int argc, char **argv, int *at, Options
   return set_option(options, row, value);
 }
 
-/* Options and arguments may come in any order; --help wins over everything after it. */
-static int run_verb(const Verb *verb, int argc, char **argv) {
-  Command command = {.verb = verb->name};
+/* Options and arguments, in any order, from words[0] on. `*help` is set at --help, which wins over everything after it.
+ */
+static int read_words(const Verb *verb, int count, char **words, Command *command, bool *help) {
+  *command = (Command){.verb = verb->name};
+  *help = false;
   for (size_t i = 0; i < ARRAY_LENGTH(option_rows); ++i)
     if (option_rows[i].kind == OPTION_NUMBER)
-      *(int64_t *)(void *)((char *)&command.options + option_rows[i].offset) = -1;
-  for (int i = 2; i < argc; ++i) {
-    if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
-      print_verb_help(verb);
-      return EXIT_GOOD;
-    }
-    if (argv[i][0] == '-' && argv[i][1] != '\0') {
-      int status = read_option(verb, argc, argv, &i, &command.options);
+      *(int64_t *)(void *)((char *)&command->options + option_rows[i].offset) = -1;
+  for (int i = 0; i < count && !*help; ++i) {
+    *help = strcmp(words[i], "--help") == 0 || strcmp(words[i], "-h") == 0;
+    if (*help) continue;
+    if (words[i][0] == '-' && words[i][1] != '\0') {
+      int status = read_option(verb, count, words, &i, &command->options);
       if (status != EXIT_GOOD) return status;
-    } else if (command.argument_count == MAX_ARGUMENTS) {
+    } else if (command->argument_count == MAX_ARGUMENTS) {
       return complain("more than %d arguments", MAX_ARGUMENTS);
     } else {
-      command.arguments[command.argument_count++] = argv[i];
+      command->arguments[command->argument_count++] = words[i];
     }
   }
-  return verb->run(&command);
+  return EXIT_GOOD;
+}
+
+static const Verb *find_verb(const char *name) {
+  for (size_t i = 0; i < ARRAY_LENGTH(verbs); ++i)
+    if (strcmp(verbs[i].name, name) == 0) return &verbs[i];
+  return NULL;
+}
+
+int command_read(const char *verb, int count, char **words, Command *command) {
+  bool help;
+  int status = read_words(find_verb(verb), count, words, command, &help);
+  return status == EXIT_GOOD && help ? complain("--help is for the command line") : status;
+}
+
+void options_override(Options *options, const Options *by) {
+  for (size_t i = 0; i < ARRAY_LENGTH(option_rows); ++i) {
+    const OptionRow *row = &option_rows[i];
+    char *field = (char *)options + row->offset;
+    const char *other = (const char *)by + row->offset;
+    if (row->kind == OPTION_TEXT && *(const char *const *)(const void *)other != NULL)
+      memcpy(field, other, sizeof(void *));
+    if (row->kind == OPTION_NUMBER && *(const int64_t *)(const void *)other >= 0) memcpy(field, other, sizeof(int64_t));
+    if (row->kind == OPTION_FLAG && *(const bool *)(const void *)other) memcpy(field, other, sizeof(bool));
+  }
+}
+
+static int run_verb(const Verb *verb, int argc, char **argv) {
+  Command command;
+  bool help;
+  int status = read_words(verb, argc - 2, argv + 2, &command, &help);
+  if (status == EXIT_GOOD && help) print_verb_help(verb);
+  else if (status == EXIT_GOOD) status = verb->run(&command);
+  return status;
 }
 
 static int run_command(int argc, char **argv) {
@@ -142,8 +175,8 @@ static int run_command(int argc, char **argv) {
     print_help();
     return argc > 1 ? EXIT_GOOD : EXIT_USAGE;
   }
-  for (size_t i = 0; i < ARRAY_LENGTH(verbs); ++i)
-    if (strcmp(verbs[i].name, word) == 0) return run_verb(&verbs[i], argc, argv);
+  const Verb *verb = find_verb(word);
+  if (verb != NULL) return run_verb(verb, argc, argv);
   return complain("no verb is called '%s'; see kiln --help", word);
 }
 

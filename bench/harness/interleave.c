@@ -1,4 +1,5 @@
 /* interleave.c: rounds over all cases, medians and spreads. Assumes a monotonic clock of nanoseconds. */
+#define _POSIX_C_SOURCE 200809L
 #include <math.h>
 #include <stdlib.h>
 #include <sys/resource.h>
@@ -8,6 +9,7 @@
 
 enum { MIN_ROUNDS = 7, MAX_ROUNDS = 1000 };
 static const double round_seconds = 2e-3;
+static const double long_run_us = 2e4; /* beyond it, warming the caches is lost in the run itself */
 
 double bench_now(void) {
   struct timespec t;
@@ -28,10 +30,12 @@ static long preemptions(void) {
   return usage.ru_nivcsw;
 }
 
-/* How many runs of a case fill a round; warms it up too. */
-static long runs_per_round(const BenchCase *c) {
+/* How many runs of a case fill a round; warms it up too, and leaves a first estimate in its median. */
+static long runs_per_round(BenchCase *c) {
   long runs = 1;
   time_runs(c, 1);
+  c->median_us = time_runs(c, 1) * 1e6;
+  if (c->median_us >= long_run_us) return 1;
   for (;;) {
     double seconds = time_runs(c, runs);
     if (seconds >= round_seconds / 2 || runs > (1L << 30)) {
@@ -53,8 +57,10 @@ static double median(double *values, int count) {
 }
 
 /* One sample a round and case; negative where the scheduler took the core away meanwhile. */
-static double sample(const BenchCase *c, long runs) {
-  c->run(c->ctx); /* the case before left its own data in the caches */
+static double sample(const BenchCase *c, long runs, int threads) {
+  const struct timespec pause = {.tv_nsec = 4000000};
+  if (threads > 1) nanosleep(&pause, NULL);
+  if (c->median_us < long_run_us) c->run(c->ctx); /* the case before left its own data in the caches */
   long before = preemptions();
   double seconds = time_runs(c, runs) / (double)runs;
   return preemptions() == before ? seconds : -seconds;
@@ -82,7 +88,7 @@ static void summarise(BenchCase *c, double *seconds, int rounds) {
   c->spread = middle > 0 ? median(seconds, rounds) / middle : 0;
 }
 
-bool bench_interleave(BenchCase *cases, int count, double seconds) {
+bool bench_interleave(BenchCase *cases, int count, int threads, double seconds) {
   double *samples = malloc(sizeof *samples * (size_t)count * MAX_ROUNDS);
   long *runs = malloc(sizeof *runs * (size_t)count);
   bool good = samples != NULL && runs != NULL;
@@ -91,7 +97,7 @@ bool bench_interleave(BenchCase *cases, int count, double seconds) {
     double end = bench_now() + seconds;
     int rounds = 0;
     while (rounds < MAX_ROUNDS && (rounds < MIN_ROUNDS || bench_now() < end)) {
-      for (int i = 0; i < count; ++i) samples[i * MAX_ROUNDS + rounds] = sample(&cases[i], runs[i]);
+      for (int i = 0; i < count; ++i) samples[i * MAX_ROUNDS + rounds] = sample(&cases[i], runs[i], threads);
       ++rounds;
     }
     for (int i = 0; i < count; ++i) summarise(&cases[i], &samples[i * MAX_ROUNDS], rounds);

@@ -1,0 +1,57 @@
+/* bench.h: what the files behind `kiln bench` share: one comparison (bench_line.c) and what is printed of it
+ * (bench_report.c). */
+#ifndef KILN_TOOLS_BENCH_H
+#define KILN_TOOLS_BENCH_H
+
+#include "bench/bench.h"
+#include "tools/command.h"
+
+enum { MAX_PEERS = 8, MAX_MEANS = 16 };
+
+/* The libraries of --against, opened once a process; lines of a suite share them. */
+typedef struct Peers {
+  BenchPeer list[MAX_PEERS];
+  char names[MAX_PEERS][128]; /* as --against spells them */
+  char targets[MAX_PEERS][64];
+  int count;
+} Peers;
+
+/* Of one type, over the lines of a suite. */
+typedef struct Mean {
+  char type[24];
+  double log_sum; /* of the ratios to the best peer of each line */
+  int count, behind;
+} Mean;
+
+/* What is printed: rows as JSON objects, a table line for each line of a suite, or a block for a single graph. */
+typedef struct Report {
+  const char *suite; /* "": a single graph */
+  bool json, quiet;
+  bool has_header;
+  Text said; /* refusals already printed */
+  Mean means[MAX_MEANS];
+  int mean_count;
+} Report;
+
+/* What was measured of one graph. The first `own` of the cases are Kiln's. */
+typedef struct Measured {
+  const Session *session;
+  const kiln_kernel_info *info;
+  const kiln_product *product; /* NULL: the graph has none */
+  const BenchCase *cases;
+  int count, own, threads;
+  double peak_flops, typed_flops; /* a second; typed: of the product's own types, 0 where they are f32 */
+  double bandwidth;               /* bytes a second */
+  bool has_peers;
+} Measured;
+
+/* One comparison: compiles, prepares peers, measures in turns, reports. */
+int bench_line(const Command *command, Peers *peers, Report *report);
+void peers_close(Peers *peers);
+
+void report_open(Report *report, const Command *command, const char *suite);
+void report_refusal(Report *report, const char *peer, const char *why); /* once each in a suite */
+void report_line(Report *report, const Measured *measured);
+void report_close(Report *report); /* prints the means of a suite */
+
+#endif
