@@ -11,6 +11,10 @@
 /* ---- timing ------------------------------------------------------------------------------------------------------ */
 
 double bench_now(void); /* seconds, monotonic */
+/* The clock of cases that use so many threads, in seconds. One thread is charged for what it ran, so a busy machine
+ * costs it caches but not its turn; several go by the clock on the wall, as waiting for one another is part of their
+ * work. */
+double bench_clock(int threads);
 
 /* One implementation: `run` does the work once. Results come back in the lower part. */
 typedef struct BenchCase {

@@ -193,7 +193,6 @@ static void print_table_line(Report *report, const Measured *measured) {
   } else {
     printf(" %11s %5s %6s  none\n", "-", "-", "-");
   }
-  fflush(stdout);
   text_release(&type);
   text_release(&label);
 }
@@ -202,6 +201,7 @@ void report_line(Report *report, const Measured *measured) {
   if (report->json) print_json(report, measured);
   else if (report->suite[0] != '\0') print_table_line(report, measured);
   else print_block(report, measured);
+  fflush(stdout); /* a suite takes minutes: what is measured is seen, and stays if the rest is stopped */
 }
 
 void report_close(Report *report) {

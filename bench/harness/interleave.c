@@ -11,16 +11,20 @@ enum { MIN_ROUNDS = 7, MAX_ROUNDS = 1000 };
 static const double round_seconds = 2e-3;
 static const double long_run_us = 2e4; /* beyond it, warming the caches is lost in the run itself */
 
-double bench_now(void) {
+static double seconds_of(clockid_t clock) {
   struct timespec t;
-  clock_gettime(CLOCK_MONOTONIC, &t);
+  clock_gettime(clock, &t);
   return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
-static double time_runs(const BenchCase *c, long runs) {
-  double start = bench_now();
+double bench_now(void) { return seconds_of(CLOCK_MONOTONIC); }
+
+double bench_clock(int threads) { return seconds_of(threads == 1 ? CLOCK_PROCESS_CPUTIME_ID : CLOCK_MONOTONIC); }
+
+static double time_runs(const BenchCase *c, long runs, int threads) {
+  double start = bench_clock(threads);
   for (long i = 0; i < runs; ++i) c->run(c->ctx);
-  return bench_now() - start;
+  return bench_clock(threads) - start;
 }
 
 /* How often another process took a core of ours away so far. */
@@ -31,13 +35,13 @@ static long preemptions(void) {
 }
 
 /* How many runs of a case fill a round; warms it up too, and leaves a first estimate in its median. */
-static long runs_per_round(BenchCase *c) {
+static long runs_per_round(BenchCase *c, int threads) {
   long runs = 1;
-  time_runs(c, 1);
-  c->median_us = time_runs(c, 1) * 1e6;
+  time_runs(c, 1, threads);
+  c->median_us = time_runs(c, 1, threads) * 1e6;
   if (c->median_us >= long_run_us) return 1;
   for (;;) {
-    double seconds = time_runs(c, runs);
+    double seconds = time_runs(c, runs, threads);
     if (seconds >= round_seconds / 2 || runs > (1L << 30)) {
       double wanted = ceil((double)runs * round_seconds / fmax(seconds, 1e-9));
       return wanted < 1 ? 1 : (long)wanted;
@@ -62,7 +66,7 @@ static double sample(const BenchCase *c, long runs, int threads) {
   if (threads > 1) nanosleep(&pause, NULL);
   if (c->median_us < long_run_us) c->run(c->ctx); /* the case before left its own data in the caches */
   long before = preemptions();
-  double seconds = time_runs(c, runs) / (double)runs;
+  double seconds = time_runs(c, runs, threads) / (double)runs;
   return preemptions() == before ? seconds : -seconds;
 }
 
@@ -93,7 +97,7 @@ bool bench_interleave(BenchCase *cases, int count, int threads, double seconds) 
   long *runs = malloc(sizeof *runs * (size_t)count);
   bool good = samples != NULL && runs != NULL;
   if (good) {
-    for (int i = 0; i < count; ++i) runs[i] = runs_per_round(&cases[i]);
+    for (int i = 0; i < count; ++i) runs[i] = runs_per_round(&cases[i], threads);
     double end = bench_now() + seconds;
     int rounds = 0;
     while (rounds < MAX_ROUNDS && (rounds < MIN_ROUNDS || bench_now() < end)) {
