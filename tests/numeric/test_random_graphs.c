@@ -4,45 +4,19 @@
  * KILN_TEST_SEED=n begins with another seed, KILN_TEST_COUNT=n runs as many. The seed stands in the first line of the
  * graph that a failure prints; a signal prints it too. */
 #include <criterion/criterion.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "tests/fuzz/random_graph.h"
 #include "tests/numeric/ladder.h"
+#include "tests/numeric/seeds.h"
 
 #if defined(__SANITIZE_ADDRESS__) || !defined(__OPTIMIZE__)
 enum { SLOWER = 8 };
 #else
 enum { SLOWER = 1 };
 #endif
-
-static long long from_environment(const char *name, long long otherwise) {
-  const char *text = getenv(name);
-  return text != NULL ? atoll(text) : otherwise;
-}
-
-/* ---- faults say which seed --------------------------------------------------------------------------------------- */
-
-static char current[64];
-static const int signals[] = {SIGSEGV, SIGILL, SIGFPE, SIGBUS, SIGABRT};
-static struct sigaction before[ARRAY_LENGTH(signals)];
-
-/* Prints the seed and lets the signal take its course. */
-static void say_seed(int number) {
-  ssize_t written = write(STDERR_FILENO, current, strlen(current));
-  (void)written;
-  for (size_t i = 0; i < ARRAY_LENGTH(signals); ++i)
-    if (signals[i] == number) sigaction(number, &before[i], NULL);
-  if (number == SIGABRT) raise(number);
-}
-
-static void watch(void) {
-  struct sigaction action = {.sa_handler = say_seed};
-  for (size_t i = 0; i < ARRAY_LENGTH(signals); ++i) sigaction(signals[i], &action, &before[i]);
-}
 
 /* ---- graphs ------------------------------------------------------------------------------------------------------ */
 
@@ -101,7 +75,7 @@ static void check_text(const RandomGraph *random, unsigned long long seed, Tally
 
 Test(random_graphs, every_operator_type_and_rank_occurs) {
   Tally tally = {0};
-  long long seeds = from_environment("KILN_TEST_COUNT", 2000);
+  long long seeds = seeds_from_environment("KILN_TEST_COUNT", 2000);
   for (int seed = 1; seed <= seeds; ++seed) {
     RandomGraph random = random_graph_make((uint64_t)seed, seed % 4 == 0 ? RANDOM_GEMM : RANDOM_ANY);
     check_text(&random, (unsigned long long)seed, &tally);
@@ -160,11 +134,11 @@ static void check_seeds(unsigned long long first, int seeds, RandomFlavour flavo
   kiln_engine *engine = ladder_engine();
   int target_count;
   const char *const *targets = ladder_targets(engine, &target_count);
-  first = (unsigned long long)from_environment("KILN_TEST_SEED", (long long)first);
-  seeds = (int)from_environment("KILN_TEST_COUNT", seeds / SLOWER);
-  watch();
+  first = (unsigned long long)seeds_from_environment("KILN_TEST_SEED", (long long)first);
+  seeds = (int)seeds_from_environment("KILN_TEST_COUNT", seeds / SLOWER);
+  seeds_watch();
   for (unsigned long long seed = first; seed < first + (unsigned)seeds; ++seed) {
-    snprintf(current, sizeof current, "at seed %llu\n", seed);
+    seeds_at(seed);
     check_seed(engine, targets, target_count, seed, flavour);
   }
   kiln_engine_destroy(engine);
