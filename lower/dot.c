@@ -23,7 +23,6 @@ typedef enum DotKind {
 typedef struct DotRow {
   DotKind kind;
   bool swaps;         /* `b` is the first factor; of AArch64's, the second may be a lane */
-  bool offsets;       /* `a` has the wrong sign */
   Intrinsic calls[3]; /* on 128, 256, 512 bits */
   ArmProduct arm;
   Intrinsic
@@ -40,12 +39,12 @@ static const DotRow dot_rows[MMA_ROW_COUNT] = {
     [MMA_ROW_vpmaddwd_u8u8] = {.kind = DOT_WIDEN, .calls = MADD},
     [MMA_ROW_vpdpbusd_vex_u8i8] = {.kind = DOT_CALL, .calls = BUSD},
     [MMA_ROW_vpdpbusd_vex_i8u8] = {.kind = DOT_CALL, .calls = BUSD, .swaps = true},
-    [MMA_ROW_vpdpbusd_vex_i8i8] = {.kind = DOT_CALL, .calls = BUSD, .offsets = true},
-    [MMA_ROW_vpdpbusd_vex_u8u8] = {.kind = DOT_CALL, .calls = BUSD, .offsets = true, .swaps = true},
+    [MMA_ROW_vpdpbusd_vex_i8i8] = {.kind = DOT_CALL, .calls = BUSD},
+    [MMA_ROW_vpdpbusd_vex_u8u8] = {.kind = DOT_CALL, .calls = BUSD, .swaps = true},
     [MMA_ROW_vpdpbusd_u8i8] = {.kind = DOT_CALL, .calls = BUSD},
     [MMA_ROW_vpdpbusd_i8u8] = {.kind = DOT_CALL, .calls = BUSD, .swaps = true},
-    [MMA_ROW_vpdpbusd_i8i8] = {.kind = DOT_CALL, .calls = BUSD, .offsets = true},
-    [MMA_ROW_vpdpbusd_u8u8] = {.kind = DOT_CALL, .calls = BUSD, .offsets = true, .swaps = true},
+    [MMA_ROW_vpdpbusd_i8i8] = {.kind = DOT_CALL, .calls = BUSD},
+    [MMA_ROW_vpdpbusd_u8u8] = {.kind = DOT_CALL, .calls = BUSD, .swaps = true},
     [MMA_ROW_vpdpbssd_vex] = {.kind = DOT_CALL, .calls = {INTRINSIC_DPBSSD_128, INTRINSIC_DPBSSD_256}},
     [MMA_ROW_vpdpbsud_vex] = {.kind = DOT_CALL, .calls = {INTRINSIC_DPBSUD_128, INTRINSIC_DPBSUD_256}},
     [MMA_ROW_vpdpbuud_vex] = {.kind = DOT_CALL, .calls = {INTRINSIC_DPBUUD_128, INTRINSIC_DPBUUD_256}},
@@ -59,15 +58,9 @@ static const DotRow dot_rows[MMA_ROW_COUNT] = {
                            .calls = {INTRINSIC_DPBF16_128, INTRINSIC_DPBF16_256, INTRINSIC_DPBF16_512}},
     [MMA_ROW_vdpphps] = {.kind = DOT_CALL, .calls = {INTRINSIC_DPPH_128, INTRINSIC_DPPH_256, INTRINSIC_DPPH_512}},
     [MMA_ROW_sdot_i8i8] = {.kind = DOT_ARM, .arm = {INTRINSIC_NEON_SDOT, INTRINSIC_SVE_SDOT}, .swaps = true},
-    [MMA_ROW_sdot_u8i8] = {.kind = DOT_ARM,
-                           .arm = {INTRINSIC_NEON_SDOT, INTRINSIC_SVE_SDOT},
-                           .swaps = true,
-                           .offsets = true},
+    [MMA_ROW_sdot_u8i8] = {.kind = DOT_ARM, .arm = {INTRINSIC_NEON_SDOT, INTRINSIC_SVE_SDOT}, .swaps = true},
     [MMA_ROW_udot_u8u8] = {.kind = DOT_ARM, .arm = {INTRINSIC_NEON_UDOT, INTRINSIC_SVE_UDOT}, .swaps = true},
-    [MMA_ROW_udot_i8u8] = {.kind = DOT_ARM,
-                           .arm = {INTRINSIC_NEON_UDOT, INTRINSIC_SVE_UDOT},
-                           .swaps = true,
-                           .offsets = true},
+    [MMA_ROW_udot_i8u8] = {.kind = DOT_ARM, .arm = {INTRINSIC_NEON_UDOT, INTRINSIC_SVE_UDOT}, .swaps = true},
     [MMA_ROW_usdot_u8i8] = {.kind = DOT_ARM, .arm = {INTRINSIC_NEON_USDOT, INTRINSIC_SVE_USDOT}},
     [MMA_ROW_usdot_i8u8] = {.kind = DOT_ARM, .arm = {INTRINSIC_NEON_USDOT, INTRINSIC_SVE_USDOT}, .swaps = true},
     [MMA_ROW_bfdot] = {.kind = DOT_ARM, .arm = {INTRINSIC_NEON_BFDOT, INTRINSIC_SVE_BFDOT}, .swaps = true},
@@ -144,12 +137,12 @@ LLVMValueRef lower_dot_a(Emitter *e, const MmaInstruction *instruction, const Lo
   const DotRow *dot = row_of(instruction);
   if (dot->kind == DOT_SPLIT) return split_a(e, instruction, a, row, g, step, lanes);
   LLVMValueRef splat = lower_splat(e, part_of(e, a, row, g, a->type.cols / instruction->group), lanes);
-  return dot->offsets ? LLVMBuildXor(e->builder, splat, lower_dot_excess(e, lanes), "") : splat;
+  return instruction->moves_a ? LLVMBuildXor(e->builder, splat, lower_dot_excess(e, lanes), "") : splat;
 }
 
 LLVMValueRef lower_dot_piece(Emitter *e, const MmaInstruction *instruction, Piece piece, int lanes) {
   LLVMValueRef offset = lower_dot_excess(e, lower_lane_count(piece.vector));
-  if (row_of(instruction)->offsets) piece.vector = LLVMBuildXor(e->builder, piece.vector, offset, "");
+  if (instruction->moves_a) piece.vector = LLVMBuildXor(e->builder, piece.vector, offset, "");
   return lower_splat(e, lower_extract(e, piece.vector, piece.lane), lanes);
 }
 
@@ -242,7 +235,7 @@ LLVMValueRef lower_dot_add(Emitter *e, const MmaInstruction *instruction, LLVMVa
 
 int lower_dot_steps(const MmaInstruction *instruction) { return row_of(instruction)->kind == DOT_SPLIT ? 2 : 1; }
 
-bool lower_dot_has_excess(const MmaInstruction *instruction) { return row_of(instruction)->offsets; }
+bool lower_dot_has_excess(const MmaInstruction *instruction) { return instruction->moves_a; }
 
 LLVMValueRef lower_dot_excess(Emitter *e, int lanes) {
   return lower_splat_integer(lower_lanes_of(e->i32, lanes), (int64_t)0x80808080);

@@ -20,15 +20,12 @@ static const MmaInstruction *best_row(const Plan *plan, kiln_type a, kiln_type b
   return NULL;
 }
 
-/* Bytes of equal signs, on a target whose instruction wants A unsigned and B signed: the lowering moves each element of
- * A in the k loop, which costs a third of its speed; moved where A is packed they cost nothing, and sums of B's columns
- * make up for it. */
+/* Bytes whose instruction lacks the sign of A: the lowering moves each element of A in the k loop, which costs a third
+ * of its speed on x86; moved where A is packed they cost nothing, and sums of B's columns make up for it. */
 static bool wants_shift(const Plan *plan) {
   const GemmMatch *match = plan->match;
-  kiln_type a = match->a.node->type, b = match->b.node->type;
-  if (a != b || (a != KILN_I8 && a != KILN_U8) || plan->problem.target->family != FAMILY_X86_64) return false;
-  const MmaInstruction *row = best_row(plan, a, b, false), *other = best_row(plan, KILN_U8, KILN_I8, false);
-  return row != NULL && other != NULL && row->features == other->features && row->k == 4 && other->k == 4;
+  const MmaInstruction *row = best_row(plan, match->a.node->type, match->b.node->type, false);
+  return row != NULL && row->moves_a;
 }
 
 bool gemm_has_tiles(const Plan *plan) {

@@ -26,8 +26,11 @@ static const Target target_rows[] = {
 enum { KILN_ANY = MMA_ANY_TYPE, KILN_TF32 = MMA_TF32_TYPE };
 static const MmaInstruction mma_rows[] = {
 #define MMA(name, a, b, acc, strategy, features, m, n, k, group)                                                       \
-  {#name, KILN_##a, KILN_##b, KILN_##acc, MMA_##strategy, features, m, n, k, group},
+  {#name, KILN_##a, KILN_##b, KILN_##acc, MMA_##strategy, features, m, n, k, group, false},
+#define MMA_MOVED(name, a, b, acc, strategy, features, m, n, k, group)                                                 \
+  {#name, KILN_##a, KILN_##b, KILN_##acc, MMA_##strategy, features, m, n, k, group, true},
 #include "ir/target/mma.def"
+#undef MMA_MOVED
 #undef MMA
 #undef F
 };

@@ -59,7 +59,9 @@ enum { MMA_ANY_TYPE = -1, MMA_TF32_TYPE = -2 /* f32 that may be cut to 10 bits o
 
 typedef enum MmaRow {
 #define MMA(name, a, b, acc, strategy, features, m, n, k, group) MMA_ROW_##name,
+#define MMA_MOVED MMA
 #include "ir/target/mma.def"
+#undef MMA_MOVED
 #undef MMA
   MMA_ROW_COUNT
 } MmaRow;
@@ -71,6 +73,7 @@ typedef struct MmaInstruction {
   MmaStrategy strategy;
   FeatureSet features;
   int m, n, k, group;
+  bool moves_a; /* the instruction lacks the sign of A */
 } MmaInstruction;
 
 /* What is asked of an instruction: fragments of m x k, k x n and m x n elements of these types. */

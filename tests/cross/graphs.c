@@ -20,6 +20,7 @@ static const GraphCase graphs[] = {
     {"a: bf16[m,k]; b: const bf16[k,n]; c: f32 = a @ b; return c", true},
     {"a: bf16[m,k]; b: bf16[n,k]; r: f32[m,n]; c: bf16 = relu(a @ b.T) + r; return c", true},
     {"a: u8[m,k]; b: const i8[k,n]; c: i32 = a @ b; return c", true},
+    {"a: i8[m,k]; b: const u8[k,n]; c: i32 = a @ b; return c", true},
     {"a: i8[m,k]; b: const i8[k,n]; s: f32[n]; c: f32 = dequant(a @ b, s); return c", false},
     {"a: f8e4m3[m,k]; b: const f8e5m2[k,n]; c: f32 = a @ b; return c", true},
     {"a: f32[m,k]; b: const bf16[k,n]; r: f32[n]; c: f32 = gelu(a @ b + r); return c", false},
