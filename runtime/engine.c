@@ -76,6 +76,7 @@ static void destroy(kiln_engine *engine) {
   jit_memory_destroy(engine->memory);
   jit_cache_destroy(engine->cache);
   jit_session_destroy(engine->session);
+  rt_workspace_trim(engine);
   rt_pool_release(&engine->pool);
   rt_trace_close(&engine->trace);
   arena_release(&engine->arena);
@@ -97,6 +98,7 @@ kiln_status rt_engine_create(const kiln_engine_options *given, FeatureSet emulat
   if (!made) return KILN_OUT_OF_MEMORY;
   *made = (kiln_engine){.allocator = *allocator, .log = options.log};
   atomic_init(&made->references, 1);
+  for (int i = 0; i < WORKSPACES_KEPT; ++i) atomic_init(&made->workspaces[i], NULL);
   arena_init(&made->arena, allocator);
   kiln_status status = rt_detect(&made->arena, &made->log, emulated, &made->cpu);
   rt_pool_init(&made->pool, options.threads ? options.threads : made->cpu.cores, &made->log);
@@ -124,7 +126,9 @@ void kiln_engine_destroy(kiln_engine *engine) {
 }
 
 void kiln_engine_trim(kiln_engine *engine) {
-  if (engine) jit_memory_clear(engine->memory);
+  if (!engine) return;
+  jit_memory_clear(engine->memory);
+  rt_workspace_trim(engine);
 }
 
 bool rt_engine_can_run(const kiln_engine *engine, const Target *target) {

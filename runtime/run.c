@@ -49,7 +49,7 @@ static kiln_status begin(Call *call, const kiln_kernel *kernel, const kiln_call 
 }
 
 static void end(Call *call) {
-  give(call->code, call->own_workspace);
+  rt_workspace_give(call->code->engine, call->own_workspace);
   give(call->code, call->own_buffers);
   give(call->code, call->own_dims);
 }
@@ -218,7 +218,8 @@ static kiln_status execute(Call *call) {
   kiln_args args = {.buffers = call->buffers, .dims = call->binding.dims};
   if (call->binding.workspace_bytes > 0) {
     args.workspace = call->given.workspace;
-    if (!args.workspace) args.workspace = call->own_workspace = take(code, (size_t)call->binding.workspace_bytes, 64);
+    if (!args.workspace)
+      args.workspace = call->own_workspace = rt_workspace_take(code->engine, (size_t)call->binding.workspace_bytes);
     if (!args.workspace) return KILN_OUT_OF_MEMORY;
   }
   if (tasks == 1 || call->threads->count <= 1) {

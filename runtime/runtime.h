@@ -59,6 +59,16 @@ typedef struct Pool {
 void rt_pool_init(Pool *pool, int32_t count, const kiln_log *log);
 void rt_pool_release(Pool *pool);
 
+/* ---- workspace (workspace.c) ------------------------------------------------------------------------------------- */
+
+enum { WORKSPACES_KEPT = 8 };
+
+/* Memory of at least `bytes`, 64-byte aligned, for one call; NULL when out of memory. */
+void *rt_workspace_take(kiln_engine *engine, size_t bytes);
+void rt_workspace_give(kiln_engine *engine, void *memory); /* NULL is allowed */
+/* Releases what is kept. */
+void rt_workspace_trim(kiln_engine *engine);
+
 /* ---- engine (engine.c) ------------------------------------------------------------------------------------------- */
 
 /* Where requests are recorded (trace.c). */
@@ -78,6 +88,7 @@ struct kiln_engine {
   const char *cache_directory;
   Pool pool;
   Trace trace;
+  _Atomic(void *) workspaces[WORKSPACES_KEPT]; /* not lent at the moment */
 };
 
 void rt_engine_release(kiln_engine *engine); /* one reference */

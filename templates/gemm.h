@@ -1,7 +1,8 @@
 /* gemm.h: what the files of the gemm template share: the match, and the shape of its kernel.
  *
  * C (m x n) is cut into register tiles of mr x nr, the first of which may own fewer rows and computes some twice;
- * columns go by panels of nr. A task computes mt x nt of these tiles: ceildiv(mc, mr) by ceildiv(nc, nr). */
+ * columns go by panels of nr. A block of C has ceildiv(mc, mr) by ceildiv(nc, nr) of these tiles, k passes through it
+ * in blocks of kc, and a task computes a run of blocks. */
 #ifndef KILN_TEMPLATES_GEMM_H
 #define KILN_TEMPLATES_GEMM_H
 
@@ -50,6 +51,8 @@ bool gemm_has_tiles(const Plan *plan);
 bool gemm_has_fast_dot(const Plan *plan);
 /* Whether convert=pack would change a type. */
 bool gemm_converts(const Plan *plan);
+/* Whether the kernel takes this passed field. */
+bool gemm_has_field(const Plan *plan, Field field);
 /* Accumulators in one vector register. */
 int64_t gemm_lanes(const Plan *plan);
 /* Bytes of `count` elements, a whole number of them. */

@@ -1,4 +1,4 @@
-/* gemm_build.c: the tile IR of the gemm template: which tiles a task computes, and the product inside one. The
+/* gemm_build.c: the tile IR of the gemm template: which blocks and tiles a task computes. The
  * element-wise part is gemm_epilogue.c. One kernel serves every size: sizes, strides and blocks are symbols. */
 #include <string.h>
 
@@ -12,10 +12,15 @@ Extent gemm_extent(Dim d) { return (Extent){.number = d.size, .symbol = d.symbol
 
 Value *gemm_size(Builder *b, Dim d) { return build_extent(b, gemm_extent(d)); }
 
-Value *gemm_param(const GemmBuild *g, Builder *b, Field field) {
+int gemm_param_symbol(const GemmBuild *g, Field field) {
   for (int i = 0; i < g->plan->param_count; ++i)
-    if (g->plan->params[i] == field) return build_symbol(b, g->first_param + i);
-  return NULL;
+    if (g->plan->params[i] == field) return g->first_param + i;
+  return -1;
+}
+
+Value *gemm_param(const GemmBuild *g, Builder *b, Field field) {
+  int symbol = gemm_param_symbol(g, field);
+  return symbol < 0 ? NULL : build_symbol(b, symbol);
 }
 
 /* Rows of a tile: mr, or where m is less, the largest variant that fits (tile_variants), so that no tile reads a row
@@ -44,11 +49,20 @@ static Value *tile_count(const GemmBuild *g, Builder *b) {
 static Value *panel_count(const GemmBuild *g, Builder *b) {
   return build_ceildiv(b, gemm_size(b, g->match->n), build_number(b, gemm_field(g, FIELD_nr)));
 }
-Value *gemm_tiles_per_task(const GemmBuild *g, Builder *b) {
-  return build_ceildiv(b, gemm_param(g, b, FIELD_mc), tile_rows(g, b));
+/* Tiles along m and panels along n of a block: all of them where the kernel has no blocks. */
+Value *gemm_tiles_per_block(const GemmBuild *g, Builder *b) {
+  Value *mc = gemm_param(g, b, FIELD_mc);
+  return mc == NULL ? tile_count(g, b) : build_ceildiv(b, mc, tile_rows(g, b));
 }
-static Value *panels_per_task(const GemmBuild *g, Builder *b) {
-  return build_ceildiv(b, gemm_param(g, b, FIELD_nc), build_number(b, gemm_field(g, FIELD_nr)));
+static Value *panels_per_block(const GemmBuild *g, Builder *b) {
+  Value *nc = gemm_param(g, b, FIELD_nc);
+  return nc == NULL ? panel_count(g, b) : build_ceildiv(b, nc, build_number(b, gemm_field(g, FIELD_nr)));
+}
+static Value *row_blocks(const GemmBuild *g, Builder *b) {
+  return build_ceildiv(b, tile_count(g, b), gemm_tiles_per_block(g, b));
+}
+static Value *column_blocks(const GemmBuild *g, Builder *b) {
+  return build_ceildiv(b, panel_count(g, b), panels_per_block(g, b));
 }
 
 /* ---- interface --------------------------------------------------------------------------------------------------- */
@@ -92,31 +106,33 @@ Value *gemm_operand_buffer(Builder *b, Value *buffer, const GemmOperand *operand
 }
 
 static Value *task_count(const GemmBuild *g, Builder *b) {
-  return build_mul(b, build_ceildiv(b, tile_count(g, b), gemm_tiles_per_task(g, b)),
-                   build_ceildiv(b, panel_count(g, b), panels_per_task(g, b)));
+  Value *tasks = gemm_param(g, b, FIELD_tasks);
+  if (tasks == NULL) return build_number(b, 1);
+  return build_min(b, tasks, build_mul(b, row_blocks(g, b), column_blocks(g, b)));
 }
 
-/* What a task packs: a panel of B, its rows of A, their sums. */
-static Value *task_bytes(const GemmBuild *g, Builder *b) {
+/* What a task packs: a panel of B, rows of A, their sums. */
+static Value *packed_bytes(const GemmBuild *g, Builder *b) {
   Value *packed = build_add(b, gemm_panel_bytes(g, b), gemm_rows_bytes(g, b));
   return build_add(b, packed, gemm_row_sum_bytes(g, b));
 }
 
-/* Workspace: what each task packs, then an accumulator tile for each tile of C where k is visited in blocks. */
-static Value *packed_bytes(const GemmBuild *g, Builder *b) { return build_mul(b, task_count(g, b), task_bytes(g, b)); }
-
-static Value *accumulator_bytes(const GemmBuild *g, Builder *b) {
+/* An accumulator for each tile of a block, where k is visited in blocks. */
+static Value *kept_bytes(const GemmBuild *g, Builder *b) {
   if (!g->has_kc) return build_number(b, 0);
-  Value *split = build_index(b, OP_index_lt, gemm_param(g, b, FIELD_kc), gemm_size(b, g->match->k));
+  Value *is_cut = build_index(b, OP_index_lt, gemm_param(g, b, FIELD_kc), gemm_size(b, g->match->k));
   Value *tile_bytes = build_number(b, gemm_bytes(g->types.acc, gemm_field(g, FIELD_mr) * gemm_field(g, FIELD_nr)));
-  Value *all = build_mul(b, build_mul(b, tile_count(g, b), panel_count(g, b)), tile_bytes);
-  return build_index_select(b, split, all, build_number(b, 0));
+  Value *all = build_mul(b, build_mul(b, gemm_tiles_per_block(g, b), panels_per_block(g, b)), tile_bytes);
+  all = build_mul(b, build_ceildiv(b, all, build_number(b, 64)), build_number(b, 64));
+  return build_index_select(b, is_cut, all, build_number(b, 0));
 }
+
+static Value *task_bytes(const GemmBuild *g, Builder *b) { return build_add(b, packed_bytes(g, b), kept_bytes(g, b)); }
 
 static void add_header(GemmBuild *g) {
   Builder header = builder_of(g->kernel, g->kernel->header);
   g->kernel->tasks = task_count(g, &header);
-  g->kernel->workspace = build_add(&header, packed_bytes(g, &header), accumulator_bytes(g, &header));
+  g->kernel->workspace = build_mul(&header, g->kernel->tasks, task_bytes(g, &header));
 }
 
 /* ---- tiles of a task --------------------------------------------------------------------------------------------- */
@@ -150,11 +166,11 @@ static void place_panel(GemmBuild *g) {
   g->panel = g->source;
   g->panel_column = g->j;
   g->panel_cols = gemm_field(g, FIELD_pack_b) == PACK_B_NONE ? g->cols : NULL;
-  g->panel_lo = NULL;
+  g->k_of_panel = NULL;
   if (gemm_field(g, FIELD_pack_b) != PACK_B_TASK) return;
   g->panel = g->task_panel;
   g->panel_column = gemm_number(g, 0);
-  g->panel_lo = g->has_kc ? g->k_lo : NULL;
+  g->k_of_panel = g->has_kc ? g->k_lo : NULL;
   gemm_pack_panel(g);
 }
 
@@ -162,7 +178,7 @@ static void place_panel(GemmBuild *g) {
 static void place_a(GemmBuild *g, Value *t) {
   bool is_packed = g->task_rows != NULL;
   g->rows_of_a = is_packed ? g->task_rows : g->a;
-  g->rows_lo = is_packed && g->has_kc ? g->k_lo : NULL;
+  g->k_of_rows = is_packed && g->has_kc ? g->k_lo : NULL;
   g->first_row = g->i;
   if (!is_packed) return;
   Value *panel = build_sub(&g->b, t, g->t_lo);
@@ -197,9 +213,11 @@ static void one_tile(GemmBuild *g, Value *t, Value *panel) {
   place_a(g, t);
   if (g->has_kc) {
     int64_t mr = gemm_field(g, FIELD_mr), nr = gemm_field(g, FIELD_nr);
-    Value *number = build_add(&g->b, build_mul(&g->b, t, panel_count(g, &g->b)), panel);
+    Value *row = build_mul(&g->b, build_sub(&g->b, t, g->t_lo), panels_per_block(g, &g->b));
+    Value *number = build_add(&g->b, row, build_sub(&g->b, panel, g->panel_lo));
+    Value *before = build_add(&g->b, g->task_bytes_before, packed_bytes(g, &g->b));
     Value *tile_bytes = gemm_number(g, gemm_bytes(g->types.acc, mr * nr));
-    Value *offset = build_add(&g->b, packed_bytes(g, &g->b), build_mul(&g->b, number, tile_bytes));
+    Value *offset = build_add(&g->b, before, build_mul(&g->b, number, tile_bytes));
     g->kept = build_named(build_workspace(&g->b, offset, &g->tile_buffer), "kept");
   }
   if (gemm_field(g, FIELD_prefetch) == PREFETCH_BOTH) prefetch_results(g);
@@ -212,21 +230,20 @@ static void one_tile(GemmBuild *g, Value *t, Value *panel) {
   g->b.block = outer;
 }
 
-static void tiles_of_block(GemmBuild *g, Value *first_tile, Value *last_tile, Value *first_panel, Value *last_panel) {
-  if (g->task_rows != NULL) gemm_pack_rows(g, last_tile);
+static void tiles_of_block(GemmBuild *g) {
+  if (g->task_rows != NULL) gemm_pack_rows(g);
   Block *outer = g->b.block;
-  Loop panels = build_for(&g->b, first_panel, last_panel, gemm_number(g, 1), NULL, 0);
+  Loop panels = build_for(&g->b, g->panel_lo, g->panel_hi, gemm_number(g, 1), NULL, 0);
   build_named(panels.index, "panel");
   g->b.block = panels.body;
   place_columns(g, panels.index);
   place_panel(g);
   if (gemm_needs_column_sums(g)) gemm_build_column_sums(g);
   if (gemm_field(g, FIELD_prefetch) != PREFETCH_NONE) {
-    Value *is_last = build_index(&g->b, OP_index_eq, build_add(&g->b, panels.index, gemm_number(g, 1)), last_panel);
+    Value *is_last = build_index(&g->b, OP_index_eq, build_add(&g->b, panels.index, gemm_number(g, 1)), g->panel_hi);
     g->next_hi = build_named(build_index_select(&g->b, is_last, gemm_number(g, 0), g->k_hi), "next_hi");
-    g->tiles_of_task = build_sub(&g->b, last_tile, first_tile);
   }
-  Loop tiles = build_for(&g->b, first_tile, last_tile, gemm_number(g, 1), NULL, 0);
+  Loop tiles = build_for(&g->b, g->t_lo, g->t_hi, gemm_number(g, 1), NULL, 0);
   build_named(tiles.index, "t");
   g->b.block = tiles.body;
   one_tile(g, tiles.index, panels.index);
@@ -237,12 +254,12 @@ static void tiles_of_block(GemmBuild *g, Value *first_tile, Value *last_tile, Va
 }
 
 /* Visits k in blocks of kc; at least once, so that k = 0 still gives the epilogue of zero. */
-static void blocks_of_k(GemmBuild *g, Value *const bounds[4]) {
+static void blocks_of_k(GemmBuild *g) {
   Value *k = gemm_size(&g->b, g->match->k);
   if (!g->has_kc) {
     g->k_lo = gemm_number(g, 0);
     g->k_hi = k;
-    tiles_of_block(g, bounds[0], bounds[1], bounds[2], bounds[3]);
+    tiles_of_block(g);
     return;
   }
   Value *kc = gemm_depth(g, &g->b); /* whole steps, so that no block of k begins inside of one */
@@ -253,25 +270,76 @@ static void blocks_of_k(GemmBuild *g, Value *const bounds[4]) {
   Value *end = build_add(&g->b, g->k_lo, kc);
   g->k_hi = build_named(build_min(&g->b, end, k), "k_hi");
   g->is_last = build_named(build_index(&g->b, OP_index_le, k, end), "is_last");
-  tiles_of_block(g, bounds[0], bounds[1], bounds[2], bounds[3]);
+  tiles_of_block(g);
   build_yield(&g->b, NULL, 0);
   g->b.block = outer;
 }
 
-static void build_body(GemmBuild *g) {
+/* ---- blocks of a task -------------------------------------------------------------------------------------------- */
+
+/* Row and column of block `x` in the order of visits: strips of so many columns, down one and up the next, each row of
+ * a strip from left to right and the next one back, so that blocks that follow each other share rows or columns. */
+static void place_block(GemmBuild *g, Value *x, Value *rows, Value *columns, Value **row, Value **column) {
+  Builder *b = &g->b;
+  Value *one = gemm_number(g, 1), *two = gemm_number(g, 2), *zero = gemm_number(g, 0);
+  Value *strip = build_named(build_min(b, gemm_param(g, b, FIELD_strip), columns), "strip_width");
+  Value *blocks_of_strip = build_mul(b, rows, strip);
+  Value *number = build_named(build_index(b, OP_index_div, x, blocks_of_strip), "strip");
+  Value *within = build_named(build_index(b, OP_index_mod, x, blocks_of_strip), "within");
+  Value *first = build_named(build_mul(b, number, strip), "first_column");
+  Value *width = build_named(build_min(b, strip, build_sub(b, columns, first)), "width");
+  Value *down = build_named(build_index(b, OP_index_div, within, width), "down");
+  Value *right = build_named(build_index(b, OP_index_mod, within, width), "right");
+  Value *goes_down = build_index(b, OP_index_eq, build_index(b, OP_index_mod, number, two), zero);
+  Value *goes_right = build_index(b, OP_index_eq, build_index(b, OP_index_mod, down, two), zero);
+  Value *up = build_sub(b, build_sub(b, rows, one), down), *left = build_sub(b, build_sub(b, width, one), right);
+  *row = build_named(build_index_select(b, goes_down, down, up), "row_block");
+  *column = build_named(build_add(b, first, build_index_select(b, goes_right, right, left)), "column_block");
+}
+
+static void one_block(GemmBuild *g) {
+  if (gemm_needs_row_sums(g)) gemm_build_row_sums(g);
+  blocks_of_k(g);
+}
+
+/* The task's run of blocks. Where sizes are few and fixed there is one, and nothing to choose. */
+static void blocks_of_task(GemmBuild *g) {
   Builder *b = &g->b;
   Value *tiles = build_named(tile_count(g, b), "tiles"), *panels = build_named(panel_count(g, b), "panels");
-  Value *mt = build_named(gemm_tiles_per_task(g, b), "mt"), *nt = build_named(panels_per_task(g, b), "nt");
-  Value *columns = build_named(build_ceildiv(b, panels, nt), "column_blocks");
-  Value *task = kernel_task(g->kernel);
-  Value *row_block = build_index(b, OP_index_div, task, columns),
-        *column_block = build_index(b, OP_index_mod, task, columns);
-  Value *bounds[4];
-  g->t_lo = bounds[0] = build_named(build_mul(b, row_block, mt), "t_lo");
-  bounds[1] = build_named(build_min(b, build_add(b, bounds[0], mt), tiles), "t_hi");
-  bounds[2] = build_named(build_mul(b, column_block, nt), "panel_lo");
-  bounds[3] = build_named(build_min(b, build_add(b, bounds[2], nt), panels), "panel_hi");
-  Value *before_last = build_sub(b, tiles, gemm_number(g, 1));
+  g->t_lo = g->panel_lo = gemm_number(g, 0);
+  g->t_hi = tiles;
+  g->panel_hi = panels;
+  if (gemm_param(g, b, FIELD_tasks) == NULL) {
+    one_block(g);
+    return;
+  }
+  Value *mt = build_named(gemm_tiles_per_block(g, b), "mt"), *nt = build_named(panels_per_block(g, b), "nt");
+  Value *rows = build_named(row_blocks(g, b), "row_blocks"),
+        *columns = build_named(column_blocks(g, b), "column_blocks");
+  Value *blocks = build_named(build_mul(b, rows, columns), "blocks"), *task = kernel_task(g->kernel);
+  Value *tasks = build_named(build_min(b, gemm_param(g, b, FIELD_tasks), blocks), "tasks_of_blocks");
+  Value *lo = build_index(b, OP_index_div, build_mul(b, task, blocks), tasks);
+  Value *hi = build_index(b, OP_index_div, build_mul(b, build_add(b, task, gemm_number(g, 1)), blocks), tasks);
+  Loop loop = build_for(b, lo, hi, gemm_number(g, 1), &rows, 1); /* no such row */
+  build_named(loop.index, "block");
+  build_named(loop.carried[0], "row_before");
+  Block *outer = b->block;
+  b->block = loop.body;
+  Value *row, *column;
+  place_block(g, loop.index, rows, columns, &row, &column);
+  g->is_same_rows = build_named(build_index(b, OP_index_eq, row, loop.carried[0]), "is_same_rows");
+  g->t_lo = build_named(build_mul(b, row, mt), "t_lo");
+  g->t_hi = build_named(build_min(b, build_add(b, g->t_lo, mt), tiles), "t_hi");
+  g->panel_lo = build_named(build_mul(b, column, nt), "panel_lo");
+  g->panel_hi = build_named(build_min(b, build_add(b, g->panel_lo, nt), panels), "panel_hi");
+  one_block(g);
+  build_yield(b, &row, 1);
+  b->block = outer;
+}
+
+static void build_body(GemmBuild *g) {
+  Builder *b = &g->b;
+  Value *before_last = build_sub(b, tile_count(g, b), gemm_number(g, 1));
   g->tile_rows = build_named(tile_rows(g, b), "tile_rows");
   g->first_end = build_sub(b, gemm_size(b, g->match->m), build_mul(b, before_last, g->tile_rows));
   build_named(g->first_end, "first_end");
@@ -282,23 +350,20 @@ static void build_body(GemmBuild *g) {
   g->tile_buffer.dims[1] = (Extent){gemm_field(g, FIELD_nr), EXTENT_NUMBER};
   if (gemm_field(g, FIELD_epilogue) == EPILOGUE_ROWS)
     g->scratch = build_named(build_scratch(b, &g->tile_buffer), "finished");
-  Value *offset = build_mul(b, task, task_bytes(g, b));
+  Value *offset = g->task_bytes_before = build_mul(b, kernel_task(g->kernel), task_bytes(g, b));
   if (gemm_field(g, FIELD_pack_b) == PACK_B_TASK) g->task_panel = gemm_panel_buffer(g, offset);
-  if (gemm_field(g, FIELD_pack_a) == PACK_A_TASK)
-    g->task_rows = gemm_rows_buffer(g, build_add(b, offset, gemm_panel_bytes(g, b)));
+  offset = build_add(b, offset, gemm_panel_bytes(g, b));
+  if (gemm_field(g, FIELD_pack_a) == PACK_A_TASK) g->task_rows = gemm_rows_buffer(g, offset);
   if (gemm_needs_column_sums(g)) gemm_place_column_sums(g);
-  if (gemm_needs_row_sums(g)) {
-    Value *packed = build_add(b, gemm_panel_bytes(g, b), gemm_rows_bytes(g, b));
-    gemm_build_row_sums(g, build_add(b, offset, packed), bounds[1]);
-  }
-  blocks_of_k(g, bounds);
+  if (gemm_needs_row_sums(g)) gemm_place_row_sums(g, build_add(b, offset, gemm_rows_bytes(g, b)));
+  blocks_of_task(g);
 }
 
 void gemm_build(const Plan *plan, const char *name, Module *module) {
   GemmBuild g = {.plan = plan, .match = plan->match, .graph = plan->problem.graph, .types = gemm_types(plan)};
   g.kernel = kernel_create(module, name);
   g.b = builder_of(g.kernel, g.kernel->body);
-  g.has_kc = plan->param_count > 2;
+  g.has_kc = gemm_has_field(plan, FIELD_kc);
   add_symbols(g.graph, g.kernel);
   add_params(&g);
   add_buffers(&g);

@@ -24,7 +24,10 @@ typedef struct GemmBuild {
   Value *task_rows;              /* the rows of A that this task packed, panel after panel; NULL: read in place */
   Value *task_panel;             /* B's panel that this task packed */
 
-  Value *t, *t_lo, *tiles_of_task;          /* the tile, the first one of the task, how many it has */
+  Value *task_bytes_before;                 /* where this task's part of the workspace begins */
+  Value *t_lo, *t_hi, *panel_lo, *panel_hi; /* the block of C: its tiles along m, its panels along n */
+  Value *is_same_rows;                      /* the block before had the same rows; NULL: there was none */
+  Value *t;                                 /* the tile */
   Value *k_lo, *k_hi, *is_last;             /* the block of k; is_last where has_kc */
   Value *i, *j;                             /* first row and column of the tile */
   Value *rows, *cols;                       /* how many of them it owns; NULL: all */
@@ -32,19 +35,20 @@ typedef struct GemmBuild {
   Value *panel, *panel_column, *panel_cols; /* where B is read */
   Value *rows_of_a, *first_row;             /* where A is read */
   Value *next_hi;                           /* where prefetching the next panel ends: k_hi, or 0 after the last */
-  Value *panel_lo, *rows_lo;                /* the k at row 0 of the panel, at column 0 of A; NULL: 0 */
+  Value *k_of_panel, *k_of_rows;            /* the k at row 0 of the panel, at column 0 of A; NULL: 0 */
 } GemmBuild;
 
 static inline int64_t gemm_field(const GemmBuild *g, Field f) { return g->plan->schedule.values[f]; }
 Value *gemm_number(GemmBuild *g, int64_t value);
 Extent gemm_extent(Dim d);
-/* Size or param as a value, in any block. */
+/* Size or param as a value, in any block; NULL where the kernel has no such param. */
 Value *gemm_size(Builder *b, Dim d);
 Value *gemm_param(const GemmBuild *g, Builder *b, Field field);
+int gemm_param_symbol(const GemmBuild *g, Field field); /* -1: no such param */
 /* Steps of k in a block, in whole groups. */
 Value *gemm_depth(const GemmBuild *g, Builder *b);
-/* Register tiles along m that a task computes. */
-Value *gemm_tiles_per_task(const GemmBuild *g, Builder *b);
+/* Register tiles along m that a block of C has, but for the last. */
+Value *gemm_tiles_per_block(const GemmBuild *g, Builder *b);
 /* The operand's buffer, turned where the product reads its transpose. */
 Value *gemm_operand_buffer(Builder *b, Value *buffer, const GemmOperand *operand);
 /* Places g->i and g->rows for tile `t`. */
@@ -59,9 +63,9 @@ Value *gemm_rows_bytes(const GemmBuild *g, Builder *b);
 /* The buffers there, from this byte offset on. */
 Value *gemm_panel_buffer(GemmBuild *g, Value *offset);
 Value *gemm_rows_buffer(GemmBuild *g, Value *offset);
-/* Copies this block of k: of the panel at g->j; of the rows of tiles t_lo … t_hi-1. */
+/* Copies this block of k: of the panel at g->j; of the rows of tiles t_lo … t_hi-1, unless they are there already. */
 void gemm_pack_panel(GemmBuild *g);
-void gemm_pack_rows(GemmBuild *g, Value *t_hi);
+void gemm_pack_rows(GemmBuild *g);
 
 /* ---- gemm_product.c ---------------------------------------------------------------------------------------------- */
 
@@ -75,9 +79,11 @@ Value *gemm_sum_columns(GemmBuild *g);
 
 bool gemm_needs_column_sums(const GemmBuild *g);
 bool gemm_needs_row_sums(const GemmBuild *g);
-/* Bytes of workspace a task keeps row sums in; makes them there. */
+/* Bytes of workspace a task keeps row sums in; the buffer there; the sums of the block's rows, unless they are there
+ * already. */
 Value *gemm_row_sum_bytes(const GemmBuild *g, Builder *b);
-void gemm_build_row_sums(GemmBuild *g, Value *offset, Value *t_hi);
+void gemm_place_row_sums(GemmBuild *g, Value *offset);
+void gemm_build_row_sums(GemmBuild *g);
 /* Scratch for the sums of one panel; makes them, in the last block of k. */
 void gemm_place_column_sums(GemmBuild *g);
 void gemm_build_column_sums(GemmBuild *g);

@@ -61,8 +61,7 @@ Value *gemm_depth(const GemmBuild *g, Builder *b) {
   return build_mul(b, whole, build_number(b, g->types.step));
 }
 static Extent depth_extent(const GemmBuild *g) {
-  int kc_symbol = g->first_param + g->plan->param_count - 1;
-  return g->has_kc ? (Extent){0, kc_symbol} : gemm_extent(g->match->k);
+  return g->has_kc ? (Extent){0, gemm_param_symbol(g, FIELD_kc)} : gemm_extent(g->match->k);
 }
 
 Value *gemm_panel_bytes(const GemmBuild *g, Builder *b) {
@@ -73,7 +72,7 @@ Value *gemm_panel_bytes(const GemmBuild *g, Builder *b) {
 
 Value *gemm_rows_bytes(const GemmBuild *g, Builder *b) {
   if (gemm_field(g, FIELD_pack_a) != PACK_A_TASK) return build_number(b, 0);
-  Value *panels = build_mul(b, gemm_depth(g, b), gemm_tiles_per_task(g, b));
+  Value *panels = build_mul(b, gemm_depth(g, b), gemm_tiles_per_block(g, b));
   return whole_lines(b, build_mul(b, panels, build_number(b, gemm_bytes(g->types.a, gemm_field(g, FIELD_mr)))));
 }
 
@@ -97,11 +96,22 @@ void gemm_pack_panel(GemmBuild *g) {
   pack_columns(&g->b, g->plan, g->source, g->task_panel, g->j, gemm_number(g, 0), g->cols, g->k_lo, g->k_hi);
 }
 
+/* Where packing the block's rows ends: at t_lo where the block before left them here, all of k. */
+static Value *end_of_rows(GemmBuild *g) {
+  if (g->is_same_rows == NULL) return g->t_hi;
+  Value *again = g->t_lo;
+  if (g->has_kc) {
+    Value *is_cut = build_index(&g->b, OP_index_lt, gemm_param(g, &g->b, FIELD_kc), gemm_size(&g->b, g->match->k));
+    again = build_index_select(&g->b, is_cut, g->t_hi, g->t_lo);
+  }
+  return build_index_select(&g->b, g->is_same_rows, again, g->t_hi);
+}
+
 /* Every panel holds as many rows as tiles have, so that of the first tile holds rows of the second too. */
-void gemm_pack_rows(GemmBuild *g, Value *t_hi) {
+void gemm_pack_rows(GemmBuild *g) {
   Block *outer = g->b.block;
   int mr = (int)gemm_field(g, FIELD_mr), step = pack_step(g->plan, g->types.a_group);
-  Loop tiles = build_for(&g->b, g->t_lo, t_hi, gemm_number(g, 1), NULL, 0);
+  Loop tiles = build_for(&g->b, g->t_lo, end_of_rows(g), gemm_number(g, 1), NULL, 0);
   build_named(tiles.index, "t");
   g->b.block = tiles.body;
   gemm_place_rows(g, tiles.index);

@@ -18,11 +18,11 @@ static Value *product_loop(GemmBuild *g, Value *acc, int rows, Value *lo, Value 
   g->b.block = loop.body;
   int columns = (int)gemm_field(g, FIELD_nr);
   Value *left = is_bounded ? build_named(build_sub(&g->b, hi, loop.index), "left") : NULL;
-  Value *column = g->rows_lo != NULL ? build_sub(&g->b, loop.index, g->rows_lo) : loop.index;
+  Value *column = g->k_of_rows != NULL ? build_sub(&g->b, loop.index, g->k_of_rows) : loop.index;
   Value *valid = gemm_field(g, FIELD_mma) == MMA_ON_TILES && g->match->m.symbol >= 0 ? g->tile_rows : NULL;
   Value *fa = build_load(&g->b, OP_frag_load, (Place){g->rows_of_a, {g->first_row, column}, valid, left},
                          type_frag(ROLE_A, rows, steps, g->rows_of_a->type.buf->type));
-  Value *row = g->panel_lo != NULL ? build_sub(&g->b, loop.index, g->panel_lo) : loop.index;
+  Value *row = g->k_of_panel != NULL ? build_sub(&g->b, loop.index, g->k_of_panel) : loop.index;
   Value *fb = build_load(&g->b, OP_frag_load, (Place){g->panel, {row, g->panel_column}, left, g->panel_cols},
                          type_frag(ROLE_B, steps, columns, g->panel->type.buf->type));
   Value *next = build_ternary(&g->b, OP_mma, loop.carried[0], build_named(fa, "fa"), build_named(fb, "fb"));
@@ -32,11 +32,12 @@ static Value *product_loop(GemmBuild *g, Value *acc, int rows, Value *lo, Value 
 }
 
 /* Asks for this step's share of the panel that comes next, so that it is in the second-level cache when it does: rows
- * of B for a chunk of k, evenly over the chunks of all tiles of the task. */
+ * of B for a chunk of k, evenly over the chunks of all tiles of the block. */
 static void prefetch_share(GemmBuild *g, Value *chunk) {
   int64_t nr = gemm_field(g, FIELD_nr), line = 64 / gemm_bytes(g->types.b, g->types.group);
   Value *steps = gemm_number(g, chunk_steps(g)), *group = gemm_number(g, g->types.group);
-  Value *groups = build_ceildiv(&g->b, steps, build_mul(&g->b, g->tiles_of_task, group));
+  Value *tiles = build_sub(&g->b, g->t_hi, g->t_lo);
+  Value *groups = build_ceildiv(&g->b, steps, build_mul(&g->b, tiles, group));
   Value *share = build_mul(&g->b, groups, group);
   Value *chunks = build_ceildiv(&g->b, build_sub(&g->b, g->k_hi, g->k_lo), steps);
   Value *number = build_index(&g->b, OP_index_div, build_sub(&g->b, chunk, g->k_lo), steps);

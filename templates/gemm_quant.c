@@ -19,17 +19,20 @@ static BufType sums_type(int64_t rows, int64_t columns) {
 
 Value *gemm_row_sum_bytes(const GemmBuild *g, Builder *b) {
   if (!gemm_needs_row_sums(g)) return build_number(b, 0);
-  Value *bytes = build_mul(b, gemm_tiles_per_task(g, b), build_number(b, 4 * gemm_field(g, FIELD_mr)));
+  Value *bytes = build_mul(b, gemm_tiles_per_block(g, b), build_number(b, 4 * gemm_field(g, FIELD_mr)));
   return build_mul(b, build_ceildiv(b, bytes, build_number(b, 64)), build_number(b, 64));
 }
 
-/* Of all rows the task computes, once. */
-void gemm_build_row_sums(GemmBuild *g, Value *offset, Value *t_hi) {
-  int mr = (int)gemm_field(g, FIELD_mr), step = 4 * target_lanes(g->plan->problem.target);
+void gemm_place_row_sums(GemmBuild *g, Value *offset) {
   BufType type = sums_type(0, 1);
   g->row_sums = build_named(build_workspace(&g->b, offset, &type), "row_sums");
+}
+
+void gemm_build_row_sums(GemmBuild *g) {
+  int mr = (int)gemm_field(g, FIELD_mr), step = 4 * target_lanes(g->plan->problem.target);
+  Value *end = g->is_same_rows == NULL ? g->t_hi : build_index_select(&g->b, g->is_same_rows, g->t_lo, g->t_hi);
   Block *outer = g->b.block;
-  Loop tiles = build_for(&g->b, g->t_lo, t_hi, gemm_number(g, 1), NULL, 0);
+  Loop tiles = build_for(&g->b, g->t_lo, end, gemm_number(g, 1), NULL, 0);
   build_named(tiles.index, "t");
   g->b.block = tiles.body;
   gemm_place_rows(g, tiles.index);

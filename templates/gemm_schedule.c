@@ -233,6 +233,31 @@ static int64_t default_ku(const Plan *plan) {
  * made. */
 enum { BYTES_WITHOUT_BLOCKS = 5120 };
 
+static void add_param(Plan *plan, Field field) { plan->params[plan->param_count++] = field; }
+
+bool gemm_has_field(const Plan *plan, Field field) {
+  for (int i = 0; i < plan->param_count; ++i)
+    if (plan->params[i] == field) return true;
+  return false;
+}
+
+/* Few operations of fixed sizes are one task of one block. */
+static void choose_params(Plan *plan) {
+  enum { ONE_TASK = 64 * 64 * 64 };
+  const GemmMatch *match = plan->match;
+  const Schedule *s = &plan->schedule;
+  bool is_fixed = match->m.symbol < 0 && match->n.symbol < 0 && match->k.symbol < 0;
+  bool has_wish = s->fixed[FIELD_mc] || s->fixed[FIELD_nc] || s->fixed[FIELD_kc] || s->fixed[FIELD_tasks];
+  double work = (double)match->m.size * (double)match->n.size * (double)match->k.size;
+  if (is_fixed && work <= ONE_TASK && !has_wish) return;
+  add_param(plan, FIELD_mc);
+  add_param(plan, FIELD_nc);
+  bool is_long = match->k.symbol >= 0 || gemm_bytes(gemm_types(plan).a, match->k.size) > BYTES_WITHOUT_BLOCKS;
+  if (is_long || s->fixed[FIELD_kc] || plan->schedule.values[FIELD_mma] == MMA_ON_TILES) add_param(plan, FIELD_kc);
+  add_param(plan, FIELD_strip);
+  add_param(plan, FIELD_tasks);
+}
+
 kiln_status gemm_schedule(Plan *plan, Text *why_not) {
   const GemmMatch *match = plan->match;
   Schedule *s = &plan->schedule;
@@ -248,10 +273,7 @@ kiln_status gemm_schedule(Plan *plan, Text *why_not) {
   bool by_rows = match->epilogue_cost > 8 || s->values[FIELD_mma] == MMA_ON_TILES;
   set_default(s, FIELD_epilogue, by_rows ? EPILOGUE_ROWS : EPILOGUE_REGISTERS);
   GemmTypes types = gemm_types(plan);
-  plan->params[plan->param_count++] = FIELD_mc;
-  plan->params[plan->param_count++] = FIELD_nc;
-  if (match->k.symbol >= 0 || gemm_bytes(types.a, match->k.size) > BYTES_WITHOUT_BLOCKS)
-    plan->params[plan->param_count++] = FIELD_kc;
+  choose_params(plan);
   if (s->values[FIELD_pack_b] == PACK_B_AHEAD) {
     Pack *pack = &plan->packs[match->b.input];
     pack->packed = true;
@@ -262,56 +284,6 @@ kiln_status gemm_schedule(Plan *plan, Text *why_not) {
     pack->type.group = types.group;
   }
   return check_fixed(plan, why_not);
-}
-
-/* What of the second-level cache rows of A may fill; the rest is for panels of B passing through. */
-static int64_t cache_for_rows(const Machine *machine) { return machine->l2_bytes / 8 * 5; }
-
-/* Steps of k a visit takes: so many that 384 rows of A stay in the second-level cache while all of B passes, for B then
- * comes from further away once in 384 rows. Depends on k and the cache alone: it decides in which order terms are
- * added, and that may not change with threads or rows. */
-static int64_t bind_kc(int64_t k, kiln_type type, const Machine *machine) {
-  enum { ROWS = 384, SHORTEST = 256, MULTIPLE = 64 };
-  int64_t limit = larger_of(cache_for_rows(machine) / gemm_bytes(type, ROWS), SHORTEST);
-  if (k <= limit * 3 / 2) return larger_of(k, 1);
-  int64_t visits = ceil_div(k, limit);
-  return ceil_div(ceil_div(k, visits), MULTIPLE) * MULTIPLE;
-}
-
-/* Rows and columns of a task, in register tiles: the rows of A stay in half the second-level cache while panels of B
- * pass; columns, then rows, are cut further until every thread has several tasks. */
-static void bind_blocks(const Plan *plan, const int64_t *symbols, const Machine *machine, int64_t kc, int64_t *mc,
-                        int64_t *nc) {
-  enum { TASKS_PER_THREAD = 4 };
-  const GemmMatch *match = plan->match;
-  int64_t mr = plan->schedule.values[FIELD_mr], nr = plan->schedule.values[FIELD_nr];
-  int64_t tiles = larger_of(ceil_div(dim_value(match->m, symbols), mr), 1);
-  int64_t panels = larger_of(ceil_div(dim_value(match->n, symbols), nr), 1);
-  int64_t resident = larger_of(cache_for_rows(machine) / larger_of(gemm_bytes(gemm_types(plan).a, mr * kc), 1), 1);
-  bool packs = plan->schedule.values[FIELD_pack_b] == PACK_B_TASK;
-  int64_t row_blocks = packs ? 1 : ceil_div(tiles, resident);
-  int64_t wanted = machine->threads > 1 ? (int64_t)machine->threads * TASKS_PER_THREAD : 1;
-  bool packs_rows = plan->schedule.values[FIELD_pack_a] == PACK_A_TASK;
-  if (packs_rows && !packs) row_blocks = larger_of(row_blocks, smaller_of(wanted, tiles)); /* so each is packed once */
-  int64_t column_blocks = smaller_of(ceil_div(wanted, row_blocks), panels);
-  if (row_blocks * column_blocks < wanted) row_blocks = smaller_of(ceil_div(wanted, column_blocks), tiles);
-  *mc = ceil_div(tiles, row_blocks) * mr;
-  *nc = ceil_div(panels, column_blocks) * nr;
-}
-
-void gemm_bind(const Plan *plan, const int64_t *symbols, const Machine *machine, int64_t *params) {
-  const GemmMatch *match = plan->match;
-  const Schedule *s = &plan->schedule;
-  int64_t k = dim_value(match->k, symbols);
-  GemmTypes types = gemm_types(plan);
-  int64_t kc = s->fixed[FIELD_kc] ? s->values[FIELD_kc] : bind_kc(k, types.a, machine);
-  kc = ceil_div(kc, types.step) * types.step; /* what is cut off a step is left to the last block */
-  if (plan->param_count < 3) kc = k;
-  int64_t mc, nc;
-  bind_blocks(plan, symbols, machine, kc, &mc, &nc);
-  params[0] = s->fixed[FIELD_mc] ? s->values[FIELD_mc] : mc;
-  params[1] = s->fixed[FIELD_nc] ? s->values[FIELD_nc] : nc;
-  if (plan->param_count > 2) params[2] = kc;
 }
 
 void gemm_explain(const Plan *plan, const int64_t *symbols, const Machine *machine, Text *out) {

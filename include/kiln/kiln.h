@@ -139,7 +139,7 @@ typedef struct kiln_call {
   const void *const *inputs; /* in order of declaration */
   void *const *outputs;      /* in order of return */
   const int64_t *symbols;    /* in order of first appearance; NULL where the graph has none */
-  void *workspace; /* 64-byte aligned; NULL: allocated for this call from the engine's allocator where needed */
+  void *workspace;           /* 64-byte aligned; NULL: lent by the engine where needed */
   size_t workspace_bytes;
   const kiln_threads *threads; /* NULL: the engine's pool; see kiln_threads_serial */
 } kiln_call;
@@ -250,7 +250,8 @@ KILN_API const char *kiln_cache_directory(const kiln_engine *engine);
 KILN_API kiln_status kiln_cache_verify(kiln_engine *engine, size_t *sound, size_t *removed);
 /* Removes the entries used longest ago until at most `max_bytes` are left (0 removes all). */
 KILN_API kiln_status kiln_cache_prune(kiln_engine *engine, uint64_t max_bytes, size_t *removed);
-/* Forgets the kernels kept in memory; those that somebody holds live until they are released. */
+/* Forgets the kernels kept in memory (those that somebody holds live until they are released) and gives back workspaces
+ * kept between calls. */
 KILN_API void kiln_engine_trim(kiln_engine *engine);
 
 #ifdef __cplusplus

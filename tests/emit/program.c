@@ -46,7 +46,7 @@ static void test_layer(const int64_t sizes[3], int64_t mc, int64_t nc, int64_t k
   int64_t m = sizes[0], k = sizes[1], n = sizes[2], dims[layer_DIMS];
   float *x = generate(m * k), *w = generate(k * n), *b = generate(n), *r = generate(m * n), *y = generate(m * n);
   layer_bind(sizes, dims);
-  if (mc > 0) dims[3] = mc, dims[4] = nc, dims[5] = kc;
+  if (mc > 0) dims[3] = mc, dims[4] = nc, dims[5] = kc, dims[6] = 1, dims[7] = 3;
   void *packed = allocate(layer_packed_bytes_w(sizes)), *pair[2] = {w, packed};
   kiln_args pack_args = {pair, sizes, NULL};
   run(layer_pack_w, &pack_args, layer_pack_w_tasks(&pack_args));

@@ -15,7 +15,8 @@ static const char *const graphs[] = {
 Test(gemm_threads, same_bits_for_any_count) {
   kiln_engine *engine = ladder_engine();
   static const int counts[] = {1, 2, 3, 7};
-  static const char *const schedules[] = {NULL, "kc=32", "mc=24 nc=64"};
+  static const char *const schedules[] = {NULL, "kc=32", "mc=24 nc=64",
+                                          "mc=14 nc=32 kc=40 strip=2 tasks=5 pack_a=task"};
   enum { M = 61, K = 100, N = 203 };
   size_t bytes = sizeof(float) * M * N;
   char *first = malloc(bytes), *other = malloc(bytes);

@@ -68,7 +68,7 @@ Test(runtime_run, any_threads_give_the_same_bits) {
   Setup s;
   Probe probe = {0};
   kiln_threads counted = {&probe, 7, probe_parallel_for};
-  set_up(&s, GELU, (int64_t[]){50}, (kiln_compile_options){.schedule = "mc=8 nc=32"});
+  set_up(&s, GELU, (int64_t[]){50}, (kiln_compile_options){.schedule = "mc=8 nc=32 tasks=99"});
   size_t bytes = s.tensors.output_sizes[0] * sizeof(float);
   s.call.threads = kiln_threads_serial();
   cr_assert_eq(kiln_run(s.kernel, &s.call), KILN_OK);
@@ -242,6 +242,10 @@ Test(runtime_run, workspace_of_the_caller) {
   s.call.workspace = NULL;
   cr_expect_eq(kiln_run(s.kernel, &s.call), KILN_OK);
   cr_expect_gt(s.place.made, before);
+  before = s.place.made;
+  cr_expect_eq(kiln_run(s.kernel, &s.call), KILN_OK);
+  cr_expect_eq(s.place.made, before, "the engine keeps what it lent");
+  kiln_engine_trim(s.engine);
   s.place.made = 0;
   s.place.fail_at = 1;
   cr_expect_eq(kiln_run(s.kernel, &s.call), KILN_OUT_OF_MEMORY);

@@ -1,5 +1,6 @@
 /* test_template_gemm.c: the gemm template's tile IR, executed by the interpreter, against the graph interpreter. */
 #include <criterion/criterion.h>
+#include <stdio.h>
 
 #include "tests/unit/template_run.h"
 
@@ -37,6 +38,19 @@ Test(template_gemm, blocks_of_k) {
   expect_gemm((TemplateRun){.graph = "x: f32[m, k]; w: f32[k, n]; y = gelu(x @ w); return y",
                             .symbols = {14, 21, 40},
                             .schedule = "kc=8 pack_b=task"});
+}
+
+Test(template_gemm, runs_of_blocks) {
+  const char *graph = "x: f32[m, k]; w: f32[k, n]; y: f32 = x @ w; return y";
+  static const char *const orders[] = {"strip=1 tasks=1", "strip=2 tasks=1", "strip=9 tasks=4", "strip=2 tasks=5",
+                                       "strip=3 tasks=99"};
+  for (size_t i = 0; i < ARRAY_LENGTH(orders); ++i) {
+    char schedule[96];
+    snprintf(schedule, sizeof schedule, "mc=5 nc=16 kc=8 pack_a=task pack_b=task %s", orders[i]);
+    expect_gemm((TemplateRun){.graph = graph, .symbols = {31, 21, 100}, .schedule = schedule});
+    snprintf(schedule, sizeof schedule, "mc=5 nc=16 kc=99 pack_a=task %s", orders[i]);
+    expect_gemm((TemplateRun){.graph = graph, .symbols = {31, 21, 100}, .schedule = schedule});
+  }
 }
 
 Test(template_gemm, transposes_and_strides) {
@@ -120,7 +134,7 @@ Test(template_gemm, wishes_that_do_not_fit) {
       {"convert=pack", "schedule: 'convert' has no meaning for this graph in template gemm"},
       {"prefetch=panel", "schedule: 'prefetch' is not none, but 'pack_b' is not ahead"},
       {"pack_b=never", "schedule: 'pack_b' is 'never', expected one of none|ahead|task"},
-      {"kc=4", "schedule: 'kc' has no meaning for this graph in template gemm"},
+      {"strip=4", "schedule: 'strip' has no meaning for this graph in template gemm"},
   };
   for (size_t i = 0; i < ARRAY_LENGTH(cases); ++i) {
     Text why;

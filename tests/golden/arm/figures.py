@@ -48,11 +48,14 @@ def innermost(bodies):
     return [body for body in bodies if sum(bool(BRANCH.match(line)) for line in body) == 1]
 
 
-def count(body):
-    """Instructions, the names of the products among them, and how many use the stack."""
+def count(body, function):
+    """Instructions, the names of the products among them, and how many use the stack: x29 points there only where the
+    function says so."""
+    has_frame = any(re.match(r"^\s+(mov|add)\s+x29, sp\b", line) for line in function)
+    stack = ("[sp", "[x29") if has_frame else ("[sp",)
     instructions = [line for line in body if re.match(r"^\s+[a-z]", line)]
     products = [m.group(1) for line in instructions if (m := PRODUCT.match(line))]
-    return instructions, products, sum("[sp" in line or "[x29" in line for line in instructions)
+    return instructions, products, sum(any(base in line for base in stack) for line in instructions)
 
 
 def least_loads(kernel, bits):
@@ -69,7 +72,7 @@ def name_of(products):
 def show_loops(code):
     for lines in code.values():
         for body in innermost(product_loops(lines)):
-            instructions, products, stack = count(body)
+            instructions, products, stack = count(body, lines)
             print(f"k loop: {name_of(products)}, {len(instructions)} instructions, {stack} stack")
 
 
@@ -77,7 +80,7 @@ def show_figures(code, path, bits):
     with open(path, encoding="utf-8") as file:
         kernels = dict(re.findall(r"^kernel @(\w+)\((.*?)^}", file.read(), re.MULTILINE | re.DOTALL))
     for name, kernel in kernels.items():
-        instructions, products, stack = count(product_loops(code[name])[0])
+        instructions, products, stack = count(product_loops(code[name])[0], code[name])
         least = len(products) + least_loads(kernel, int(bits))
         share = "within 10 %" if len(instructions) <= 1.1 * least else f"{len(instructions) / least - 1:.0%} over"
         calls = sum(bool(re.match(r"^\s+blr?\s", line)) for line in code[name])
