@@ -96,8 +96,7 @@ static bool copy_weights(BenchJob *job, int copies) {
     if (copy == NULL) return false;
     job->copies[job->copy_count] = copy;
     if (job->packed_bytes == 0) memcpy(copy, job->product.b, bytes);
-    else if (job->copy_count == 0) job->peer->ops->pack(job, copy);
-    else memcpy(copy, job->copies[0], bytes);
+    else job->peer->ops->pack(job, copy); /* each: MKL's layout may not be moved */
   }
   return true;
 }

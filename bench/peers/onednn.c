@@ -30,7 +30,9 @@ typedef struct OneDnn {
   const Version *(*version)(void);
   void (*set_threads)(int threads);
   int (*engine_create)(void **engine, int kind, size_t index);
+  int (*engine_destroy)(void *engine);
   int (*stream_create)(void **stream, void *engine, unsigned flags);
+  int (*stream_destroy)(void *stream);
   int (*stream_wait)(void *stream);
   int (*memory_create)(void **memory, const void *descriptor, void *engine, void *data);
   int (*memory_set)(void *memory, void *data);
@@ -87,7 +89,9 @@ static bool find_symbols(BenchPeer *peer, OneDnn *dnn) {
   const BenchSymbol both[] = {
       {"omp_set_num_threads", &dnn->set_threads},
       {"dnnl_engine_create", &dnn->engine_create},
+      {"dnnl_engine_destroy", &dnn->engine_destroy},
       {"dnnl_stream_create", &dnn->stream_create},
+      {"dnnl_stream_destroy", &dnn->stream_destroy},
       {"dnnl_stream_wait", &dnn->stream_wait},
       {"dnnl_memory_create", &dnn->memory_create},
       {"dnnl_memory_set_data_handle", &dnn->memory_set},
@@ -138,8 +142,12 @@ static void open_onednn(BenchPeer *peer, const char *file) {
     snprintf(peer->absent, sizeof peer->absent, "its engine could not be created");
 }
 
-/* The engine lives as long as the library. */
-static void close_onednn(BenchPeer *peer) { free(peer->state); }
+static void close_onednn(BenchPeer *peer) {
+  OneDnn *dnn = peer->state;
+  if (dnn->stream != NULL) dnn->stream_destroy(dnn->stream);
+  if (dnn->engine != NULL) dnn->engine_destroy(dnn->engine);
+  free(dnn);
+}
 
 static void set_threads(const BenchPeer *peer, int threads) {
   const OneDnn *dnn = peer->state;
