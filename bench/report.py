@@ -2,8 +2,9 @@
 """report.py FOLDER: rows.jsonl, as `./dev bench` writes it, to report.html with plots; prints a summary.
 
 Rows are the JSON of `kiln bench --suite`: an object for the compile, then one for each implementation. Of Kiln's and
-of the peers' rows of a line the fastest counts. `report.py --text FOLDER` prints the summary alone and needs no
-matplotlib.
+of the peers' rows of a line the fastest counts. torch.jsonl, where it is there, has rows of bench/peers/pytorch.py,
+which were not timed in turns with Kiln's: they stand in a column of their own. `report.py --text FOLDER` prints the
+summary alone and needs no matplotlib.
 """
 import base64
 import html
@@ -24,7 +25,7 @@ class Line:
     """What was measured of one graph: Kiln's fastest row and the fastest peer's."""
 
     def __init__(self, compiled):
-        self.compiled, self.kiln, self.peer = compiled, None, None
+        self.compiled, self.kiln, self.peer, self.torch = compiled, None, None, None
 
     def add(self, row):
         side = "kiln" if row["impl"].startswith("kiln ") else "peer"
@@ -63,6 +64,17 @@ def read_lines(path):
             elif "impl" in row and lines:
                 lines[-1].add(row)
     return [line for line in lines if line.kiln]
+
+
+def add_torch(lines, path):
+    """The fastest of torch's rows to the lines of the same graph on this machine."""
+    if not os.path.exists(path):
+        return
+    with open(path, encoding="utf-8") as file:
+        rows = [json.loads(text) for text in file]
+    for line in lines:
+        same = [row["us"] for row in rows if all(row[key] == line.kiln[key] for key in ("suite", "graph", "threads"))]
+        line.torch = min(same, default=None)
 
 
 def mean(values):
@@ -165,14 +177,15 @@ def draw_compile(lines, pyplot):
 
 def table(lines):
     heads = ("type", "shape", "target", "Kiln, us", "± %", "% of peak", "% of bandwidth", "peer, us", "± %", "ratio",
-             "compile, ms", "best peer")
+             "torch, us", "compile, ms", "best peer")
     rows = ["<tr>" + "".join(f"<th>{name}</th>" for name in heads) + "</tr>"]
     for line in lines:
         kiln, peer = line.kiln, line.peer
         cells = [kiln["type"], line.label, line.compiled["target"], f"{kiln['us']:.2f}", f"{100 * kiln['spread']:.1f}",
                  f"{100 * kiln['peak_share']:.1f}", f"{100 * kiln['bandwidth_share']:.1f}"]
         cells += [f"{peer['us']:.2f}", f"{100 * peer['spread']:.1f}", f"{line.ratio:.2f}"] if peer else ["", "", ""]
-        cells += [f"{line.compiled['compile_ms']:.1f}", peer["impl"] if peer else "none"]
+        cells += [f"{line.torch:.2f}" if line.torch else "", f"{line.compiled['compile_ms']:.1f}"]
+        cells += [peer["impl"] if peer else "none"]
         rows.append(f"<tr{' class=behind' if line.behind else ''}>" +
                     "".join(f"<td>{html.escape(cell)}</td>" for cell in cells) + "</tr>")
     return "<table>" + "\n".join(rows) + "</table>"
@@ -198,6 +211,7 @@ def main(args):
     text_only = args[:1] == ["--text"]
     folder = args[-1]
     lines = read_lines(os.path.join(folder, "rows.jsonl"))
+    add_torch(lines, os.path.join(folder, "torch.jsonl"))
     if not lines:
         sys.exit(f"report.py: {folder}/rows.jsonl holds no rows")
     print(summary(lines))
