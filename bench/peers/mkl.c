@@ -1,5 +1,5 @@
-/* mkl.c: Intel's MKL as a peer (PyPI's mkl), through its CBLAS and its functions that pack B ahead. Rows of its table
- * of products are the pairs of types it multiplies; of bytes it takes u8 by i8 only, where A is row-major. */
+/* mkl.c: Intel's MKL as a peer (PyPI's mkl), through its CBLAS, its functions that pack B ahead and, for small
+ * products, the kernels it generates. Of bytes it takes u8 by i8 only, where A is row-major. */
 #define _POSIX_C_SOURCE 200809L
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,7 +8,7 @@
 #include "bench/bench.h"
 #include "bench/peers/cblas.h"
 
-enum { PACKED = 151, B_MATRIX = 162, FIXED_OFFSET = 173 };
+enum { PACKED = 151, B_MATRIX = 162, FIXED_OFFSET = 173, SMALL = 64 * 64 * 64 };
 
 typedef size_t PackSize(int identifier, int m, int n, int k);
 typedef void PackF32(int order, int identifier, int transpose, int m, int n, int k, float alpha, const float *source,
@@ -24,7 +24,18 @@ typedef void Multiply8(int order, int transpose_a, int transpose_b, int offset, 
                        const void *a, int lda, signed char ao, const void *b, int ldb, signed char bo, float beta,
                        int32_t *c, int ldc, const int32_t *co);
 
+typedef void Small(void *jitter, const float *a, const float *b, float *c);
+typedef struct SmallJob {
+  void *jitter;
+  Small *function;
+} SmallJob;
+
 typedef struct Mkl {
+  /* A kernel generated for one small product: 0 is success. */
+  int (*jit_create)(void **jitter, int order, int transpose_a, int transpose_b, size_t m, size_t n, size_t k,
+                    float alpha, size_t lda, size_t ldb, float beta, size_t ldc);
+  Small *(*jit_function)(const void *jitter);
+  int (*jit_destroy)(void *jitter);
   Sgemm *f32;
   ComputeF32 *f32_compute;
   PackF32 *f32_pack;
@@ -75,6 +86,9 @@ static void open_mkl(BenchPeer *peer, const char *file) {
       {"cblas_gemm_s8u8s32_compute", &mkl->u8i8_compute},
       {"cblas_gemm_s8u8s32_pack", &mkl->u8i8_pack},
       {"cblas_gemm_s8u8s32_pack_get_size", &mkl->u8i8_size},
+      {"mkl_cblas_jit_create_sgemm", &mkl->jit_create},
+      {"mkl_jit_get_sgemm_ptr", &mkl->jit_function},
+      {"mkl_jit_destroy", &mkl->jit_destroy},
       {"MKL_Set_Num_Threads", &mkl->set_threads},
       {"MKL_Get_Version_String", &mkl->version},
   };
@@ -98,6 +112,24 @@ static bool is_pair(const BenchProduct *p, kiln_type a, kiln_type b, kiln_type c
   return p->a_type == a && p->b_type == b && p->c_type == c;
 }
 
+/* Where MKL does not generate code for this size, the job stays without state. */
+static void generate_small(BenchJob *job, const Mkl *mkl) {
+  const BenchProduct *p = &job->product;
+  SmallJob *small = calloc(1, sizeof *small);
+  if (small == NULL) return;
+  int status = mkl->jit_create(&small->jitter, ROW_MAJOR, p->a_transposed ? TRANSPOSED : PLAIN,
+                               p->b_transposed ? TRANSPOSED : PLAIN, (size_t)p->m, (size_t)p->n, (size_t)p->k, 1.0F,
+                               (size_t)p->lda, (size_t)p->ldb, 0.0F, (size_t)p->ldc);
+  if (status == 0) {
+    small->function = mkl->jit_function(small->jitter);
+    job->state = small;
+    strcat(job->name, " jit");
+    return;
+  }
+  if (small->jitter != NULL) mkl->jit_destroy(small->jitter);
+  free(small);
+}
+
 static void prepare(BenchJob *job) {
   const BenchProduct *p = &job->product;
   const Mkl *mkl = job->peer->state;
@@ -110,7 +142,8 @@ static void prepare(BenchJob *job) {
     bench_refuse(job, "it multiplies f32, bf16 and f16 to f32, and u8 by i8 to i32");
     return;
   }
-  if (!p->b_is_const) return;
+  if (p->a_type == KILN_F32 && p->m * p->n * p->k <= SMALL && job->threads == 1) generate_small(job, mkl);
+  if (!p->b_is_const || job->state != NULL) return;
   job->packed_bytes = size(B_MATRIX, (int)p->m, (int)p->n, (int)p->k);
   strcat(job->name, " packed");
 }
@@ -132,7 +165,9 @@ static void run(const BenchJob *job, const void *b) {
   int ta = p->a_transposed ? TRANSPOSED : PLAIN, tb = is_packed ? PACKED : p->b_transposed ? TRANSPOSED : PLAIN;
   int m = (int)p->m, n = (int)p->n, k = (int)p->k, lda = (int)p->lda, ldb = (int)p->ldb, ldc = (int)p->ldc;
   static const int32_t no_offset = 0;
-  if (p->b_type == KILN_F32 && is_packed)
+  const SmallJob *small = job->state;
+  if (small != NULL) small->function(small->jitter, p->a, b, p->c);
+  else if (p->b_type == KILN_F32 && is_packed)
     mkl->f32_compute(ROW_MAJOR, ta, tb, m, n, k, p->a, lda, b, ldb, 0.0F, p->c, ldc);
   else if (p->b_type == KILN_F32) mkl->f32(ROW_MAJOR, ta, tb, m, n, k, 1.0F, p->a, lda, b, ldb, 0.0F, p->c, ldc);
   else if (p->b_type == KILN_BF16)
@@ -144,5 +179,17 @@ static void run(const BenchJob *job, const void *b) {
                                                 0.0F, p->c, ldc, &no_offset);
 }
 
-const BenchPeerOps bench_mkl = {
-    .open = open_mkl, .close = close_mkl, .set_threads = set_threads, .prepare = prepare, .pack = pack, .run = run};
+static void finish(BenchJob *job) {
+  const Mkl *mkl = job->peer->state;
+  SmallJob *small = job->state;
+  mkl->jit_destroy(small->jitter);
+  free(small);
+}
+
+const BenchPeerOps bench_mkl = {.open = open_mkl,
+                                .close = close_mkl,
+                                .set_threads = set_threads,
+                                .prepare = prepare,
+                                .pack = pack,
+                                .run = run,
+                                .finish = finish};
