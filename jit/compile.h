@@ -23,7 +23,8 @@ typedef struct JitCompile {
 } JitCompile;
 
 /* Compiles a verified module for a row of targets.def; the module is not changed. Any number of compiles may run at
- * once. Errors, with sentences in `faults`: what lower_module and jit_emit refuse. The caller releases `out`. */
+ * once. Errors, with sentences in `faults`: what lower_module and jit_emit refuse; remarks of lower_module where there
+ * is none. The caller releases `out`. */
 kiln_status jit_compile(const Module *module, const Target *target, const JitCompile *options,
                         const Allocator *allocator, JitBuffer *out, Diagnostics *faults);
 

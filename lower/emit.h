@@ -123,6 +123,8 @@ void lower_kernel(Emitter *e, const Kernel *kernel, const char *symbol_prefix);
 
 /* The operation cannot be done on this target: a diagnostic at its place, and lowering goes on to find more. */
 void lower_refuse(Emitter *e, const Op *op, const char *format, ...) PRINTF_LIKE(3, 4);
+/* Something whoever wrote the kernel should know, though it compiles. */
+void lower_remark(Emitter *e, const Op *op, const char *format, ...) PRINTF_LIKE(3, 4);
 
 /* Memory of the emitter's arena, never NULL: a failure is seen at the end. */
 void *lower_array(Emitter *e, size_t count, size_t item_bytes);

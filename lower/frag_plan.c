@@ -104,6 +104,20 @@ static void place(Plan *plan, const Op *op, const Value *value, FragPlacement pl
   }
 }
 
+/* A product whose k is that of tile registers, but which does not fit them: it was meant for them. */
+static void remark_misfit(Plan *plan, const Op *op, const MmaProduct *product, const MmaInstruction *taken) {
+  const MmaInstruction *rows[MMA_MAX_CANDIDATES];
+  size_t count = mma_candidates(plan->target, product->a, product->b, product->acc, rows);
+  for (size_t i = 0; i < count; ++i) {
+    if (rows[i]->strategy != MMA_AMX || product->k % rows[i]->k != 0) continue;
+    lower_remark(plan->e, op,
+                 "a product of %dx%dx%d does not fit the tile registers and becomes %s: its columns must be a multiple "
+                 "of %d, its accumulator at most 4 registers of %dx%d",
+                 product->m, product->n, product->k, taken->name, rows[i]->n, rows[i]->m, rows[i]->n);
+    return;
+  }
+}
+
 static void place_product(Plan *plan, const Op *op) {
   MmaProduct product = plan->shapes[root_of(plan->meets, op->operands[0]->id)];
   product.a = op->operands[1]->type.type;
@@ -115,6 +129,7 @@ static void place_product(Plan *plan, const Op *op) {
                  kiln_type_name(product.a), kiln_type_name(product.b), kiln_type_name(product.acc));
     return;
   }
+  if (instruction->strategy != MMA_AMX) remark_misfit(plan, op, &product, instruction);
   FragPlacement placement = {
       .strategy = strategies[instruction->strategy], .instruction = instruction, .acc = product.acc};
   for (int i = 0; i < 3; ++i) place(plan, op, op->operands[i], placement);
@@ -185,6 +200,17 @@ static bool uses(const FragPlacement *placements, const Kernel *kernel, const Fr
   return false;
 }
 
+static const Op *find_product(const Block *block) {
+  for (const Op *op = block->first; op != NULL; op = op->next) {
+    if (op_multiplies(op->code)) return op;
+    for (int i = 0; i < op->block_count; ++i) {
+      const Op *found = op->blocks[i] ? find_product(op->blocks[i]) : NULL;
+      if (found) return found;
+    }
+  }
+  return NULL;
+}
+
 /* Accumulators that do not fit the tile registers are kept in vectors, all of the kernel's. */
 FragPlacement *lower_plan_fragments(Emitter *e, const Kernel *kernel) {
   Target without = *e->target;
@@ -193,7 +219,12 @@ FragPlacement *lower_plan_fragments(Emitter *e, const Kernel *kernel) {
   e->amx = NULL;
   if (e->status != KILN_OK || !uses(placements, kernel, &mma_amx)) return placements;
   e->amx = lower_plan_amx(e, kernel, placements);
-  return e->amx ? placements : plan_for(e, kernel, &without);
+  if (e->amx) return placements;
+  lower_remark(e, find_product(kernel->body),
+               "the accumulators of @%s that are alive together do not fit the tile registers: all of its products are "
+               "done on vectors",
+               kernel->name);
+  return plan_for(e, kernel, &without);
 }
 
 const FragPlacement *lower_placement(const Emitter *e, const Value *value) {

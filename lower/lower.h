@@ -14,8 +14,8 @@
  *
  * Beyond what tile_verify checks, code may assume that the row bound of a frag_load of role a is at least 1.
  *
- * KILN_UNSUPPORTED with located diagnostics where the target cannot do an operation, KILN_OUT_OF_MEMORY; *out is then
- * NULL. */
+ * KILN_OK with diagnostics are remarks: what compiled, but not into what it seems to be meant for. KILN_UNSUPPORTED
+ * with located diagnostics where the target cannot do an operation, KILN_OUT_OF_MEMORY; *out is then NULL. */
 kiln_status lower_module(const Module *module, const Target *target, LLVMContextRef context, const char *symbol_prefix,
                          LLVMModuleRef *out, Diagnostics *faults);
 

@@ -13,6 +13,14 @@ void lower_refuse(Emitter *e, const Op *op, const char *format, ...) {
   if (e->status == KILN_OK) e->status = KILN_UNSUPPORTED;
 }
 
+void lower_remark(Emitter *e, const Op *op, const char *format, ...) {
+  va_list args;
+  if (!e->faults) return;
+  va_start(args, format);
+  diagnostics_vreport(e->faults, op->pos, format, args);
+  va_end(args);
+}
+
 /* Requests of 64 KiB and more get no memory from an arena that has failed, those of growing arrays do. */
 void *lower_array(Emitter *e, size_t count, size_t item_bytes) {
   void *items = arena_alloc(e->arena, count * item_bytes);

@@ -36,6 +36,16 @@ kiln_status rt_code_build(const Code *code, const char *name, Module **module, T
   return status;
 }
 
+void rt_log_remarks(const kiln_engine *engine, const char *name, const Diagnostics *remarks) {
+  for (size_t i = 0; i < remarks->list.count; ++i) {
+    const Diagnostic *remark = &remarks->list.items[i];
+    SourcePos pos = remark->pos;
+    if (pos.line > 0)
+      log_event(&engine->log, KILN_LOG_WARNING, "%s:%u:%u: %s", name, pos.line, pos.column, remark->message);
+    else log_event(&engine->log, KILN_LOG_WARNING, "%s: %s", name, remark->message);
+  }
+}
+
 kiln_status rt_code_compile(const Code *code, const char *name, JitOutput output, JitCompileTimes *times,
                             JitBuffer *out, Text *why) {
   Module *module;
@@ -58,6 +68,7 @@ kiln_status rt_code_compile(const Code *code, const char *name, JitOutput output
   diagnostics_init(&faults, &code->engine->allocator);
   status = jit_compile(module, code->plan.problem.target, &options, &code->engine->allocator, out, &faults);
   if (status) diagnostics_print(&faults, NULL, NULL, 0, why);
+  else rt_log_remarks(code->engine, code->name, &faults);
   diagnostics_release(&faults);
   module_destroy(module);
   return status;

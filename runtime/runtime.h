@@ -209,6 +209,8 @@ void rt_code_release(Code *code); /* NULL is allowed */
 
 /* The module of a plan, verified; its entry is called `name`. A broken rule there is KILN_INTERNAL. */
 kiln_status rt_code_build(const Code *code, const char *name, Module **module, Text *why);
+/* Remarks of a compile that succeeded, as warnings in the log; `name` says of what. */
+void rt_log_remarks(const kiln_engine *engine, const char *name, const Diagnostics *remarks);
 /* Builds and compiles. `name` NULL: the code's own. `times` may be NULL. */
 kiln_status rt_code_compile(const Code *code, const char *name, JitOutput output, JitCompileTimes *times,
                             JitBuffer *out, Text *why);

@@ -181,7 +181,8 @@ static kiln_status compile(kiln_engine *engine, const kiln_tile *tile, const cha
   JitCompile request = {.output = output, .key = text_get(&key), .key_length = key.length};
   kiln_status status = jit_compile(tile->module, *target, &request, &engine->allocator, bytes, &faults);
   text_release(&key);
-  diagnostics_print(&faults, NULL, NULL, 0, why);
+  if (status) diagnostics_print(&faults, NULL, NULL, 0, why);
+  else rt_log_remarks(engine, "tile", &faults);
   diagnostics_release(&faults);
   return status;
 }
