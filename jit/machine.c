@@ -13,6 +13,7 @@
 #include "build_id.h"
 #include "jit/jit.h"
 #include "jit/llvm.h"
+#include "jit/os.h"
 
 static void init_x86_64(void) {
   LLVMInitializeX86TargetInfo();
@@ -54,7 +55,8 @@ void jit_machine_init(TargetFamily family) {
 static void add_features(TargetFamily family, FeatureSet features, Text *out) {
   text_add(out, families[family].features);
   for (unsigned i = 0; i < FEATURE_COUNT; ++i)
-    if (features >> i & 1) text_printf(out, "%s+%s", out->length ? "," : "", feature_llvm_name((Feature)i));
+    if ((features >> i & 1) != 0 && feature_is_llvm((Feature)i))
+      text_printf(out, "%s+%s", out->length ? "," : "", feature_name((Feature)i));
 }
 
 static kiln_status create(TargetFamily family, const char *features, LLVMCodeGenOptLevel level,
@@ -168,15 +170,24 @@ bool jit_host_family(TargetFamily *family) {
 #endif
 }
 
+/* Features that LLVM does not know. */
+static FeatureSet features_of_os(void) {
+  switch (jit_os_sve_bits()) {
+  case 256: return (FeatureSet)1 << FEATURE_SVE_256;
+  case 512: return (FeatureSet)1 << FEATURE_SVE_512;
+  default: return 0;
+  }
+}
+
 FeatureSet jit_host_features(void) {
   TargetFamily family;
   if (!jit_host_family(&family)) return 0;
-  FeatureSet present = 0;
+  FeatureSet present = features_of_os();
   char *list = LLVMGetHostCPUFeatures(); /* +avx,-xop,… */
   for (const char *word = list; *word;) {
     size_t length = strcspn(word, ",");
     for (unsigned i = 0; word[0] == '+' && i < FEATURE_COUNT; ++i) {
-      const char *name = feature_llvm_name((Feature)i);
+      const char *name = feature_name((Feature)i);
       if (feature_family((Feature)i) == family && strlen(name) == length - 1 && memcmp(name, word + 1, length - 1) == 0)
         present |= (FeatureSet)1 << i;
     }

@@ -45,6 +45,7 @@ bool jit_os_is_temporary(const char *name);
 int64_t jit_os_now_ns(void);  /* monotonic, as perf counts */
 int64_t jit_os_date_ns(void); /* since 1970 */
 int64_t jit_os_process(void);
+int jit_os_sve_bits(void); /* length of this thread's SVE registers; 0: there are none */
 int64_t jit_os_thread(void);
 
 /* A file that only grows and is shared with profilers: opened or created (mode 0600) unless another user owns it. */

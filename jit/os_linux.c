@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/random.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -195,6 +196,15 @@ int64_t jit_os_date_ns(void) {
   struct timespec now;
   clock_gettime(CLOCK_REALTIME, &now);
   return in_ns(&now);
+}
+
+int jit_os_sve_bits(void) {
+#if defined(__aarch64__)
+  int length = prctl(PR_SVE_GET_VL);
+  return length < 0 ? 0 : (length & PR_SVE_VL_LEN_MASK) * 8;
+#else
+  return 0;
+#endif
 }
 
 int64_t jit_os_process(void) { return (int64_t)getpid(); }

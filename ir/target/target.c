@@ -4,12 +4,15 @@
 #include <string.h>
 
 static const struct {
-  const char *llvm_name;
+  const char *name;
   TargetFamily family;
   const char *meaning;
+  bool is_llvm;
 } feature_rows[] = {
-#define FEATURE(enumerator, llvm_name, family, meaning) {llvm_name, FAMILY_##family, meaning},
+#define FEATURE(enumerator, llvm_name, family, meaning) {llvm_name, FAMILY_##family, meaning, true},
+#define OS_FEATURE(enumerator, name, family, meaning) {name, FAMILY_##family, meaning, false},
 #include "ir/target/features.def"
+#undef OS_FEATURE
 #undef FEATURE
 };
 
@@ -69,7 +72,8 @@ bool target_has(const Target *target, Feature feature) { return (target->feature
 const char *family_triple(TargetFamily family) { return family_rows[family].triple; }
 const char *family_base_cpu(TargetFamily family) { return family_rows[family].base_cpu; }
 
-const char *feature_llvm_name(Feature feature) { return feature_rows[feature].llvm_name; }
+const char *feature_name(Feature feature) { return feature_rows[feature].name; }
+bool feature_is_llvm(Feature feature) { return feature_rows[feature].is_llvm; }
 TargetFamily feature_family(Feature feature) { return feature_rows[feature].family; }
 const char *feature_meaning(Feature feature) { return feature_rows[feature].meaning; }
 
@@ -77,14 +81,14 @@ void features_print(FeatureSet features, Text *out) {
   bool first = true;
   for (size_t i = 0; i < FEATURE_COUNT; ++i) {
     if ((features >> i & 1) == 0) continue;
-    text_printf(out, "%s%s", first ? "" : " ", feature_rows[i].llvm_name);
+    text_printf(out, "%s%s", first ? "" : " ", feature_rows[i].name);
     first = false;
   }
 }
 
 static bool feature_find(const char *name, size_t length, size_t *index) {
   for (size_t i = 0; i < FEATURE_COUNT; ++i) {
-    const char *row = feature_rows[i].llvm_name;
+    const char *row = feature_rows[i].name;
     if (strlen(row) == length && memcmp(row, name, length) == 0) {
       *index = i;
       return true;

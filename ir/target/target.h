@@ -12,7 +12,9 @@ typedef enum TargetFamily { FAMILY_X86_64, FAMILY_AARCH64, FAMILY_RISCV64, FAMIL
 
 typedef enum Feature {
 #define FEATURE(enumerator, llvm_name, family, meaning) FEATURE_##enumerator,
+#define OS_FEATURE FEATURE
 #include "ir/target/features.def"
+#undef OS_FEATURE
 #undef FEATURE
   FEATURE_COUNT
 } Feature;
@@ -47,7 +49,8 @@ const char *family_triple(TargetFamily family); /* x86_64-unknown-linux-gnu … 
 const char *
 family_base_cpu(TargetFamily family); /* LLVM's CPU with no optional feature: x86-64, generic, generic-rv64 */
 
-const char *feature_llvm_name(Feature feature);
+const char *feature_name(Feature feature); /* LLVM's, where it knows it */
+bool feature_is_llvm(Feature feature);
 TargetFamily feature_family(Feature feature);
 const char *feature_meaning(Feature feature);
 /* `fma f16c avx …` in table order, and back; an unknown word gives false. */

@@ -92,8 +92,8 @@ kiln_engine *ladder_engine_for(const char *name) {
   }
   for (int i = 0; i < FEATURE_COUNT; ++i) {
     const char *why;
-    if ((emulated >> i & 1) == 0 || emulate_can(feature_llvm_name((Feature)i), &why)) continue;
-    printf("NOT EXERCISED: %s: %s: %s\n", name, feature_llvm_name((Feature)i), why);
+    if ((emulated >> i & 1) == 0 || emulate_can(feature_name((Feature)i), &why)) continue;
+    printf("NOT EXERCISED: %s: %s: %s\n", name, feature_name((Feature)i), why);
     return NULL;
   }
   kiln_engine *engine;

@@ -64,8 +64,8 @@ bool lower_can_run(const Target *target) {
   if (!emulate_install()) return false;
   for (unsigned i = 0; i < FEATURE_COUNT; ++i) {
     const char *why;
-    if ((missing >> i & 1) == 0 || emulate_can(feature_llvm_name((Feature)i), &why)) continue;
-    fprintf(stderr, "NOT EXERCISED: %s: %s: %s\n", target->name, feature_llvm_name((Feature)i), why);
+    if ((missing >> i & 1) == 0 || emulate_can(feature_name((Feature)i), &why)) continue;
+    fprintf(stderr, "NOT EXERCISED: %s: %s: %s\n", target->name, feature_name((Feature)i), why);
     return false;
   }
   return true;

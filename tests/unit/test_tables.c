@@ -75,7 +75,8 @@ Test(tables, every_pass_exists, .init = start_llvm) {
 
 Test(tables, every_feature_is_known, .init = start_llvm) {
   for (int i = 0; i < FEATURE_COUNT; ++i) {
-    const char *name = feature_llvm_name((Feature)i);
+    const char *name = feature_name((Feature)i);
+    if (!feature_is_llvm((Feature)i)) continue;
     char features[64], said[512];
     snprintf(features, sizeof features, "+%s", name);
     LLVMTargetMachineRef machine = create_machine(family_triple(feature_family((Feature)i)), "", features, said);
@@ -95,7 +96,21 @@ Test(tables, every_target_is_known, .init = start_llvm) {
   }
 }
 
-/* The check above finds what it should. */
+/* Code for SVE registers asks for their length as for any feature, so cache, linker and choice of a target refuse
+ * another. */
+Test(tables, sve_has_one_length) {
+  FeatureSet lengths[] = {0, (FeatureSet)1 << FEATURE_SVE_256, (FeatureSet)1 << FEATURE_SVE_512};
+  for (size_t i = 0; i < target_count(); ++i) {
+    const Target *target = target_get(i);
+    bool is_scalable = target->family == FAMILY_AARCH64 && target->vector_bits > 128;
+    FeatureSet wanted = is_scalable ? lengths[target->vector_bits / 256] : 0;
+    cr_expect_eq(target->features & (lengths[1] | lengths[2]), wanted, "%s", target->name);
+    FeatureSet elsewhere = (target->features & ~wanted) | (lengths[1] ^ lengths[2] ^ wanted);
+    if (is_scalable) cr_expect_neq(target_best(FAMILY_AARCH64, elsewhere), target, "%s", target->name);
+  }
+}
+
+/* What asks LLVM finds what it should. */
 Test(tables, an_unknown_feature_is_found, .init = start_llvm) {
   char said[512];
   LLVMDisposeTargetMachine(create_machine("x86_64-unknown-linux-gnu", "pentium5000", "+frob", said));
