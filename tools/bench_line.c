@@ -49,6 +49,7 @@ static void run_kiln(void *ctx) {
   if (kiln_run(bench->kernel, &bench->call) != KILN_OK) abort(); /* the first call has been checked */
 }
 
+/* As an embedder does who fills kiln_args once. */
 static void run_direct(void *ctx) {
   Bench *bench = ctx;
   kiln_entry *entry = kiln_kernel_function(bench->kernel);
@@ -174,6 +175,7 @@ static const char *describe_product(const Bench *bench, BenchProduct *out) {
   return NULL;
 }
 
+/* Jobs of all peers that compute the product; the others are reported with their reasons. */
 static int prepare_peers(Bench *bench, Peers *peers, Report *report) {
   BenchProduct product;
   const char *names = bench->command->options.against, *reason = describe_product(bench, &product);

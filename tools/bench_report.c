@@ -95,6 +95,7 @@ static Row row_of(const Measured *measured, const BenchCase *c) {
                .bandwidth_share = graph_bytes(measured->session) / seconds / measured->bandwidth};
 }
 
+/* NULL where there is none. */
 static const BenchCase *fastest(const BenchCase *cases, int count) {
   const BenchCase *best = NULL;
   for (int i = 0; i < count; ++i)
@@ -104,6 +105,7 @@ static const BenchCase *fastest(const BenchCase *cases, int count) {
 
 /* ---- printing ---------------------------------------------------------------------------------------------------- */
 
+/* The fields and their order are public (docs/measuring.md); an object for the compile goes before the rows. */
 static void print_json(const Report *report, const Measured *measured) {
   Text dims, type;
   text_init(&dims, NULL);
@@ -156,6 +158,7 @@ static void print_block(const Report *report, const Measured *measured) {
   }
 }
 
+/* Means are kept by type; types beyond the table are printed but not averaged. */
 static void add_ratio(Report *report, const char *type, double ratio) {
   Mean *mean = NULL;
   for (int i = 0; i < report->mean_count; ++i)

@@ -26,6 +26,7 @@ void bench_job_run(BenchJob *job) {
 
 /* ---- checking ---------------------------------------------------------------------------------------------------- */
 
+/* IEEE binary16, finite values: operands are. */
 static double half(uint16_t bits) {
   int exponent = bits >> 10 & 31;
   double fraction = bits & 1023;
@@ -33,6 +34,7 @@ static double half(uint16_t bits) {
   return bits >> 15 ? -value : value;
 }
 
+/* Element `index` of an array of a type that peers multiply. */
 static double load(kiln_type type, const void *data, int64_t index) {
   const char *at = (const char *)data + (size_t)index * bench_type_bytes(type);
   float value;
@@ -82,6 +84,7 @@ static void check(BenchJob *job) {
 
 /* ---- making ------------------------------------------------------------------------------------------------------ */
 
+/* From the first element of B to its last. */
 static size_t plain_bytes(const BenchProduct *p) {
   int64_t rows = p->b_transposed ? p->n : p->k, columns = p->b_transposed ? p->k : p->n;
   return rows == 0 ? 0 : (size_t)((rows - 1) * p->ldb + columns) * bench_type_bytes(p->b_type);

@@ -35,6 +35,7 @@ static const struct {
     {"diamondrapids", BENCH_ISA_AMX_FP16},
 };
 
+/* False: a target that peers have no code for, such as one of another family. */
 static bool find_isa(const char *target, BenchIsa *isa) {
   *isa = BENCH_ISA_BEST;
   if (target == NULL) return true;

@@ -25,6 +25,7 @@ static void force_arch(const BenchPeer *peer, const Blis *blis) {
   else if (__builtin_cpu_supports("avx2")) setenv("BLIS_ARCH_TYPE", "3", 0); /* haswell */
 }
 
+/* The arch must be set before bli_init, and asked after it. */
 static void open_blis(BenchPeer *peer, const char *file) {
   static const char *const files[] = {"libblis.so.4", "libblis.so", NULL};
   if (!bench_peer_load(peer, file, files, "Debian: libblis4-pthread")) return;

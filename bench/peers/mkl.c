@@ -60,6 +60,8 @@ static const char *const isa_names[BENCH_ISA_COUNT] = {
     [BENCH_ISA_AMX_FP16] = "AVX512_E5",
 };
 
+/* Variables are read when the library is loaded or first called, so they come first. MKL_DYNAMIC would lower the thread
+ * count by its own opinion. */
 static void open_mkl(BenchPeer *peer, const char *file) {
   static const char *const files[] = {"libmkl_rt.so.3", "libmkl_rt.so.2", "libmkl_rt.so", NULL};
   setenv("MKL_INTERFACE_LAYER", "LP64", 1);
@@ -108,6 +110,7 @@ static void set_threads(const BenchPeer *peer, int threads) {
   mkl->set_threads(threads);
 }
 
+/* Exactly these types: MKL converts nothing. */
 static bool is_pair(const BenchProduct *p, kiln_type a, kiln_type b, kiln_type c) {
   return p->a_type == a && p->b_type == b && p->c_type == c;
 }
@@ -148,6 +151,7 @@ static void prepare(BenchJob *job) {
   strcat(job->name, " packed");
 }
 
+/* Packed B belongs to these sizes, this m among them. */
 static void pack(BenchJob *job, void *packed) {
   const BenchProduct *p = &job->product;
   const Mkl *mkl = job->peer->state;

@@ -85,6 +85,7 @@ static const char *isa_name(BenchIsa isa, int major) {
   return names[isa];
 }
 
+/* Those of both versions, and those of the one loaded; the others stay NULL, which tells them apart later. */
 static bool find_symbols(BenchPeer *peer, OneDnn *dnn) {
   const BenchSymbol both[] = {
       {"omp_set_num_threads", &dnn->set_threads},
@@ -188,6 +189,7 @@ static void destroy_descriptor(const OneDnn *dnn, void *descriptor) {
   else if (descriptor != NULL) dnn->destroy_descriptor(descriptor);
 }
 
+/* A primitive descriptor: oneDNN's decision how to compute. False: it cannot. */
 static bool make_plan(const OneDnn *dnn, const void *a, const void *b, const void *c, void **plan) {
   if (dnn->matmul_plan != NULL) return dnn->matmul_plan(plan, dnn->engine, a, b, NULL, c, NULL) == 0;
   void *operation = calloc(1, DESCRIPTOR_BYTES);
@@ -211,6 +213,7 @@ static void name_job(BenchJob *job, const OneDnn *dnn, const Matmul *matmul) {
     snprintf(job->name, sizeof job->name, "%s %s%s", job->peer->name, text, job->packed_bytes > 0 ? " packed" : "");
 }
 
+/* `b` is the plain layout, or any: what the plan then asks for is what memory of B is made of. */
 static bool make_matmul(BenchJob *job, Matmul *matmul, const void *a, const void *b, const void *c) {
   const BenchProduct *p = &job->product;
   const OneDnn *dnn = job->peer->state;
@@ -225,6 +228,7 @@ static bool make_matmul(BenchJob *job, Matmul *matmul, const void *a, const void
          dnn->memory_create(&matmul->c, c, dnn->engine, p->c) == 0;
 }
 
+/* Whether a product is supported is the plan's to say: it depends on version, instructions and layout. */
 static void prepare(BenchJob *job) {
   const BenchProduct *p = &job->product;
   const OneDnn *dnn = job->peer->state;
@@ -243,6 +247,7 @@ static void prepare(BenchJob *job) {
   destroy_descriptor(dnn, c);
 }
 
+/* A reorder primitive; made each time, as this is outside of what is timed. */
 static void pack(BenchJob *job, void *packed) {
   const BenchProduct *p = &job->product;
   const OneDnn *dnn = job->peer->state;
@@ -264,6 +269,7 @@ static void pack(BenchJob *job, void *packed) {
   destroy_descriptor(dnn, plain);
 }
 
+/* Memory of B moves to the copy whose turn it is. */
 static void run(const BenchJob *job, const void *b) {
   const OneDnn *dnn = job->peer->state;
   Matmul *matmul = job->state;

@@ -21,6 +21,7 @@ typedef struct OpenBlas {
   void (*set_threads)(int threads);
 } OpenBlas;
 
+/* Of either build; scipy's is known by its names. */
 static bool find_symbols(BenchPeer *peer, OpenBlas *blas) {
   const BenchSymbol plain[] = {
       {"cblas_sgemm", &blas->sgemm},
@@ -67,6 +68,7 @@ static void prepare(BenchJob *job) {
 }
 
 static void run(const BenchJob *job, const void *b) {
+  /* beta is 0, so C is only written, as Kiln's is */
   const BenchProduct *p = &job->product;
   const OpenBlas *blas = job->peer->state;
   int transpose_a = p->a_transposed ? TRANSPOSED : PLAIN, transpose_b = p->b_transposed ? TRANSPOSED : PLAIN;

@@ -33,6 +33,7 @@ static const char *const arch_names[BENCH_ISA_COUNT] = {
     [BENCH_ISA_AMX] = "cpx",         [BENCH_ISA_AMX_FP16] = "cpx",
 };
 
+/* libxsmm keeps its code for the life of the process: jobs own nothing of it. */
 static void open_xsmm(BenchPeer *peer, const char *file) {
   static const char *const files[] = {"libxsmm.so.1", "libxsmm.so", NULL};
   if (!bench_peer_load(peer, file, files, "./dev bench makes it of Debian's libxsmm-dev")) return;
@@ -53,6 +54,7 @@ static void open_xsmm(BenchPeer *peer, const char *file) {
 
 static void close_xsmm(BenchPeer *peer) { free(peer->state); }
 
+/* It starts none. */
 static void set_threads(const BenchPeer *peer, int threads) { (void)peer, (void)threads; }
 
 /* A sentence why not, or NULL. */
@@ -69,6 +71,7 @@ static const char *refusal(const BenchJob *job) {
   return NULL;
 }
 
+/* A and B change places, and so do m and n (see above). */
 static void prepare(BenchJob *job) {
   const BenchProduct *p = &job->product;
   const Xsmm *xsmm = job->peer->state;
