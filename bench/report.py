@@ -170,7 +170,8 @@ def draw_compile(lines, pyplot):
         times = sorted(line.compiled["compile_ms"] for line in members if line.compiled["cache"] == "cold")
         axes.plot([(i + 0.5) / len(times) for i in range(len(times))], times, marker=".", label=suite)
     axes.axhline(20, color="black", linewidth=1)
-    axes.set(xlabel="share of the suite's kernels", ylabel="cold compile, ms", ylim=(0, None), title="Compile time")
+    axes.set(yscale="log", xlabel="share of the suite's kernels", ylabel="cold compile, ms", title="Compile time")
+    axes.grid(True, which="both", axis="y", alpha=0.3)
     axes.legend(fontsize=8)
     return picture(figure, pyplot)
 
