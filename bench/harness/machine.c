@@ -61,13 +61,16 @@ static void probe_release(Probe *probe) {
   free(probe->buffers[2]);
 }
 
+static int vector_bits(const char *target, kiln_engine *engine) {
+  kiln_cpu cpu;
+  if (target == NULL && kiln_engine_cpu(engine, &cpu) == KILN_OK) target = cpu.target;
+  return kiln_target_vector_bits(target);
+}
+
 /* A register tile that fills the vector unit (8 chains at least) with all operands in registers: 5x4 vectors and 9
  * operands of 32 registers, 3x3 and 6 of 16. */
 static void peak_shape(const char *target, kiln_engine *engine, int *rows, int *columns) {
-  kiln_cpu cpu;
-  const char *name = target;
-  if (name == NULL && kiln_engine_cpu(engine, &cpu) == KILN_OK) name = cpu.target;
-  int bits = kiln_target_vector_bits(name);
+  int bits = vector_bits(target, engine);
   *rows = bits == 512 ? 5 : 3;
   *columns = (bits == 512 ? 4 : 3) * bits / 32;
 }
@@ -145,25 +148,31 @@ double bench_peak_flops(const BenchPeak *peak) {
   return 2.0 * peak->rows * peak->columns * peak->depth * PEAK_LOOPS * PEAK_STEPS * (double)peak->probe.tasks;
 }
 
+/* Eight rows at once: the prefetchers of a core follow several streams, and one alone got 14 GB/s where eight get 23
+ * (bench/results/bandwidth.md). */
 kiln_status bench_stream_create(kiln_engine *engine, const char *target, const kiln_threads *threads, BenchStream **out,
                                 kiln_buffer *message) {
-  enum { ROW = 16384, ROWS = 4096 };
-  static const char text[] = "kernel @probe(%x: buf<f32, [4096, 16384]>, %y: buf<f32, [4096, 64]>)\n"
-                             "    tasks 4096 {\n"
-                             "  %zero = tile_const 0 : tile<1x256, f32>\n"
-                             "  %sum = for %j = 0 to 16384 step 256 carry %s = %zero {\n"
-                             "    %x0 = tile_load %x[%task, %j] : tile<1x256, f32>\n"
-                             "    %t = tile_add %s, %x0\n"
-                             "    yield %t\n"
-                             "  }\n"
-                             "  %one = tile_row_sum %sum\n"
-                             "  tile_store %one, %y[%task, 0]\n"
-                             "}\n";
+  enum { ROW = 16384, ROWS = 4096, STREAMS = 8 };
+  char text[1024];
+  int width = vector_bits(target, engine) / 32;
+  snprintf(text, sizeof text,
+           "kernel @probe(%%x: buf<f32, [%d, %d]>, %%y: buf<f32, [%d, 64]>)\n"
+           "    tasks %d {\n"
+           "  %%zero = tile_const 0 : tile<%dx%d, f32>\n"
+           "  %%sum = for %%j = 0 to %d step %d carry %%s = %%zero {\n"
+           "    %%x0 = tile_load %%x[%d * %%task, %%j] : tile<%dx%d, f32>\n"
+           "    %%t = tile_add %%s, %%x0\n"
+           "    yield %%t\n"
+           "  }\n"
+           "  %%one = tile_row_sum %%sum\n"
+           "  tile_store %%one, %%y[%d * %%task, 0]\n"
+           "}\n",
+           ROWS, ROW, ROWS, ROWS / STREAMS, STREAMS, width, ROW, width, STREAMS, STREAMS, width, STREAMS);
   BenchStream *stream = calloc(1, sizeof *stream);
   if (stream == NULL) return KILN_OUT_OF_MEMORY;
   stream->bytes = (size_t)ROW * ROWS * sizeof(float);
   stream->probe.threads = threads;
-  stream->probe.tasks = ROWS;
+  stream->probe.tasks = ROWS / STREAMS;
   stream->probe.buffers[0] = aligned_alloc(64, stream->bytes);
   stream->probe.buffers[1] = calloc((size_t)ROWS * 64, sizeof(float));
   kiln_status status =
