@@ -30,8 +30,8 @@ void verify_tile_frag(Verifier *v, const Op *op) {
 static bool find_accumulator(kiln_type a, kiln_type b, kiln_type *acc) {
   bool are_floats = type_is_floating(a) && type_is_floating(b);
   bool are_integers = type_is_integer(a) && type_is_integer(b);
-  *acc = are_integers ? KILN_I32 : a == KILN_F64 ? KILN_F64 : KILN_F32;
-  return are_integers || (are_floats && (a == KILN_F64) == (b == KILN_F64));
+  *acc = are_integers ? KILN_I32 : a == KILN_F64 || b == KILN_F64 ? KILN_F64 : KILN_F32;
+  return are_integers || are_floats;
 }
 
 void verify_mma(Verifier *v, const Op *op) {

@@ -54,11 +54,11 @@ static const Types pairs[] = {
     {KILN_F16, KILN_F16, KILN_F32, KILN_F32, false},       {KILN_BF16, KILN_BF16, KILN_F32, KILN_F32, true},
     {KILN_BF16, KILN_BF16, KILN_F32, KILN_BF16, false},    {KILN_F16, KILN_F16, KILN_F32, KILN_F16, false},
     {KILN_F8E4M3, KILN_F8E4M3, KILN_F32, KILN_F32, false}, {KILN_F8E5M2, KILN_F8E4M3, KILN_F32, KILN_BF16, false},
-    {KILN_F32, KILN_BF16, KILN_F32, KILN_F32, false},      {KILN_BF16, KILN_F32, KILN_F32, KILN_F32, false},
-    {KILN_F16, KILN_F32, KILN_F32, KILN_F16, false},       {KILN_I8, KILN_I8, KILN_I32, KILN_I32, false},
-    {KILN_U8, KILN_I8, KILN_I32, KILN_I32, true},          {KILN_I8, KILN_U8, KILN_I32, KILN_I32, false},
-    {KILN_U8, KILN_U8, KILN_I32, KILN_I32, false},         {KILN_U8, KILN_I8, KILN_I32, KILN_F32, false},
-    {KILN_I8, KILN_I4, KILN_I32, KILN_I32, false},
+    {KILN_F64, KILN_F32, KILN_F64, KILN_F64, false},       {KILN_F32, KILN_BF16, KILN_F32, KILN_F32, false},
+    {KILN_BF16, KILN_F32, KILN_F32, KILN_F32, false},      {KILN_F16, KILN_F32, KILN_F32, KILN_F16, false},
+    {KILN_I8, KILN_I8, KILN_I32, KILN_I32, false},         {KILN_U8, KILN_I8, KILN_I32, KILN_I32, true},
+    {KILN_I8, KILN_U8, KILN_I32, KILN_I32, false},         {KILN_U8, KILN_U8, KILN_I32, KILN_I32, false},
+    {KILN_U8, KILN_I8, KILN_I32, KILN_F32, false},         {KILN_I8, KILN_I4, KILN_I32, KILN_I32, false},
 };
 
 typedef struct Shape {

@@ -107,10 +107,8 @@ static void random_factors(Gen *g, kiln_type *a, kiln_type *b) {
   *a = *b = KILN_F32;
   for (int i = 0; i < 8; i++) {
     kiln_type x = random_type(g), y = random_type(g);
-    bool are_floats = type_is_floating(x) && type_is_floating(y) && (x == KILN_F64) == (y == KILN_F64);
-    if (are_floats || (type_is_integer(x) && type_is_integer(y))) {
-      *a = x;
-      *b = y;
+    if ((type_is_floating(x) && type_is_floating(y)) || (type_is_integer(x) && type_is_integer(y))) {
+      *a = x, *b = y;
       return;
     }
   }
@@ -226,9 +224,14 @@ static void store_and_load(Gen *g) {
   random_know(g, build_load(&g->b, OP_tile_load, place, type), x.exactness, x.lo, x.hi, false);
 }
 
+/* What products of A and B are added up in. */
+static kiln_type accumulator(const Gen *g) {
+  kiln_type a = g->tile->buffers[BUFFER_A].type->type, b = g->tile->buffers[BUFFER_B].type->type;
+  return type_is_integer(a) ? KILN_I32 : a == KILN_F64 || b == KILN_F64 ? KILN_F64 : KILN_F32;
+}
+
 static bool is_start(const Gen *g, const Known *x) {
-  kiln_type a = g->tile->buffers[BUFFER_A].type->type;
-  kiln_type acc = type_is_integer(a) ? KILN_I32 : a == KILN_F64 ? KILN_F64 : KILN_F32;
+  kiln_type acc = accumulator(g);
   return x->exactness == EXACT_INTEGERS && fmax(fabs(x->lo), fabs(x->hi)) < 1e6 &&
          tile_type_equal(x->value->type, type_tile(g->rows, g->cols, acc));
 }
@@ -247,12 +250,11 @@ static Value *tile_of(Gen *g, Value *acc) {
 /* The product of rows of A and columns of B, added to nothing or to a tile. */
 static void make_product(Gen *g) {
   kiln_type a = g->tile->buffers[BUFFER_A].type->type, b = g->tile->buffers[BUFFER_B].type->type;
-  kiln_type acc = type_is_integer(a) ? KILN_I32 : a == KILN_F64 ? KILN_F64 : KILN_F32;
   int step = 1 << random_below(g, 3);
   const Known *start = random_chance(g, 2) ? random_pick(g, is_start) : NULL;
   double most = 16 * MAX_SIZE;
   double lo = -most + (start ? start->lo : 0), hi = most + (start ? start->hi : 0);
-  TileType type = type_frag(ROLE_ACC, g->rows, g->cols, acc);
+  TileType type = type_frag(ROLE_ACC, g->rows, g->cols, accumulator(g));
   Value *first = start ? build_typed(&g->b, OP_tile_frag, type, start->value, NULL)
                        : build_typed(&g->b, OP_frag_zero, type, NULL, NULL);
   Value *k = build_symbol(&g->b, SYMBOL_K);

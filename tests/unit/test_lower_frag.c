@@ -100,7 +100,13 @@ Test(lower_frag, floats) {
       if (i == j || j == 0 || i == 0) check_types(types[i], types[j], KILN_F32);
 }
 
-Test(lower_frag, f64) { check_types(KILN_F64, KILN_F64, KILN_F64); }
+Test(lower_frag, f64) {
+  static const kiln_type types[] = {KILN_F64, KILN_F32, KILN_F16, KILN_BF16, KILN_F8E4M3};
+  for (size_t i = 0; i < ARRAY_LENGTH(types); ++i) {
+    check_types(KILN_F64, types[i], KILN_F64);
+    if (i > 0) check_types(types[i], KILN_F64, KILN_F64);
+  }
+}
 
 Test(lower_frag, integers) {
   static const kiln_type types[] = {KILN_I32, KILN_I8, KILN_U8, KILN_I4, KILN_U4};

@@ -14,8 +14,9 @@
 /* A product that becomes the row on this target; false: other rows are better for its types whatever the shape. */
 static bool find_product(const Target *target, const MmaInstruction *row, Product *p) {
   static const kiln_type floats[] = {KILN_F32, KILN_F8E5M2}, integers[] = {KILN_I32, KILN_I32};
+  static const kiln_type doubles[] = {KILN_F64, KILN_F32};
   bool is_any = row->a == MMA_ANY_TYPE, is_cut = row->a == MMA_TF32_TYPE;
-  const kiln_type *any = row->acc == KILN_I32 ? integers : floats;
+  const kiln_type *any = row->acc == KILN_I32 ? integers : row->acc == KILN_F64 ? doubles : floats;
   *p = (Product){.a = is_any   ? any[0]
                       : is_cut ? KILN_F32
                                : (kiln_type)row->a,
