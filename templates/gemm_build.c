@@ -185,28 +185,6 @@ static void place_a(GemmBuild *g, Value *t) {
   g->first_row = build_named(build_mul(&g->b, panel, gemm_number(g, gemm_field(g, FIELD_mr))), "panel_row");
 }
 
-/* Asks for the lines the tile's results will be written to, so that stores need not wait for them to be read. */
-static void prefetch_results(GemmBuild *g) {
-  Block *outer = g->b.block;
-  if (g->has_kc) g->b.block = build_if(&g->b, g->is_last, NULL, 0, false)->blocks[0];
-  Block *inner = g->b.block;
-  Value *rows = g->rows != NULL ? g->rows : gemm_number(g, gemm_field(g, FIELD_mr));
-  Loop loop = build_for(&g->b, gemm_number(g, 0), rows, gemm_number(g, 1), NULL, 0);
-  build_named(loop.index, "r");
-  g->b.block = loop.body;
-  for (size_t o = 0; o < g->graph->outputs.count; ++o) {
-    const Node *node = graph_node(g->graph, g->graph->outputs.items[o]);
-    if (node->op == KILN_OP_TRANSPOSE) continue;
-    Value *buffer = g->buffers[g->graph->inputs.count + o], *row = build_add(&g->b, g->i, loop.index);
-    for (int64_t c = 0; c < gemm_field(g, FIELD_nr); c += 64 / gemm_bytes(node->type, 1))
-      build_prefetch(&g->b, (Place){.buffer = buffer, .indices = {row, build_add(&g->b, g->j, gemm_number(g, c))}}, 1);
-  }
-  build_yield(&g->b, NULL, 0);
-  g->b.block = inner;
-  if (g->has_kc) build_yield(&g->b, NULL, 0);
-  g->b.block = outer;
-}
-
 static void one_tile(GemmBuild *g, Value *t, Value *panel) {
   g->t = t;
   gemm_place_rows(g, t);
@@ -220,7 +198,6 @@ static void one_tile(GemmBuild *g, Value *t, Value *panel) {
     Value *offset = build_add(&g->b, before, build_mul(&g->b, number, tile_bytes));
     g->kept = build_named(build_workspace(&g->b, offset, &g->tile_buffer), "kept");
   }
-  if (gemm_field(g, FIELD_prefetch) == PREFETCH_BOTH) prefetch_results(g);
   gemm_tile(g);
   if (gemm_field(g, FIELD_epilogue) != EPILOGUE_ROWS) return;
   Block *outer = g->b.block;
@@ -242,6 +219,7 @@ static void tiles_of_block(GemmBuild *g) {
   if (gemm_field(g, FIELD_prefetch) != PREFETCH_NONE) {
     Value *is_last = build_index(&g->b, OP_index_eq, build_add(&g->b, panels.index, gemm_number(g, 1)), g->panel_hi);
     g->next_hi = build_named(build_index_select(&g->b, is_last, gemm_number(g, 0), g->k_hi), "next_hi");
+    gemm_place_prefetch(g);
   }
   Loop tiles = build_for(&g->b, g->t_lo, g->t_hi, gemm_number(g, 1), NULL, 0);
   build_named(tiles.index, "t");

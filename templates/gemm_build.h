@@ -34,6 +34,9 @@ typedef struct GemmBuild {
   Value *kept;                              /* this tile's accumulator between blocks of k */
   Value *panel, *panel_column, *panel_cols; /* where B is read */
   Value *rows_of_a, *first_row;             /* where A is read */
+  Value *chunk;                             /* steps of k between two looks at what to prefetch … */
+  Value *ahead_share, *ahead_of_tile;       /* … and rows of the next panel asked for then, and by a whole tile */
+  Value *result_share;                      /* … and rows of the results */
   Value *next_hi;                           /* where prefetching the next panel ends: k_hi, or 0 after the last */
   Value *k_of_panel, *k_of_rows;            /* the k at row 0 of the panel, at column 0 of A; NULL: 0 */
 } GemmBuild;
@@ -69,6 +72,8 @@ void gemm_pack_rows(GemmBuild *g);
 
 /* ---- gemm_product.c ---------------------------------------------------------------------------------------------- */
 
+/* How prefetching is spread over the tiles of the block, for the panel at hand. */
+void gemm_place_prefetch(GemmBuild *g);
 /* The product of one tile over this block of k, and what follows the last one. */
 void gemm_tile(GemmBuild *g);
 

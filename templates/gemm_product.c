@@ -2,12 +2,6 @@
  * the variants for tiles with few rows. */
 #include "templates/gemm_build.h"
 
-/* Steps of k between two looks at what to prefetch: 64 instructions on vectors or 8 on tiles; a multiple of every
- * usual ku. */
-static int64_t chunk_steps(const GemmBuild *g) {
-  return (int64_t)(gemm_field(g, FIELD_mma) == MMA_ON_TILES ? 8 : 64) * g->types.step;
-}
-
 /* acc + A * B for k from lo to hi, `steps` at a time. Where `is_bounded`, hi - lo need not be a multiple of
  * them, and what is beyond hi counts as 0. */
 static Value *product_loop(GemmBuild *g, Value *acc, int rows, Value *lo, Value *hi, int steps, bool is_bounded) {
@@ -31,20 +25,12 @@ static Value *product_loop(GemmBuild *g, Value *acc, int rows, Value *lo, Value 
   return build_named(&loop.op->results[0], "acc");
 }
 
-/* Asks for this step's share of the panel that comes next, so that it is in the second-level cache when it does: rows
- * of B for a chunk of k, evenly over the chunks of all tiles of the block. */
-static void prefetch_share(GemmBuild *g, Value *chunk) {
+/* Asks for `g->ahead_share` rows of the panel that comes next, from row `lo` on, so that they are in the second-level
+ * cache when it does. */
+static void prefetch_panel(GemmBuild *g, Value *lo) {
   int64_t nr = gemm_field(g, FIELD_nr), line = 64 / gemm_bytes(g->types.b, g->types.group);
-  Value *steps = gemm_number(g, chunk_steps(g)), *group = gemm_number(g, g->types.group);
-  Value *tiles = build_sub(&g->b, g->t_hi, g->t_lo);
-  Value *groups = build_ceildiv(&g->b, steps, build_mul(&g->b, tiles, group));
-  Value *share = build_mul(&g->b, groups, group);
-  Value *chunks = build_ceildiv(&g->b, build_sub(&g->b, g->k_hi, g->k_lo), steps);
-  Value *number = build_index(&g->b, OP_index_div, build_sub(&g->b, chunk, g->k_lo), steps);
-  number = build_add(&g->b, build_mul(&g->b, build_sub(&g->b, g->t, g->t_lo), chunks), number);
-  Value *lo = build_add(&g->b, g->k_lo, build_mul(&g->b, number, share));
-  Value *hi = build_min(&g->b, build_add(&g->b, lo, share), g->next_hi);
-  Loop loop = build_for(&g->b, lo, hi, group, NULL, 0);
+  Value *hi = build_min(&g->b, build_add(&g->b, lo, g->ahead_share), g->next_hi);
+  Loop loop = build_for(&g->b, lo, hi, gemm_number(g, g->types.group), NULL, 0);
   build_named(loop.index, "ahead");
   Block *outer = g->b.block;
   g->b.block = loop.body;
@@ -56,18 +42,72 @@ static void prefetch_share(GemmBuild *g, Value *chunk) {
   g->b.block = outer;
 }
 
+/* Asks for the lines that `g->result_share` rows of the tile's results will be written to, from row `lo` on, so that
+ * stores need not wait until they are read. */
+static void prefetch_results(GemmBuild *g, Value *lo) {
+  Value *rows = g->rows != NULL ? g->rows : gemm_number(g, gemm_field(g, FIELD_mr));
+  if (g->has_kc) rows = build_index_select(&g->b, g->is_last, rows, gemm_number(g, 0));
+  Value *hi = build_min(&g->b, build_add(&g->b, lo, g->result_share), rows);
+  Loop loop = build_for(&g->b, lo, hi, gemm_number(g, 1), NULL, 0);
+  build_named(loop.index, "r");
+  Block *outer = g->b.block;
+  g->b.block = loop.body;
+  for (size_t o = 0; o < g->graph->outputs.count; ++o) {
+    const Node *node = graph_node(g->graph, g->graph->outputs.items[o]);
+    if (node->op == KILN_OP_TRANSPOSE) continue;
+    Value *buffer = g->buffers[g->graph->inputs.count + o], *row = build_add(&g->b, g->i, loop.index);
+    for (int64_t c = 0; c < gemm_field(g, FIELD_nr); c += 64 / gemm_bytes(node->type, 1))
+      build_prefetch(&g->b, (Place){.buffer = buffer, .indices = {row, build_add(&g->b, g->j, gemm_number(g, c))}}, 1);
+  }
+  build_yield(&g->b, NULL, 0);
+  g->b.block = outer;
+}
+
+/* Shortest chunk: a multiple of every usual ku. */
+static int64_t shortest_chunk(const GemmBuild *g) {
+  return (int64_t)(gemm_field(g, FIELD_mma) == MMA_ON_TILES ? 8 : 16) * g->types.step;
+}
+
+/* How much each chunk of a tile's k loop asks for: the next panel evenly over the chunks of all tiles of the block, the
+ * results over those of the tile. Chunks are short where few tiles share the panel, for many requests at once take
+ * every fill buffer from the loads at hand. */
+void gemm_place_prefetch(GemmBuild *g) {
+  enum { FEW_TILES = 12 };
+  if (gemm_field(g, FIELD_prefetch) == PREFETCH_NONE) return;
+  Builder *b = &g->b;
+  Value *tiles = build_sub(b, g->t_hi, g->t_lo), *group = gemm_number(g, g->types.group);
+  Value *is_few = build_index(b, OP_index_le, tiles, gemm_number(g, FEW_TILES));
+  int64_t shortest = shortest_chunk(g);
+  g->chunk = build_index_select(b, is_few, gemm_number(g, shortest), gemm_number(g, 2 * shortest));
+  build_named(g->chunk, "chunk_steps");
+  Value *groups = build_ceildiv(b, g->chunk, build_mul(b, tiles, group));
+  g->ahead_share = build_named(build_mul(b, groups, group), "ahead_share");
+  Value *chunks = build_ceildiv(b, build_sub(b, g->k_hi, g->k_lo), g->chunk);
+  g->ahead_of_tile = build_named(build_mul(b, chunks, g->ahead_share), "ahead_of_tile");
+  if (gemm_field(g, FIELD_prefetch) != PREFETCH_BOTH) return;
+  Value *some = build_index(b, OP_index_max, chunks, gemm_number(g, 1));
+  g->result_share = build_named(build_ceildiv(b, gemm_number(g, gemm_field(g, FIELD_mr)), some), "result_share");
+}
+
 /* The product loop in chunks, each with its share of prefetches; the variants for few rows go without. */
 static Value *chunked_loop(GemmBuild *g, Value *acc, int rows, Value *lo, Value *hi, int steps) {
   bool prefetches = gemm_field(g, FIELD_prefetch) != PREFETCH_NONE && rows == gemm_field(g, FIELD_mr);
-  if (!prefetches || chunk_steps(g) % steps != 0) return product_loop(g, acc, rows, lo, hi, steps, false);
+  if (!prefetches || shortest_chunk(g) % steps != 0) return product_loop(g, acc, rows, lo, hi, steps, false);
+  bool has_results = gemm_field(g, FIELD_prefetch) == PREFETCH_BOTH;
   Block *outer = g->b.block;
-  Loop loop = build_for(&g->b, lo, hi, gemm_number(g, chunk_steps(g)), &acc, 1);
+  Value *ahead = build_mul(&g->b, build_sub(&g->b, g->t, g->t_lo), g->ahead_of_tile);
+  Value *carried[3] = {acc, build_add(&g->b, g->k_lo, ahead), gemm_number(g, 0)};
+  Loop loop = build_for(&g->b, lo, hi, g->chunk, carried, has_results ? 3 : 2);
   build_named(loop.index, "chunk");
+  build_named(loop.carried[1], "next_row");
   g->b.block = loop.body;
-  prefetch_share(g, loop.index);
-  Value *end = build_min(&g->b, build_add(&g->b, loop.index, gemm_number(g, chunk_steps(g))), hi);
-  Value *next = product_loop(g, loop.carried[0], rows, loop.index, end, steps, false);
-  build_yield(&g->b, &next, 1);
+  prefetch_panel(g, loop.carried[1]);
+  if (has_results) prefetch_results(g, build_named(loop.carried[2], "result_row"));
+  Value *end = build_min(&g->b, build_add(&g->b, loop.index, g->chunk), hi);
+  carried[0] = product_loop(g, loop.carried[0], rows, loop.index, end, steps, false);
+  carried[1] = build_add(&g->b, loop.carried[1], g->ahead_share);
+  if (has_results) carried[2] = build_add(&g->b, loop.carried[2], g->result_share);
+  build_yield(&g->b, carried, has_results ? 3 : 2);
   g->b.block = outer;
   return build_named(&loop.op->results[0], "acc");
 }

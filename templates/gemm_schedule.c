@@ -8,6 +8,9 @@ static int64_t ceil_div(int64_t x, int64_t y) { return (x + y - 1) / y; }
 static int64_t smaller_of(int64_t x, int64_t y) { return x < y ? x : y; }
 static int64_t larger_of(int64_t x, int64_t y) { return x > y ? x : y; }
 
+/* What a size that is not known counts as. */
+enum { LARGE_SIZE = 4096 };
+
 /* Two fused multiply-adds and two loads a cycle, four cycles of latency: every x86 core since Haswell, nearly. Loads
  * that fit beside the multiply-adds still cost a little, and a vector of B, which comes from the second-level cache,
  * more. */
@@ -144,17 +147,23 @@ static int64_t default_pack_b(const Plan *plan) {
   return contiguous && few_rows && is_ready ? PACK_B_NONE : PACK_B_TASK;
 }
 
-/* The first pass over a panel that lies in the third-level cache waits for it: with 384 rows that was 4 % to 6 % on
- * Sapphire Rapids (bench/results/spine.md), where others lose (up to 30 % on Zen 5). A few rows of C leave no time to
- * hide it in. */
+/* The first pass over a panel that lies in the third-level cache waits for it, and so do stores to lines that do: on
+ * Sapphire Rapids that was 4 % to 6 % each with 384 rows, a quarter with 32 (bench/results/spine.md), where others lose
+ * (up to 30 % on Zen 5). What lies in the second-level cache anyway gains nothing, and with few rows the requests
+ * themselves cost. */
 static int64_t default_prefetch(const Plan *plan) {
+  enum { FEW_ROWS = 16 };
   const GemmMatch *match = plan->match;
   const Schedule *s = &plan->schedule;
-  bool few_rows = match->m.symbol < 0 && match->m.size < 8 * s->values[FIELD_mr];
-  bool is_ahead = s->values[FIELD_pack_b] == PACK_B_AHEAD;
   bool gains = (plan->problem.target->traits & TRAIT_WAITS_FOR_L3) != 0;
-  if (!is_ahead || few_rows || !gains) return PREFETCH_NONE;
-  return gemm_types(plan).step > 1 ? PREFETCH_BOTH : PREFETCH_PANEL; /* fast products soon wait for C */
+  if (!gains || s->values[FIELD_pack_b] != PACK_B_AHEAD) return PREFETCH_NONE;
+  int64_t m = match->m.symbol < 0 ? match->m.size : LARGE_SIZE, n = match->n.symbol < 0 ? match->n.size : LARGE_SIZE;
+  int64_t k = match->k.symbol < 0 ? match->k.size : LARGE_SIZE, cache = machine_of(plan->problem.target, 1).l2_bytes;
+  int64_t b_bytes = gemm_bytes(gemm_types(plan).b, k * n), c_bytes = gemm_bytes(match->acc, m * n);
+  bool on_tiles = s->values[FIELD_mma] == MMA_ON_TILES, is_plain = gemm_types(plan).b == match->acc;
+  if (m == 1 || (on_tiles && m <= 2 * FEW_ROWS)) return PREFETCH_NONE;
+  if (m <= FEW_ROWS) return b_bytes > 4 * cache && is_plain ? PREFETCH_BOTH : PREFETCH_NONE;
+  return b_bytes > cache / 2 || (!on_tiles && c_bytes > cache) ? PREFETCH_BOTH : PREFETCH_NONE;
 }
 
 static void set_default(Schedule *s, Field field, int64_t value) {
