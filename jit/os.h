@@ -25,6 +25,8 @@ const char *jit_os_message(int result, char text[128]);
 /* `create` makes it, and parents that are missing, with mode 0700. Trailing slashes are ignored. */
 int jit_os_open_directory(const char *path, bool create, int *directory);
 void jit_os_close_directory(int directory);
+/* Keeps other processes that lock it out until it is closed. 0, or EWOULDBLOCK after so many milliseconds. */
+int jit_os_lock_directory(int directory, int most_ms);
 
 /* The whole of a regular file of at most `limit` bytes, as it was at one moment: the copy does not change afterwards.
  */
@@ -44,6 +46,7 @@ bool jit_os_is_temporary(const char *name);
 
 int64_t jit_os_now_ns(void);  /* monotonic, as perf counts */
 int64_t jit_os_date_ns(void); /* since 1970 */
+int64_t jit_os_cpu_ns(void);  /* that the calling thread had */
 int64_t jit_os_process(void);
 int jit_os_sve_bits(void); /* length of this thread's SVE registers; 0: there are none */
 int64_t jit_os_thread(void);

@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/random.h>
@@ -70,6 +71,15 @@ int jit_os_open_directory(const char *path, bool create, int *directory) {
 }
 
 void jit_os_close_directory(int directory) { close(directory); }
+
+int jit_os_lock_directory(int directory, int most_ms) {
+  static const struct timespec pause = {.tv_nsec = 1000000};
+  for (;; --most_ms) {
+    if (flock(directory, LOCK_EX | LOCK_NB) == 0) return 0;
+    if ((errno != EWOULDBLOCK && errno != EINTR) || most_ms <= 0) return errno;
+    nanosleep(&pause, NULL);
+  }
+}
 
 static int64_t in_ns(const struct timespec *time) { return (int64_t)time->tv_sec * 1000000000 + time->tv_nsec; }
 
@@ -205,6 +215,12 @@ int jit_os_sve_bits(void) {
 #else
   return 0;
 #endif
+}
+
+int64_t jit_os_cpu_ns(void) {
+  struct timespec now;
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+  return in_ns(&now);
 }
 
 int64_t jit_os_process(void) { return (int64_t)getpid(); }

@@ -151,6 +151,7 @@ void rt_code_bind(const Code *code, const int64_t *symbols, int32_t threads, Bin
   if (code->plan.param_count > 0) {
     Machine machine = rt_code_machine(code, symbols, threads);
     code->plan.template->bind(&code->plan, symbols, &machine, binding->dims + code->symbol_count);
+    if (code->call_count > 0) rt_tuned_bind(code, symbols, threads, binding->dims + code->symbol_count);
   }
   kiln_args args = {.dims = binding->dims};
   binding->threads = threads;

@@ -82,9 +82,8 @@ static kiln_status make_anew(Code *code, bool store, Stages *stages, int64_t *cl
   return status;
 }
 
-/* A loaded Code by way of disk or compiler; `hit` says which. */
-static kiln_status make_code(kiln_engine *engine, const Request *request, const char *graph_text, Code **code,
-                             kiln_cache_hit *hit, Text *why) {
+kiln_status rt_code_make(kiln_engine *engine, const Request *request, const char *graph_text, Code **code,
+                         kiln_cache_hit *hit, Text *why) {
   Stages stages = {0};
   int64_t clock = jit_os_now_ns();
   Code *made;
@@ -126,7 +125,7 @@ static kiln_status obtain(kiln_engine *engine, const Request *request, Text *tex
   }
   text->data[graph_length] = 0; /* the options have done their part */
   rt_trace_request(&engine->trace, request, text->data);
-  status = make_code(engine, request, text->data, code, hit, why);
+  status = rt_code_make(engine, request, text->data, code, hit, why);
   if (!request->options.no_cache) jit_memory_settle(engine->memory, &key, status ? NULL : *code, 1, status);
   return status;
 }
@@ -146,6 +145,16 @@ static kiln_status create_handle(Code *code, kiln_cache_hit hit, int64_t since, 
   return KILN_OK;
 }
 
+/* The records that answer a request, and what chooses among them: code made with others is another. */
+static void print_tuned(kiln_engine *engine, const Request *request, const char *graph_text, Text *out) {
+  if (!rt_uses_records(request)) return;
+  RecordQuestion question = rt_record_question(request, graph_text);
+  uint64_t stamp = rt_records_stamp(&engine->records, &question);
+  if (!stamp) return;
+  text_printf(out, " tuned=%llx threads=%d ", (unsigned long long)stamp, (int)question.threads);
+  if (question.symbols) rt_print_sizes(request->problem.graph, question.symbols, out);
+}
+
 /* What both public functions do; `since` is when the call began, `source` the text it was given, if any. */
 static kiln_status compile(kiln_engine *engine, kiln_graph *graph, const char *source, size_t length,
                            const kiln_compile_options *options, int64_t since, kiln_kernel **kernel, Text *why) {
@@ -163,8 +172,12 @@ static kiln_status compile(kiln_engine *engine, kiln_graph *graph, const char *s
   text_init(&text, &engine->allocator);
   graph_print(graph, true, &text);
   size_t graph_length = text.length;
+  if (!text.failed && request.options.tune == KILN_TUNE_MEASURE)
+    status = rt_tune_first(engine, graph, &request, text_get(&text), why);
+  print_tuned(engine, &request, text_get(&text), &text);
   rt_request_print(&request, &text);
-  status = text.failed ? KILN_OUT_OF_MEMORY : obtain(engine, &request, &text, graph_length, &code, &hit, why);
+  if (text.failed) status = KILN_OUT_OF_MEMORY;
+  if (!status) status = obtain(engine, &request, &text, graph_length, &code, &hit, why);
   text_release(&text);
   return status ? status : create_handle(code, hit, since, kernel);
 }
@@ -228,6 +241,7 @@ kiln_status kiln_kernel_describe(const kiln_kernel *kernel, kiln_kernel_info *in
       .object_bytes = code->object_bytes,
       .code_bytes = jit_code_bytes(code->jit),
       .is_fallback = code->plan.template->is_fallback,
+      .origin = code->origin,
   };
   return KILN_OK;
 }

@@ -53,6 +53,9 @@ static const char *choose_directory(kiln_engine *engine, const kiln_engine_optio
 /* Memory holds code for as long as it counts among the most recent; each counts 1. */
 static kiln_status create_caches(kiln_engine *engine, const kiln_engine_options *options) {
   engine->cache_directory = choose_directory(engine, options);
+  const char *read_only = options->cache_path ? options->cache_path : getenv("KILN_CACHE_PATH");
+  const char *tune_file = options->tune_file ? options->tune_file : getenv("KILN_TUNE_FILE");
+  rt_records_open(&engine->records, &engine->arena, tune_file, engine->cache_directory, read_only, &engine->log);
   JitMemoryOptions memory = {
       .allocator = &engine->allocator,
       .capacity = options->memory_max_kernels ? options->memory_max_kernels : DEFAULT_KERNELS,
@@ -63,7 +66,7 @@ static kiln_status create_caches(kiln_engine *engine, const kiln_engine_options 
       .allocator = &engine->allocator,
       .log = &engine->log,
       .directory = engine->cache_directory,
-      .read_only = options->cache_path ? options->cache_path : getenv("KILN_CACHE_PATH"),
+      .read_only = read_only,
       .capacity_bytes = options->cache_max_bytes,
   };
   kiln_status status = jit_memory_create(&memory, &engine->memory);
@@ -77,6 +80,7 @@ static void destroy(kiln_engine *engine) {
   jit_cache_destroy(engine->cache);
   jit_session_destroy(engine->session);
   rt_workspace_trim(engine);
+  rt_records_close(&engine->records);
   rt_pool_release(&engine->pool);
   rt_trace_close(&engine->trace);
   arena_release(&engine->arena);
@@ -145,6 +149,8 @@ Machine rt_engine_machine(const kiln_engine *engine, const Target *target, int32
       .threads = threads,
   };
 }
+
+const char *kiln_tune_file(const kiln_engine *engine) { return engine ? engine->records.path : ""; }
 
 kiln_status kiln_engine_cpu(const kiln_engine *engine, kiln_cpu *cpu) {
   if (!engine || !cpu) return KILN_INVALID_ARGUMENT;

@@ -55,6 +55,7 @@ static void print_text(const Explanation *e, Text *out) {
   if (code->plan.refusals[0]) text_add(out, "refused by\n");
   each_line(code->plan.refusals, add_indented, out);
   text_printf(out, "schedule  %s\n", code->schedule);
+  text_printf(out, "  from %s\n", code->origin);
   each_line(text_get(&e->reasons), add_indented, out);
   text_printf(out, "target    %s: %d-bit vectors, %d registers; %s\n", target->name, target->vector_bits,
               target->vector_registers, code->features);
@@ -90,6 +91,7 @@ static void print_json(const Explanation *e, Text *out) {
   each_line(code->plan.refusals, add_json_line, out);
   text_add(out, "],");
   add_field("schedule", code->schedule, out);
+  add_field("origin", code->origin, out);
   text_add(out, "\"reasons\":[");
   each_line(text_get(&e->reasons), add_json_line, out);
   text_add(out, "],");
@@ -109,6 +111,22 @@ static void print_json(const Explanation *e, Text *out) {
     text_add_number(out, e->cycles);
   }
   text_add(out, "}\n");
+}
+
+/* What a record changes in calls of these sizes, as a reason of its own. */
+static void add_tuned(const Code *code, const int64_t *symbols, int32_t threads, Text *out) {
+  bool is_exact;
+  const TunedCall *call = code->call_count > 0 ? rt_tuned_call(code, symbols, threads, &is_exact) : NULL;
+  if (!call) return;
+  Schedule passed = *call->schedule;
+  for (size_t field = 0; field < FIELD_COUNT; ++field) passed.set[field] &= !field_orders_sums((Field)field);
+  Text fields;
+  text_init(&fields, &out->allocator);
+  schedule_print(&passed, FIELD_PASSED, &fields);
+  if (fields.length > 0)
+    text_printf(out, "a record of %s for %d thread%s has it: %s\n", is_exact ? "these sizes" : "sizes like these",
+                (int)threads, threads == 1 ? "" : "s", text_get(&fields));
+  text_release(&fields);
 }
 
 static kiln_status explain(const Code *code, const int64_t *symbols, bool json, kiln_buffer *out, Text *why) {
@@ -133,6 +151,7 @@ static kiln_status explain(const Code *code, const int64_t *symbols, bool json, 
   /* A template takes NULL for "not known", and needs some address where there is nothing to know. */
   static const int64_t none[1] = {0};
   code->plan.template->explain(&code->plan, e.has_sizes && !symbols ? none : symbols, &e.machine, &e.reasons);
+  if (e.has_sizes) add_tuned(code, symbols ? symbols : none, threads, &e.reasons);
   if (json) print_json(&e, &text);
   else print_text(&e, &text);
   text.failed |= e.reasons.failed;

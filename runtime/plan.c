@@ -125,9 +125,7 @@ static void print_texts(Code *code) {
 static kiln_status plan_code(Code *code, const Request *request, const char *graph_text, Text *why) {
   kiln_status status = copy_graph(code, request->problem.graph, graph_text, why);
   if (status) return status;
-  Problem problem = request->problem;
-  problem.graph = code->graph;
-  status = tmpl_plan(&problem, &code->arena, &code->plan, why);
+  status = rt_tuned_plan(code, request, why);
   if (!status) status = describe_ports(code, why);
   if (status) return status;
   choose_key(code);

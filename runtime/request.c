@@ -39,6 +39,10 @@ static kiln_status resolve(const kiln_engine *engine, Request *request, Text *wh
     text_printf(why, "packing: %d is neither KILN_PACK_CONST nor KILN_PACK_NEVER\n", (int)options->packing);
     return KILN_INVALID_ARGUMENT;
   }
+  if (options->tune < KILN_TUNE_RECORDS || options->tune > KILN_TUNE_NEVER || !(options->tune_seconds >= 0)) {
+    text_printf(why, "tune: %d and %g seconds are no way of tuning\n", (int)options->tune, options->tune_seconds);
+    return KILN_INVALID_ARGUMENT;
+  }
   problem->packing = options->packing;
   problem->batch_invariant = options->batch_invariant;
   return options->schedule ? schedule_parse(options->schedule, &problem->wishes, why) : KILN_OK;

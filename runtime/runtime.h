@@ -76,6 +76,18 @@ typedef struct Trace {
   int file; /* -1: nowhere */
 } Trace;
 
+/* Tuning records (records.c); what they are and how they read is in records.h. */
+typedef struct Records {
+  pthread_mutex_t mutex;        /* of the set */
+  pthread_mutex_t measuring;    /* one tuning at a time where compiles ask for it: two would disturb each other */
+  struct RecordSet *set;        /* NULL: not read yet */
+  const char *path;             /* "": in memory only */
+  const char *directory, *name; /* of the file */
+  const char *read_only;        /* directories separated by ':' */
+  const kiln_log *log;
+  Allocator allocator;
+} Records;
+
 struct kiln_engine {
   atomic_int references;
   Allocator allocator;
@@ -89,6 +101,7 @@ struct kiln_engine {
   Pool pool;
   Trace trace;
   _Atomic(void *) workspaces[WORKSPACES_KEPT]; /* not lent at the moment */
+  Records records;
 };
 
 void rt_engine_release(kiln_engine *engine); /* one reference */
@@ -125,6 +138,50 @@ void rt_trace_open(Trace *trace, const char *path, const kiln_log *log); /* NULL
 void rt_trace_close(Trace *trace);
 /* Appends one line: the graph, then its options as a comment. */
 void rt_trace_request(const Trace *trace, const Request *request, const char *graph_text);
+
+/* ---- tuning records (records.c) ---------------------------------------------------------------------------------- */
+
+struct Record;
+struct Code;
+
+/* What a plan asks the records. */
+typedef struct RecordQuestion {
+  const char *graph, *target;
+  bool packs_never;
+  size_t symbol_count;
+  const int64_t *symbols; /* sizes to prefer; NULL: none */
+  int32_t threads;        /* likewise */
+} RecordQuestion;
+
+/* `path` NULL: tuning.txt in the cache's directory, if there is one. Texts live in the arena. */
+void rt_records_open(Records *records, Arena *arena, const char *path, const char *cache_directory,
+                     const char *read_only, const kiln_log *log);
+void rt_records_close(Records *records);
+/* Differs when the records that answer differ; 0: there are none. */
+uint64_t rt_records_stamp(Records *records, const RecordQuestion *question);
+/* All records that answer, the best suited first, copied to the arena. How many. */
+size_t rt_records_match(Records *records, const RecordQuestion *question, Arena *arena, struct Record **list);
+/* Adds a record, in memory and in the file; `replaces`: also one of the same date. */
+void rt_records_add(Records *records, const struct Record *record, bool replaces);
+
+/* What was found or told of a planned Code; `schedule` NULL: nothing is better than the default. */
+typedef struct RecordNews {
+  const int64_t *symbols;
+  int32_t threads;
+  const Schedule *schedule;
+  double us, default_us;
+  bool only_better; /* than a record there is */
+} RecordNews;
+kiln_status rt_record_keep(const struct Code *code, const RecordNews *news);
+/* For KILN_TUNE_MEASURE: tunes where no record answers the request exactly (tune.c). */
+kiln_status rt_tune_first(kiln_engine *engine, kiln_graph *graph, const Request *request, const char *graph_text,
+                          Text *why);
+/* Whether the caller fixed fields of the schedule. */
+bool rt_has_wishes(const Problem *problem);
+bool rt_uses_records(const Request *request);
+RecordQuestion rt_record_question(const Request *request, const char *graph_text);
+/* `m:384,k:768` of a graph's symbols. */
+void rt_print_sizes(const kiln_graph *graph, const int64_t *symbols, Text *out);
 
 /* ---- packed blobs (pack.c) --------------------------------------------------------------------------------------- */
 
@@ -168,6 +225,14 @@ typedef struct Binding {
   int64_t tasks, workspace_bytes;
 } Binding;
 
+/* Passed fields that a record has for calls of some sizes and threads. */
+typedef struct TunedCall {
+  int32_t threads;
+  const int64_t *sizes;
+  int64_t *buckets;
+  const Schedule *schedule;
+} TunedCall;
+
 enum { CODE_BINDINGS = 2 /* of a graph without symbols: for one thread and for the engine's pool */ };
 
 typedef struct Code {
@@ -183,6 +248,9 @@ typedef struct Code {
   char key_name[JIT_KEY_NAME_BYTES];
   Port *ports; /* inputs, then outputs */
   size_t input_count, output_count, port_count, symbol_count, dim_count;
+  const char *origin; /* of the schedule: "fixed", "record exact" … "model" */
+  TunedCall *calls;
+  size_t call_count;
 
   /* Where it is loaded, not only planned: */
   JitCode *jit;
@@ -200,6 +268,15 @@ struct kiln_kernel {
   double compile_ms;
 };
 
+/* A loaded Code by way of disk (unless the request says no_cache) or compiler; `hit` says which. */
+kiln_status rt_code_make(kiln_engine *engine, const Request *request, const char *graph_text, Code **code,
+                         kiln_cache_hit *hit, Text *why);
+/* Plans a Code whose graph is there, as a tuning record says where there is one that fits (tuned.c). */
+kiln_status rt_tuned_plan(Code *code, const Request *request, Text *why);
+/* The record for a call of these sizes and threads, or of their buckets; NULL: none. */
+const TunedCall *rt_tuned_call(const Code *code, const int64_t *symbols, int32_t threads, bool *is_exact);
+/* Puts its passed fields in the place of what bind chose. */
+void rt_tuned_bind(const Code *code, const int64_t *symbols, int32_t threads, int64_t *params);
 /* A Code with plan, names and key, not loaded. `graph_text` is the request's graph on one line. */
 kiln_status rt_code_plan(kiln_engine *engine, const Request *request, const char *graph_text, Code **code, Text *why);
 /* Logs a warning where the template is the fallback and nobody asked for it: that is never silent. */

@@ -78,7 +78,7 @@ static void add_params(GemmBuild *g) {
     Text name;
     text_init(&name, &g->kernel->module->arena.allocator);
     text_add(&name, field_info(g->plan->params[i])->name);
-    while (kernel_find_symbol(g->kernel, text_get(&name), name.length) >= 0) text_add_char(&name, '_');
+    while (!name.failed && kernel_find_symbol(g->kernel, text_get(&name), name.length) >= 0) text_add_char(&name, '_');
     kernel_symbol(g->kernel, text_get(&name), true);
     text_release(&name);
   }

@@ -33,8 +33,8 @@ static void print_result(const Command *command, const Session *session, const k
     json_close(&json);
   } else if (!command->options.quiet) {
     printf("%s %s\n", info->graph, text_get(&dims));
-    printf("template %s, %s%starget %s\n", info->template_, info->schedule, info->schedule[0] != '\0' ? ", " : "",
-           info->target);
+    printf("template %s, %s%s%s%starget %s\n", info->template_, info->schedule, info->schedule[0] != '\0' ? " (" : "",
+           info->schedule[0] != '\0' ? info->origin : "", info->schedule[0] != '\0' ? "), " : "", info->target);
     printf("compiled in %.2f ms (%s), object %zu bytes, code %zu bytes\n", info->compile_ms, cache_names[info->cache],
            info->object_bytes, info->code_bytes);
     printf("%s: error %g where the bound is %g, %d thread%s\n", comparison->match ? "match" : "MISMATCH",

@@ -98,6 +98,8 @@ int bind_symbols(const Command *command, const Symbols *symbols, bool need_all, 
 
 /* The threads a verb runs on: the caller's alone for --threads 1, else the engine's pool. */
 const kiln_threads *chosen_threads(const Command *command, kiln_engine *engine);
+/* --budget in seconds; 0 where it is not given. Gives an exit status. */
+int read_budget(const Command *command, double *seconds);
 bool stage_find(const char *name, kiln_stage *stage); /* of --stage; `name` may be NULL */
 
 /* ---- data (data.c) ----------------------------------------------------------------------------------------------- */

@@ -111,6 +111,7 @@ void json_compile(Json *json, const kiln_kernel_info *info) {
   static const char *const hits[] = {[KILN_COLD] = "cold", [KILN_DISK] = "disk", [KILN_MEMORY] = "memory"};
   json_string(json, "template", info->template_);
   json_string(json, "schedule", info->schedule);
+  json_string(json, "origin", info->origin);
   json_string(json, "target", info->target);
   json_number(json, "object_bytes", (double)info->object_bytes);
   json_number(json, "compile_ms", info->compile_ms);

@@ -139,12 +139,41 @@ static int read_compile_options(const Command *command, Session *session) {
   return EXIT_GOOD;
 }
 
+int read_budget(const Command *command, double *seconds) {
+  const char *text = command->options.budget;
+  *seconds = 0;
+  if (text == NULL) return EXIT_GOOD;
+  char *end;
+  double number = strtod(text, &end);
+  bool in_ms = strcmp(end, "ms") == 0;
+  bool good = end != text && (in_ms || *end == '\0' || strcmp(end, "s") == 0) && number > 0 && number < 1e6;
+  if (!good) return complain("--budget is '%s', expected seconds, such as 2s or 500ms", text);
+  *seconds = in_ms ? number / 1000 : number;
+  return EXIT_GOOD;
+}
+
+/* Sizes and threads choose among records, where there are some. */
+static int read_tuning(const Command *command, Session *session) {
+  static const char *const names[] = {
+      [KILN_TUNE_RECORDS] = "records", [KILN_TUNE_MEASURE] = "measure", [KILN_TUNE_NEVER] = "never"};
+  kiln_compile_options *compile = &session->compile;
+  const char *name = command->options.tune;
+  size_t tuning = 0;
+  while (name != NULL && tuning < ARRAY_LENGTH(names) && strcmp(names[tuning], name) != 0) ++tuning;
+  if (tuning == ARRAY_LENGTH(names)) return complain("--tune is '%s', expected records, measure or never", name);
+  compile->tune = (kiln_tuning)tuning;
+  if (session->bound) compile->tune_symbols = session->symbols;
+  compile->tune_threads = chosen_threads(command, session->engine);
+  return read_budget(command, &compile->tune_seconds);
+}
+
 int session_open(const Command *command, bool need_symbols, Session *session) {
   *session = (Session){0};
   int status = read_compile_options(command, session);
   if (status == EXIT_GOOD) status = read_graph(command, session);
   if (status == EXIT_GOOD) status = bind_graph(command, need_symbols, session);
   if (status == EXIT_GOOD) status = engine_open(command, &session->engine);
+  if (status == EXIT_GOOD) status = read_tuning(command, session);
   if (status != EXIT_GOOD) session_close(session);
   return status;
 }

@@ -69,6 +69,7 @@ typedef struct kiln_engine_options {
   int32_t threads;           /* of the default pool, started at the first call that needs it; 0: every core */
   uint32_t profile;          /* kiln_profile bits */
   const char *profile_dir;   /* NULL: the current directory */
+  const char *tune_file; /* tuning records; NULL: $KILN_TUNE_FILE, else tuning.txt in cache_dir; "": in memory only */
 } kiln_engine_options;
 
 /* `options` may be NULL. KILN_INVALID_ARGUMENT for an impossible option, KILN_MISSING_FEATURE where this CPU is of no
@@ -87,6 +88,12 @@ typedef enum kiln_packing {
   KILN_PACK_NEVER = 1, /* every input is passed as it is */
 } kiln_packing;
 
+typedef enum kiln_tuning {
+  KILN_TUNE_RECORDS = 0, /* tuning records are used where there are any */
+  KILN_TUNE_MEASURE = 1, /* where there is none, kiln_tune makes it first, within tune_seconds */
+  KILN_TUNE_NEVER = 2,   /* the model alone decides */
+} kiln_tuning;
+
 typedef struct kiln_compile_options {
   size_t size;           /* sizeof(kiln_compile_options) */
   const char *target;    /* a row of `kiln list targets`; NULL: this machine */
@@ -97,6 +104,11 @@ typedef struct kiln_compile_options {
   bool no_cache;        /* neither read nor write the memory and disk caches */
   kiln_buffer *
       message; /* overwritten with why it failed, located in the graph's text; data NULL on success; NULL: not wanted */
+  kiln_tuning tune; /* of no effect where `schedule` fixes fields */
+  const int64_t
+      *tune_symbols;   /* sizes that calls will mostly have: what to measure, and the record to prefer; NULL: none */
+  double tune_seconds; /* 0: 1 */
+  const kiln_threads *tune_threads; /* that calls will mostly use, likewise; NULL: the engine's pool */
 } kiln_compile_options;
 
 /* Compiles a checked graph (checks it where that was not done), or finds it in the caches. `options` may be NULL.
@@ -126,6 +138,8 @@ typedef struct kiln_kernel_info {
   double compile_ms;    /* wall time of that call */
   size_t object_bytes, code_bytes;
   bool is_fallback; /* the reference template: right for everything, and slow */
+  const char
+      *origin; /* where the schedule comes from: "fixed", "record exact", "record bucket", "record other", "model" */
 } kiln_kernel_info;
 KILN_API kiln_status kiln_kernel_describe(const kiln_kernel *kernel, kiln_kernel_info *info);
 
@@ -180,6 +194,72 @@ KILN_API kiln_status kiln_pack(const kiln_kernel *kernel, size_t input, const in
                                void *blob, size_t blob_bytes);
 /* The payload of a blob, for kiln_kernel_function; NULL where it is not a blob of this version. */
 KILN_API const void *kiln_packed_data(const void *blob);
+
+/* ---- tuning ------------------------------------------------------------------------------------------------------ */
+
+/* What tuning has come to so far, told between measurements. */
+typedef struct kiln_tune_progress {
+  size_t done, total;         /* steps, of about so many */
+  double best_us, default_us; /* of a call; 0 where nothing is measured yet */
+  const char *schedule;       /* of the best so far */
+} kiln_tune_progress;
+
+/* A schedule that was tried. Strings live during the call. */
+typedef struct kiln_tune_candidate {
+  const char *schedule; /* all fields */
+  bool verified;        /* its results equal the default's */
+  double us, spread;    /* median of a call in the last round it took part in, and its median absolute deviation */
+  int32_t rounds;
+  bool kept;          /* the schedule that is recorded */
+  const char *reason; /* why it was kept, fell out or failed */
+} kiln_tune_candidate;
+
+typedef struct kiln_tune_options {
+  size_t size; /* sizeof(kiln_tune_options) */
+  const kiln_compile_options
+      *compile;                /* target (one that runs here), template, packing, fixed fields; NULL: defaults */
+  const int64_t *symbols;      /* the sizes to tune for; NULL where the graph has no symbols */
+  const kiln_threads *threads; /* NULL: the engine's pool */
+  double seconds;              /* to spend, compiling included; 0: 1 */
+  bool exhaustive; /* measures every candidate besides, however long it takes, to judge the search: best_us */
+  bool no_record;  /* finds, and keeps nothing */
+  bool list_only;  /* tells the candidates and measures nothing */
+  void *ctx;
+  bool (*progress)(void *ctx, const kiln_tune_progress *progress);    /* false: stop, and keep what was found */
+  void (*candidate)(void *ctx, const kiln_tune_candidate *candidate); /* each, at the end */
+} kiln_tune_options;
+
+typedef struct kiln_tune_result {
+  size_t size;           /* sizeof(kiln_tune_result), set by the caller */
+  double us, default_us; /* of a call with the schedule kept and with the untuned one, from the same last round */
+  double best_us;        /* of the best there is, where exhaustive; else 0 */
+  double seconds;
+  bool gained, stopped;                          /* the schedule kept is another; `progress` said stop */
+  size_t candidates, objects, failed, disturbed; /* disturbed: measurements that did not count */
+  kiln_buffer schedule;                          /* the one kept, all fields; kiln_buffer_free */
+} kiln_tune_result;
+
+/* Refines the schedule of a graph for some sizes and threads by measuring, and keeps it as a record: later compiles of
+ * the graph use it. Operands are made here; inputs declared const are read from memory, others from the caches.
+ * Candidates that do not compile or compute something else are counted as failed and logged as errors. `result` may be
+ * NULL. Errors as of kiln_compile and kiln_run. */
+KILN_API kiln_status kiln_tune(kiln_engine *engine, kiln_graph *graph, const kiln_tune_options *options,
+                               kiln_tune_result *result);
+
+/* A time that the caller measured, say in its own model: recorded where there is no record of these sizes and threads,
+ * or a slower one. */
+typedef struct kiln_tune_timing {
+  size_t size;                         /* sizeof(kiln_tune_timing) */
+  const kiln_compile_options *compile; /* as in kiln_tune_options */
+  const int64_t *symbols;
+  int32_t threads;      /* of the calls; at least 1 */
+  const char *schedule; /* that it was compiled with */
+  double us;            /* of a call */
+} kiln_tune_timing;
+KILN_API kiln_status kiln_tune_report(kiln_engine *engine, kiln_graph *graph, const kiln_tune_timing *timing);
+
+/* Where records are kept; lives as long as the engine. Empty: in memory only. */
+KILN_API const char *kiln_tune_file(const kiln_engine *engine);
 
 /* ---- looking ----------------------------------------------------------------------------------------------------- */
 
