@@ -126,6 +126,7 @@ static kiln_status compile(LLVMModuleRef module, const Target *target, LLVMTarge
   times.verify_ns = lap(&clock);
   if (!status && options->stage == JIT_STAGE_LLVM) return copy_text(module, allocator, out);
   if (!status) status = jit_optimize(module, machine, faults);
+  if (!status) jit_mend(module);
   times.optimize_ns = lap(&clock);
   if (!status && options->stage == JIT_STAGE_OPTIMIZED) return copy_text(module, allocator, out);
   if (!status && options->stage == JIT_STAGE_OBJECT) status = add_metadata(module, target, options, allocator);

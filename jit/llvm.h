@@ -28,6 +28,11 @@ void jit_machine_apply(LLVMTargetMachineRef machine, const Target *target, bool 
 
 kiln_status jit_optimize(LLVMModuleRef module, LLVMTargetMachineRef machine, Diagnostics *faults);
 
+/* ---- mend.c ----------------------------------------------------------------------------------------------------- */
+
+/* After jit_optimize: what the code generator would make wrong. */
+void jit_mend(LLVMModuleRef module);
+
 /* ---- diagnose.c ------------------------------------------------------------------------------------------------- */
 
 /* Success gives KILN_OK. Otherwise consumes the error and reports `doing: message`. */

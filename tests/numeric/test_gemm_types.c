@@ -85,3 +85,20 @@ Test(gemm_types, results) {
   }
   kiln_engine_destroy(engine);
 }
+
+/* Of the last vector of each row one lane is stored, of a type narrower than the sum. */
+Test(gemm_types, one_column_left) {
+  kiln_engine *engine = ladder_engine();
+  int targets;
+  const char *const *target = ladder_targets(engine, &targets);
+  static const char *const results[] = {"f32", "bf16", "f16", "i8", "u8"};
+  for (int t = 0; t < targets; ++t)
+    for (int i = 0; i < 5; ++i)
+      for (int n = 1; n < 40; n += 16) {
+        char graph[200];
+        snprintf(graph, sizeof graph, "x: %s[5, 8]; w: const %s[8, %d]; y: %s = x @ w; return y", i < 3 ? "f32" : "u8",
+                 i < 3 ? "f32" : "i8", n, results[i]);
+        ladder_run(engine, &(LadderCase){.graph = graph, .target = target[t], .exact = true});
+      }
+  kiln_engine_destroy(engine);
+}
