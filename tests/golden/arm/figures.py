@@ -48,14 +48,33 @@ def innermost(bodies):
     return [body for body in bodies if sum(bool(BRANCH.match(line)) for line in body) == 1]
 
 
+FROM_STACK = re.compile(r"^\s+(?:add|addvl|mov|sub)\s+(x\d+), (\w+)")
+WRITES = re.compile(r"^\s+(?!st|cmp|cmn|tst|prf|b\.|cb|tb)[a-z]\w*\s+(?:\{ )?([xw]\d+)")
+
+
+def stack_pointers(lines, known):
+    """What of the registers points to the stack after these lines, where those in `known` do before them."""
+    known = set(known)
+    for line in lines:
+        derived, written = FROM_STACK.match(line), WRITES.match(line)
+        source = derived and derived.group(2) in known | {"sp"}
+        if source:
+            known.add(derived.group(1))
+        elif written:
+            known.discard("x" + written.group(1)[1:])
+    return known
+
+
 def count(body, function):
-    """Instructions, the names of the products among them, and how many use the stack: x29 points there only where the
-    function says so."""
-    has_frame = any(re.match(r"^\s+(mov|add)\s+x29, sp\b", line) for line in function)
-    stack = ("[sp", "[x29") if has_frame else ("[sp",)
+    """Instructions, the names of the products among them, and how many use the stack, by sp or a register made of it."""
+    start = next(i for i in range(len(function)) if function[i:i + len(body)] == body)
+    pointers, stack = stack_pointers(function[:start], set()), 0
     instructions = [line for line in body if re.match(r"^\s+[a-z]", line)]
+    for line in instructions:
+        stack += any(re.search(rf"\[{register}\b", line) for register in pointers | {"sp"})
+        pointers = stack_pointers([line], pointers)
     products = [m.group(1) for line in instructions if (m := PRODUCT.match(line))]
-    return instructions, products, sum(any(base in line for base in stack) for line in instructions)
+    return instructions, products, stack
 
 
 def least_loads(kernel, bits):
