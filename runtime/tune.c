@@ -247,17 +247,49 @@ static kiln_status search(Tuning *tuning) {
   return KILN_OK;
 }
 
-/* Everything, to judge the search: the best of all is compared with what the search kept and with the default. */
+/* Whether the list has a schedule of the same object before the entry: then it is one of its blocks. */
+static bool is_block(const Tuning *tuning, size_t entry) {
+  for (size_t i = 0; i < entry; ++i)
+    if (differences(&tuning->space[i], &tuning->space[entry], FIELD_BAKED) == 0) return true;
+  return false;
+}
+
+/* The entrants from 1 on that are not out. */
+static size_t list_left(const Tuning *tuning, size_t left[], size_t capacity) {
+  size_t count = 0;
+  for (size_t i = 1; i < tuning->contest.count && count < capacity; ++i)
+    if (!tuning->contest.entrants[i].is_out) left[count++] = i;
+  return count;
+}
+
+/* Everything, to judge the search: all objects with their usual blocks, then all blocks that are listed of the best of
+ * them; the best of all is compared with what the search kept and with the default. */
 static kiln_status search_everything(Tuning *tuning) {
-  size_t kept = tuning->kept, count = 0;
+  enum { BEST_OBJECTS = 16 };
+  size_t kept = tuning->kept, count = 0, left[BEST_OBJECTS];
   Schedule *rest = ARENA_ARRAY(&tuning->bench.arena, Schedule, tuning->space_count);
-  if (!rest) return KILN_OUT_OF_MEMORY;
-  for (size_t i = 0; i < tuning->space_count; ++i)
-    if (!is_known(tuning, &tuning->space[i])) rest[count++] = tuning->space[i];
+  bool *are_blocks = ARENA_ARRAY(&tuning->bench.arena, bool, tuning->space_count);
+  if (!rest || !are_blocks) return KILN_OUT_OF_MEMORY;
+  for (size_t i = 0; i < tuning->space_count; ++i) {
+    are_blocks[i] = is_block(tuning, i);
+    if (!are_blocks[i] && !is_known(tuning, &tuning->space[i])) rest[count++] = tuning->space[i];
+  }
   for (size_t i = 1; i < tuning->contest.count; ++i)
     tuning->contest.entrants[i].is_out = !tuning->bench.candidates.items[i].is_verified;
   tuning->total = tuning->done + count + halving_steps(tuning->contest.count + count) + 3 * LAST_PASSES;
   kiln_status status = admit(tuning, rest, count);
+  if (status) return status;
+  contest_halve(&tuning->contest, BEST_OBJECTS, 1e9);
+  size_t objects = list_left(tuning, left, BEST_OBJECTS);
+  count = 0;
+  for (size_t i = 0; i < tuning->space_count; ++i)
+    for (size_t o = 0; are_blocks[i] && o < objects; ++o) {
+      const Schedule *object = &tuning->bench.candidates.items[left[o]].schedule;
+      if (differences(object, &tuning->space[i], FIELD_BAKED) != 0 || is_known(tuning, &tuning->space[i])) continue;
+      rest[count++] = tuning->space[i];
+      break;
+    }
+  status = admit(tuning, rest, count);
   if (status) return status;
   contest_halve(&tuning->contest, 1, 1e9);
   compare_last(tuning, kept, contest_best(&tuning->contest));
@@ -332,6 +364,7 @@ static kiln_status fill_result(Tuning *tuning, kiln_tune_result *result) {
 /* A graph whose caller fixed fields is another question than the one records answer. */
 static kiln_status record(Tuning *tuning) {
   if (tuning->options.no_record || rt_has_wishes(&tuning->request.problem)) return KILN_OK;
+  if (tuning->stopped && tuning->kept == 0) return KILN_OK; /* it was not found out that nothing is better */
   RecordNews news = {
       .symbols = tuning->bench.symbols,
       .threads = tuning->bench.threads->count,

@@ -221,9 +221,10 @@ typedef struct kiln_tune_options {
   const int64_t *symbols;      /* the sizes to tune for; NULL where the graph has no symbols */
   const kiln_threads *threads; /* NULL: the engine's pool */
   double seconds;              /* to spend, compiling included; 0: 1 */
-  bool exhaustive; /* measures every candidate besides, however long it takes, to judge the search: best_us */
-  bool no_record;  /* finds, and keeps nothing */
-  bool list_only;  /* tells the candidates and measures nothing */
+  bool
+      exhaustive; /* measures every object besides, and the blocks of the best, to judge the search: best_us; minutes */
+  bool no_record; /* finds, and keeps nothing */
+  bool list_only; /* tells the candidates and measures nothing */
   void *ctx;
   bool (*progress)(void *ctx, const kiln_tune_progress *progress);    /* false: stop, and keep what was found */
   void (*candidate)(void *ctx, const kiln_tune_candidate *candidate); /* each, at the end */
