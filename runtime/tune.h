@@ -1,6 +1,6 @@
 /* tune.h: what the files of the tuner share: the contest, which knows numbers only, and the bench that feeds it.
  *
- * tune.c drives: candidates of the template, their objects, the contest, the record. tune_bench.c makes data, runs and
+ * tune.c drives and tells, tune_search.c chooses candidates. tune_bench.c makes data and objects, runs and
  * verifies candidates; tune_contest.c decides by their times. */
 #ifndef KILN_RUNTIME_TUNE_H
 #define KILN_RUNTIME_TUNE_H
@@ -109,5 +109,44 @@ kiln_status tune_bench_add(TuneBench *bench, const Schedule *schedules, size_t c
 kiln_status tune_bench_verify(TuneBench *bench, size_t number);
 /* Times a candidate that is verified. */
 Sample tune_bench_measure(TuneBench *bench, size_t number);
+
+/* ---- search (tune.c, tune_search.c) ------------------------------------------------------------------------------ */
+
+enum {
+  TUNE_FIRST = 9, /* diverse candidates */
+  TUNE_NEIGHBOURS = 6,
+  TUNE_BLOCKS = 4,
+  TUNE_FEW = TUNE_FIRST + 1 + TUNE_NEIGHBOURS + TUNE_BLOCKS, /* and what is recorded */
+  TUNE_SPACE = 4096,                                         /* all that a template lists */
+};
+
+typedef struct Tuning {
+  kiln_tune_options options;
+  Request request;
+  Code *plain;
+  Machine machine;
+  TuneBench bench;
+  Contest contest;
+  Schedule *space; /* everything the template lists */
+  size_t space_count, capacity;
+  int64_t begin_ns;
+  double seconds; /* the budget */
+  size_t done, total;
+  size_t kept;     /* candidate; 0: the default */
+  size_t recorded; /* candidate that an earlier record names; 0: none */
+  bool stopped;
+  Text schedule; /* scratch */
+} Tuning;
+
+double tune_elapsed(void *tuning);                                /* seconds */
+const char *tune_print(Tuning *tuning, const Schedule *schedule); /* until the next call */
+/* A step is done. False: the caller wants to stop. */
+bool tune_step(Tuning *tuning);
+/* Candidates of a plan like the default's with more fields fixed. How many. */
+size_t tune_list(Tuning *tuning, const Schedule *wishes, Schedule *out, size_t capacity);
+/* Fills bench and contest, and decides what is kept. */
+kiln_status tune_search(Tuning *tuning);
+/* Measures the rest of the space after it. */
+kiln_status tune_search_everything(Tuning *tuning);
 
 #endif
