@@ -49,6 +49,12 @@ static const GemmRow rows[] = {
     {"diamondrapids", "f8e4m3", "f8e4m3", "tdphf8ps", NULL, false},
 };
 
+bool gemm_row_exists(const char *row) {
+  for (size_t i = 0; i < ARRAY_LENGTH(rows); ++i)
+    if (strcmp(rows[i].row, row) == 0) return true;
+  return false;
+}
+
 const MmaInstruction *gemm_row_instruction(const GemmRow *row) {
   for (size_t i = 0; i < mma_count(); ++i)
     if (strcmp(mma_get(i)->name, row->row) == 0) return mma_get(i);

@@ -13,6 +13,8 @@ typedef struct GemmRow {
   bool flushes;         /* as mma.def says: subnormal factors and sums are zeros */
 } GemmRow;
 
+/* Whether there is one of this name. */
+bool gemm_row_exists(const char *row);
 const MmaInstruction *gemm_row_instruction(const GemmRow *row);
 /* Whether its instruction is executed by tests/emulate in an engine of ladder_engine_for. */
 bool gemm_row_is_emulated(const GemmRow *row);

@@ -78,3 +78,24 @@ static void run_shapes(kiln_engine *engine, const GemmRow *given) {
   run_form(engine, &row, plain_forms[0], shapes[2], true);
 }
 Test(gemm_rows, shapes_of_tile_registers) { gemm_rows_run(run_shapes); }
+
+/* ---- completeness ------------------------------------------------------------------------------------------------ */
+
+/* No graph asks for the first; the template takes no product of f64 and another float. */
+static const char *const without_gemm[] = {"tmmultf32ps", "outer_any_f64"};
+
+static bool is_of_x86(const MmaInstruction *mma) {
+  for (unsigned i = 0; i < FEATURE_COUNT; ++i)
+    if ((mma->features >> i & 1) != 0 && feature_family((Feature)i) != FAMILY_X86_64) return false;
+  return true;
+}
+
+Test(gemm_rows, every_instruction_of_x86_has_a_row) {
+  for (size_t i = 0; i < mma_count(); ++i) {
+    const char *name = mma_get(i)->name;
+    bool is_left_out = false;
+    for (size_t j = 0; j < ARRAY_LENGTH(without_gemm); ++j) is_left_out |= strcmp(without_gemm[j], name) == 0;
+    if (!is_of_x86(mma_get(i)) || is_left_out) continue;
+    cr_expect(gemm_row_exists(name), "%s of mma.def is not in gemm_rows.c", name);
+  }
+}
