@@ -114,10 +114,11 @@ Sample tune_bench_measure(TuneBench *bench, size_t number);
 
 enum {
   TUNE_FIRST = 9, /* diverse candidates */
-  TUNE_NEIGHBOURS = 6,
+  TUNE_NEIGHBOURS = 8,
   TUNE_BLOCKS = 4,
-  TUNE_FEW = TUNE_FIRST + 1 + TUNE_NEIGHBOURS + TUNE_BLOCKS, /* and what is recorded */
-  TUNE_SPACE = 4096,                                         /* all that a template lists */
+  TUNE_STEPS = 4,                                                           /* from the best so far to its neighbours */
+  TUNE_FEW = TUNE_FIRST + 1 + TUNE_STEPS * (TUNE_NEIGHBOURS + TUNE_BLOCKS), /* and what is recorded */
+  TUNE_SPACE = 4096,                                                        /* all that a template lists */
 };
 
 typedef struct Tuning {
@@ -138,7 +139,7 @@ typedef struct Tuning {
   Text schedule; /* scratch */
 } Tuning;
 
-double tune_elapsed(void *tuning);                                /* seconds */
+double tune_elapsed(void *ctx);                                   /* seconds, of a Tuning */
 const char *tune_print(Tuning *tuning, const Schedule *schedule); /* until the next call */
 /* A step is done. False: the caller wants to stop. */
 bool tune_step(Tuning *tuning);

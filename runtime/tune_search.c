@@ -1,9 +1,10 @@
 /* tune_search.c: which candidates are measured, and which is kept.
  *
- * First a few diverse candidates of the template, then the neighbours of the best of them: those that differ in one
- * baked field, and other blocks; then the best is measured against the default anew, and wins only by more than the
- * noise. What a step costs is learned from the default, and the budget decides how many candidates there are. With
- * `exhaustive` every object is measured afterwards, to judge what the search missed. */
+ * First a few diverse candidates of the template, then the neighbours of the best of them, those that differ in one
+ * baked field and other blocks, and again from the best of these while there is time; then the best is measured against
+ * the default anew, and wins only by more than the noise. What a step costs is learned from the default, and the budget
+ * decides how many candidates there are. With `exhaustive` every object is measured afterwards, to judge what the
+ * search missed. */
 #include "runtime/records.h"
 #include "runtime/tune.h"
 
@@ -80,11 +81,39 @@ size_t tune_list(Tuning *tuning, const Schedule *wishes, Schedule *out, size_t c
   return count;
 }
 
-/* The neighbours of a candidate: other blocks of the same object, then the objects that differ in one field. */
-static size_t list_neighbours(Tuning *tuning, size_t center, Schedule out[TUNE_NEIGHBOURS + TUNE_BLOCKS]) {
-  const Schedule around = tuning->bench.candidates.items[center].schedule;
-  Schedule wishes = around, blocks[2 * TUNE_BLOCKS];
-  size_t count = 0, near = 0;
+/* The first baked field in which two schedules differ. */
+static size_t first_difference(const Schedule *x, const Schedule *y) {
+  size_t field = 0;
+  while (field < FIELD_COUNT && (field_info((Field)field)->kind != FIELD_BAKED ||
+                                 (x->set[field] == y->set[field] && x->values[field] == y->values[field])))
+    ++field;
+  return field;
+}
+
+/* Objects that differ from a candidate in one field: one for each field first, then others, as the template has them.
+ */
+static size_t list_near_objects(Tuning *tuning, const Schedule *around, Schedule out[TUNE_NEIGHBOURS]) {
+  size_t count = 0;
+  for (int again = 0; again < 2; ++again) {
+    bool has_field[FIELD_COUNT] = {false};
+    for (size_t i = 0; i < tuning->space_count && count < TUNE_NEIGHBOURS; ++i) {
+      const Schedule *other = &tuning->space[i];
+      if (differences(other, around, FIELD_BAKED) != 1 || is_known(tuning, other)) continue;
+      size_t field = first_difference(other, around);
+      bool is_there = !again && has_field[field];
+      for (size_t j = 0; j < count; ++j) is_there |= differences(other, &out[j], FIELD_BAKED) == 0;
+      if (is_there) continue;
+      has_field[field] = true;
+      out[count++] = *other;
+    }
+  }
+  return count;
+}
+
+/* Other blocks of the same object. */
+static size_t list_blocks(Tuning *tuning, const Schedule *around, Schedule out[TUNE_BLOCKS]) {
+  Schedule wishes = *around, blocks[2 * TUNE_BLOCKS];
+  size_t count = 0;
   for (size_t field = 0; field < FIELD_COUNT; ++field)
     if (field_info((Field)field)->kind == FIELD_PASSED) {
       wishes.fixed[field] = tuning->plain->plan.problem.wishes.fixed[field];
@@ -93,14 +122,18 @@ static size_t list_neighbours(Tuning *tuning, size_t center, Schedule out[TUNE_N
   size_t found = tune_list(tuning, &wishes, blocks, ARRAY_LENGTH(blocks));
   for (size_t i = 0; i < found && count < TUNE_BLOCKS; ++i)
     if (!is_known(tuning, &blocks[i])) out[count++] = blocks[i];
-  for (size_t i = 0; i < tuning->space_count && near < TUNE_NEIGHBOURS; ++i) {
-    const Schedule *other = &tuning->space[i];
-    if (differences(other, &around, FIELD_BAKED) != 1 || is_known(tuning, other)) continue;
-    bool is_other_block = false; /* of an object that is there already */
-    for (size_t j = 0; j < count; ++j) is_other_block |= differences(other, &out[j], FIELD_BAKED) == 0;
-    if (is_other_block) continue;
-    out[count++] = *other;
-    ++near;
+  return count;
+}
+
+/* The neighbours of a candidate: two objects, then other blocks, in turns. */
+static size_t list_neighbours(Tuning *tuning, size_t center, Schedule out[TUNE_NEIGHBOURS + TUNE_BLOCKS]) {
+  const Schedule around = tuning->bench.candidates.items[center].schedule;
+  Schedule objects[TUNE_NEIGHBOURS], blocks[TUNE_BLOCKS];
+  size_t object_count = list_near_objects(tuning, &around, objects), next_object = 0;
+  size_t block_count = list_blocks(tuning, &around, blocks), next_block = 0, count = 0;
+  while (next_object < object_count || next_block < block_count) {
+    bool takes_block = next_block < block_count && (next_object == object_count || count % 3 == 2);
+    out[count++] = takes_block ? blocks[next_block++] : objects[next_object++];
   }
   return count;
 }
@@ -152,9 +185,29 @@ static size_t list_recorded(Tuning *tuning, Schedule *out) {
   return tune_list(tuning, &records[0].schedule, out, 1) == 1 && !is_known(tuning, out);
 }
 
+/* From the best so far to the best of its neighbours, while there is time and something better is found. */
+static kiln_status climb(Tuning *tuning, double each, double call) {
+  Schedule near[TUNE_NEIGHBOURS + TUNE_BLOCKS];
+  size_t center = TUNE_SPACE;
+  for (int i = 0; i < TUNE_STEPS; ++i) {
+    size_t best = contest_best(&tuning->contest);
+    if (best > 0 && tuning->contest.entrants[best].ratio >= 1) best = 0;
+    bool is_late = tuning->stopped || tune_elapsed(tuning) >= second_share * tuning->seconds;
+    if (is_late || best == center) break;
+    center = best;
+    size_t count = affordable(tuning, list_neighbours(tuning, center, near), each, call, second_share);
+    if (count == 0) break;
+    tuning->total = tuning->done + count + halving_steps(count + 1) + 3 * LAST_PASSES;
+    kiln_status status = admit(tuning, near, count);
+    if (status) return status;
+    contest_halve(&tuning->contest, 1, second_share * tuning->seconds);
+  }
+  return KILN_OK;
+}
+
 /* The diverse few, and what an earlier record says; then the neighbours of the best. */
 kiln_status tune_search(Tuning *tuning) {
-  Schedule few[TUNE_FIRST + 1], near[TUNE_NEIGHBOURS + TUNE_BLOCKS];
+  Schedule few[TUNE_FIRST + 1];
   size_t count = tune_list(tuning, &tuning->plain->plan.problem.wishes, few, TUNE_FIRST);
   double before = tune_elapsed(tuning);
   kiln_status status = admit(tuning, few, count > 0);
@@ -169,13 +222,8 @@ kiln_status tune_search(Tuning *tuning) {
   status = admit(tuning, few + 1, count - 1);
   if (status) return status;
   contest_halve(&tuning->contest, 1, first_share * tuning->seconds);
-  size_t best = contest_best(&tuning->contest);
-  size_t center = best > 0 && tuning->contest.entrants[best].ratio < 1 ? best : 0;
-  count = list_neighbours(tuning, center, near);
-  count = affordable(tuning, count, each, call, second_share);
-  if (!tuning->stopped && tune_elapsed(tuning) < second_share * tuning->seconds) status = admit(tuning, near, count);
+  status = climb(tuning, each, call);
   if (status) return status;
-  contest_halve(&tuning->contest, 1, second_share * tuning->seconds);
   compare_last(tuning, contest_best(&tuning->contest), 0);
   return KILN_OK;
 }
