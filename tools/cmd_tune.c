@@ -2,7 +2,9 @@
  *
  * On a terminal a bar shows how far it is and the best so far. Interrupting stops the measurements and keeps what is
  * found. With --json every candidate is an object, and the outcome another. A line of a file is a graph's text and its
- * sizes, as `…; return y m=384`; a comment behind # is what KILN_TRACE says of options. */
+ * sizes, as `…; return y m=384`; a comment behind # is what KILN_TRACE says of options. --suite takes the suites of
+ * kiln bench. */
+#include <math.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,6 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "bench/bench.h"
 #include "tools/command.h"
 
 static volatile sig_atomic_t was_interrupted;
@@ -20,8 +23,16 @@ static void interrupt(int signal) {
   was_interrupted = 1;
 }
 
+/* Of all graphs of a list, for means. */
+typedef struct Totals {
+  int graphs;
+  double log_gain;               /* of the untuned time over the tuned one */
+  double log_untuned, log_tuned; /* of the best time over theirs, where everything was measured */
+} Totals;
+
 typedef struct TuneRun {
   const Command *command;
+  Totals *totals;
   const Session *session;
   const char *graph, *dims;
   int32_t threads;
@@ -113,6 +124,26 @@ static void print_text(const TuneRun *run, const kiln_tune_result *result) {
            100 * result->best_us / result->default_us, 100 * result->best_us / result->us);
 }
 
+static void add_totals(Totals *totals, const kiln_tune_result *result) {
+  if (!(result->us > 0 && result->default_us > 0)) return;
+  ++totals->graphs;
+  totals->log_gain += log(result->default_us / result->us);
+  if (!(result->best_us > 0)) return;
+  totals->log_untuned += log(result->best_us / result->default_us);
+  totals->log_tuned += log(result->best_us / result->us);
+}
+
+/* Geometric means. */
+static void print_totals(const Command *command, const Totals *totals) {
+  if (totals->graphs < 2 || command->options.json || command->options.quiet) return;
+  printf("%d graphs: tuned %.3f times as fast (geometric mean)", totals->graphs,
+         exp(totals->log_gain / totals->graphs));
+  if (command->options.exhaustive)
+    printf("; of the best, untuned schedules reach %.1f %%, tuned ones %.1f %%",
+           100 * exp(totals->log_untuned / totals->graphs), 100 * exp(totals->log_tuned / totals->graphs));
+  puts("");
+}
+
 /* ---- one graph --------------------------------------------------------------------------------------------------- */
 
 static int tune_session(TuneRun *run) {
@@ -139,12 +170,13 @@ static int tune_session(TuneRun *run) {
   if (tuned != KILN_OK) return complain_status("tune", tuned, &message);
   if (command->options.json) print_json(run, &result);
   else if (!command->options.quiet) print_text(run, &result);
+  add_totals(run->totals, &result);
   status = result.failed > 0 ? EXIT_MISMATCH : EXIT_GOOD;
   kiln_buffer_free(&result.schedule);
   return status;
 }
 
-static int tune_graph(const Command *command) {
+static int tune_graph(const Command *command, Totals *totals) {
   Session session;
   int status = session_open(command, true, &session);
   if (status != EXIT_GOOD) return status;
@@ -155,6 +187,7 @@ static int tune_graph(const Command *command) {
   graph_print(session.graph, true, &graph);
   TuneRun run = {
       .command = command,
+      .totals = totals,
       .session = &session,
       .graph = text_get(&graph),
       .dims = text_get(&dims),
@@ -195,7 +228,7 @@ static bool read_comment(char *comment, Options *options) {
   return true;
 }
 
-static int tune_line(const Command *command, char *line, int number) {
+static int tune_line(const Command *command, char *line, int number, Totals *totals) {
   Command one = *command;
   char *comment = strchr(line, '#');
   if (comment != NULL) *comment++ = '\0';
@@ -210,13 +243,13 @@ static int tune_line(const Command *command, char *line, int number) {
     return EXIT_GOOD;
   }
   one.arguments[0] = line;
-  int status = tune_graph(&one);
+  int status = tune_graph(&one, totals);
   if (status == EXIT_USAGE) fprintf(stderr, "kiln: that was line %d of %s\n", number, command->arguments[0]);
   return status;
 }
 
 /* All lines, whatever becomes of one; the worst exit status. */
-static int tune_file(const Command *command) {
+static int tune_file(const Command *command, Totals *totals) {
   size_t length;
   char *text = read_file(command->arguments[0], &length);
   if (text == NULL) return EXIT_USAGE;
@@ -224,12 +257,54 @@ static int tune_file(const Command *command) {
   for (char *line = text; line != NULL && !was_interrupted;) {
     char *end = strchr(line, '\n');
     if (end != NULL) *end = '\0';
-    int status = tune_line(command, line, ++number);
+    int status = tune_line(command, line, ++number, totals);
     if (status > worst) worst = status;
     line = end != NULL ? end + 1 : NULL;
   }
   free(text);
   return worst;
+}
+
+/* ---- suites ------------------------------------------------------------------------------------------------------ */
+
+typedef struct SuiteRun {
+  const Command *command;
+  Totals *totals;
+  int status;
+} SuiteRun;
+
+/* A line of a suite is one `kiln bench`; of its options those count that tuning knows too. */
+static bool tune_words(void *ctx, int count, char **words) {
+  SuiteRun *run = ctx;
+  Command line;
+  int status = command_read("bench", count, words, &line);
+  if (status == EXIT_GOOD) {
+    options_override(&line.options, &run->command->options);
+    line.verb = run->command->verb;
+    status = tune_graph(&line, run->totals);
+  }
+  if (status > run->status) run->status = status;
+  fflush(stdout);
+  return !was_interrupted;
+}
+
+static int tune_suite(const Command *command, Totals *totals) {
+  char message[160];
+  size_t length;
+  const char *path = command->options.suite;
+  char *text = read_file(path, &length);
+  if (text == NULL) return EXIT_USAGE;
+  SuiteRun run = {command, totals, EXIT_GOOD};
+  const BenchSuite suite = {
+      .text = text,
+      .only = command->arguments,
+      .only_count = command->argument_count,
+      .line = tune_words,
+      .ctx = &run,
+  };
+  if (!bench_suite_run(&suite, message)) run.status = complain("%s:%s", path, message);
+  free(text);
+  return run.status;
 }
 
 static bool is_file(const char *argument) {
@@ -240,6 +315,11 @@ static bool is_file(const char *argument) {
 int cmd_tune(const Command *command) {
   struct sigaction action = {.sa_handler = interrupt, .sa_flags = (int)SA_RESETHAND}; /* the second one kills */
   sigaction(SIGINT, &action, NULL);
+  Totals totals = {0};
   bool is_list = command->argument_count > 0 && is_file(command->arguments[0]);
-  return is_list ? tune_file(command) : tune_graph(command);
+  int status = command->options.suite != NULL ? tune_suite(command, &totals)
+               : is_list                      ? tune_file(command, &totals)
+                                              : tune_graph(command, &totals);
+  print_totals(command, &totals);
+  return status;
 }
