@@ -32,7 +32,7 @@ function(kiln_add_test folder name)
   add_test(NAME ${folder}/${name} COMMAND ${ARGN})
   set_tests_properties(${folder}/${name} PROPERTIES LABELS ${folder} TIMEOUT 1200 SKIP_RETURN_CODE 77 COST ${cost}
                        ENVIRONMENT "${kiln_test_environment}"
-                       ENVIRONMENT_MODIFICATION "KILN_CACHE_PATH=unset:;KILN_TRACE=unset:;${kiln_asan_options}"
+                       ENVIRONMENT_MODIFICATION "KILN_CACHE_PATH=unset:;KILN_TRACE=unset:;KILN_TUNE_FILE=unset:;${kiln_asan_options}"
                        FAIL_REGULAR_EXPRESSION "ERROR: [A-Za-z]*Sanitizer")
 endfunction()
 

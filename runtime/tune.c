@@ -255,6 +255,11 @@ kiln_status rt_tune_first(kiln_engine *engine, kiln_graph *graph, const Request 
   kiln_status status = is_answered ? KILN_OK : kiln_tune(engine, graph, &options, NULL);
   pthread_mutex_unlock(&engine->records.measuring);
   arena_release(&arena);
-  if (status) text_printf(why, "tune: %s\n", kiln_status_text(status));
-  return status;
+  if (!status) return KILN_OK;
+  if (status == KILN_INVALID_ARGUMENT) {
+    text_add(why, "tune: tune_symbols are no sizes of this graph, or tune_threads no threads\n");
+    return status;
+  }
+  log_event(&engine->log, KILN_LOG_WARNING, "tune: %s: not tuned: %s", graph_text, kiln_status_text(status));
+  return KILN_OK; /* what stops the compile as well is said there */
 }

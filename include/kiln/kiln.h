@@ -90,8 +90,9 @@ typedef enum kiln_packing {
 
 typedef enum kiln_tuning {
   KILN_TUNE_RECORDS = 0, /* tuning records are used where there are any */
-  KILN_TUNE_MEASURE = 1, /* where there is none, kiln_tune makes it first, within tune_seconds */
-  KILN_TUNE_NEVER = 2,   /* the model alone decides */
+  KILN_TUNE_MEASURE =
+      1,               /* where there is none, kiln_tune makes it first, within tune_seconds; failing is logged only */
+  KILN_TUNE_NEVER = 2, /* the model alone decides */
 } kiln_tuning;
 
 typedef struct kiln_compile_options {

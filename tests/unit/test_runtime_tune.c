@@ -265,6 +265,10 @@ Test(runtime_tune, refusals) {
   cr_expect_eq(kiln_compile(engine, graph, &compile, &kernel), KILN_INVALID_ARGUMENT);
   cr_expect_not_null(strstr(message.data, "tune_symbols"));
   kiln_buffer_free(&message);
+  compile.tune_symbols = &negative;
+  cr_expect_eq(kiln_compile(engine, graph, &compile, &kernel), KILN_INVALID_ARGUMENT);
+  cr_expect_not_null(strstr(message.data, "no sizes of this graph"));
+  kiln_buffer_free(&message);
   compile = (kiln_compile_options){.size = sizeof compile, .tune = (kiln_tuning)7};
   cr_expect_eq(kiln_compile(engine, graph, &compile, &kernel), KILN_INVALID_ARGUMENT);
   kiln_graph_destroy(graph);
