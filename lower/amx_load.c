@@ -17,6 +17,11 @@ static void load(Emitter *e, int number, LLVMValueRef pointer, LLVMValueRef stri
   lower_amx_move(e, INTRINSIC_TILE_LOAD, number, pointer, stride);
 }
 
+/* From where the operand lies. */
+static void load_direct(Emitter *e, const Lowered *x, int number, LLVMValueRef pointer, LLVMValueRef stride) {
+  lower_amx_move(e, x->pending->is_streamed ? INTRINSIC_TILE_STREAM : INTRINSIC_TILE_LOAD, number, pointer, stride);
+}
+
 void lower_amx_store_vector(Emitter *e, LLVMValueRef value, LLVMValueRef pointer) {
   LLVMSetAlignment(LLVMBuildStore(e->builder, value, pointer), 16);
 }
@@ -166,11 +171,11 @@ void lower_amx_load_a(Emitter *e, AmxOperand operand, const MmaInstruction *inst
   LLVMValueRef is_whole = lower_amx_both(e, lower_is_below(e, cut, first + rows - 1),
                                          lower_is_below(e, window->col_bound, (col + 1) * instruction->k - 1));
   if (!is_whole) {
-    load(e, number, pointer, stride);
+    load_direct(e, a, number, pointer, stride);
     return;
   }
   AmxWays ways = lower_amx_open(e, is_whole);
-  load(e, number, pointer, stride);
+  load_direct(e, a, number, pointer, stride);
   lower_amx_turn(e, ways);
   copy_tail_of_a(e, window, first, rows, col, pointer, stride);
   load(e, number, tail_of(e, ROLE_A), lower_i64(e, AMX_ROW_BYTES));
@@ -227,11 +232,11 @@ void lower_amx_load_b(Emitter *e, AmxOperand operand, const MmaInstruction *inst
   LLVMValueRef pointer = lower_address_pointer(e, &window->address, row * instruction->k, col * AMX_ROWS);
   LLVMValueRef is_whole = lower_is_below(e, window->row_bound, (row + 1) * instruction->k - 1);
   if (!is_whole) {
-    load(e, number, pointer, stride);
+    load_direct(e, b, number, pointer, stride);
     return;
   }
   AmxWays ways = lower_amx_open(e, is_whole);
-  load(e, number, pointer, stride);
+  load_direct(e, b, number, pointer, stride);
   lower_amx_turn(e, ways);
   copy_tail_of_b(e, window, row * instruction->k, instruction->group, pointer, stride);
   load(e, number, tail_of(e, ROLE_B), lower_i64(e, AMX_ROW_BYTES));

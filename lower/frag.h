@@ -36,6 +36,7 @@ struct PendingLoad {
   const Value *value;
   const FragPlacement *placement;
   LLVMValueRef *rests; /* see groups.h */
+  bool is_streamed;    /* not needed again soon */
   Bound rows;          /* of `a`; its window repeats the last row instead */
 };
 

@@ -122,6 +122,7 @@ static void load_operand(Emitter *e, const Op *op) {
   struct PendingLoad *pending = ARENA_NEW(e->arena, struct PendingLoad);
   *pending = (struct PendingLoad){.window = lower_window(e, op, value->type), .value = value, .placement = placement};
   bool is_a = value->type.role == ROLE_A;
+  pending->is_streamed = op->number != 0;
   pending->rows = pending->window.row_bound;
   if (placement->loads_at_use && lower_amx_is_direct(e, pending)) {
     if (is_a) lower_window_repeat_last_row(e, &pending->window);

@@ -51,6 +51,8 @@ bool gemm_has_tiles(const Plan *plan);
 bool gemm_has_fast_dot(const Plan *plan);
 /* Whether convert=pack would change a type. */
 bool gemm_converts(const Plan *plan);
+/* Whether the accumulators of the product are the graph's only result, as they are. */
+bool gemm_is_bare(const Plan *plan);
 /* Whether the kernel takes this passed field. */
 bool gemm_has_field(const Plan *plan, Field field);
 /* Accumulators in one vector register. */

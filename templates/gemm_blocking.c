@@ -22,25 +22,64 @@ static int64_t choose_kc(int64_t k, kiln_type type, const Machine *machine) {
   return ceil_div(ceil_div(k, visits), MULTIPLE) * MULTIPLE;
 }
 
-/* Rows and columns of a block, in register tiles: the rows of A stay in half the second-level cache while panels of B
- * pass; columns, then rows, are cut further until every thread has several tasks. */
+/* Tile registers ask for 64 bytes a cycle, as much as the second-level cache ever gives: k is cut so that the panel of
+ * B at hand stays in the first-level cache while A streams past it, unless it is short: accumulators that wait in
+ * memory cost as much as half the panel from the second-level cache (bench/results/types.md). */
+static int64_t choose_kc_of_tiles(int64_t k, kiln_type type, const Machine *machine) {
+  enum { COLUMNS = 32, MULTIPLE = 64 };
+  int64_t limit = larger_of(machine->l1d_bytes * 2 / 3 / gemm_bytes(type, COLUMNS), MULTIPLE);
+  if (k <= 2 * limit) return larger_of(k, 1);
+  int64_t visits = ceil_div(k, limit);
+  return ceil_div(ceil_div(k, visits), MULTIPLE) * MULTIPLE;
+}
+
+/* A block of C in register tiles: how many of them along m, how many panels along n. */
+typedef struct Extents {
+  int64_t tiles, panels;
+} Extents;
+
+/* Rows of A stay in half the second-level cache while all panels of B pass. */
+static Extents block_of_vectors(const Plan *plan, Extents all, const Machine *machine, int64_t kc) {
+  int64_t row_bytes = gemm_bytes(gemm_types(plan).a, plan->schedule.values[FIELD_mr] * kc);
+  int64_t resident = larger_of(cache_for_rows(machine) / larger_of(row_bytes, 1), 1);
+  if (plan->schedule.values[FIELD_pack_b] == PACK_B_TASK) return all; /* so each panel is packed once */
+  return (Extents){ceil_div(all.tiles, ceil_div(all.tiles, resident)), all.panels};
+}
+
+/* The rows of A at hand fill less than a third of the second-level cache, and accumulators that wait for the next block
+ * of k a quarter, unless packing A again for each block of columns would cost more than they do. */
+static Extents block_of_tiles(const Plan *plan, Extents all, const Machine *machine, int64_t k, int64_t kc) {
+  enum { MOST_ROWS = 512, COLUMNS_OF_PACKED = 2048 };
+  int64_t mr = plan->schedule.values[FIELD_mr], nr = plan->schedule.values[FIELD_nr];
+  int64_t row_bytes = larger_of(gemm_bytes(gemm_types(plan).a, kc), 1);
+  int64_t rows = smaller_of(machine->l2_bytes * 5 / 16 / row_bytes, MOST_ROWS);
+  int64_t tiles = larger_of(rows / mr, 1), panels = all.panels;
+  tiles = ceil_div(all.tiles, ceil_div(all.tiles, tiles));
+  if (kc >= k) return (Extents){tiles, panels};
+  int64_t columns = machine->l2_bytes / 4 / (tiles * mr * gemm_bytes(gemm_types(plan).acc, 1));
+  if (plan->schedule.values[FIELD_pack_a] == PACK_A_TASK) columns = larger_of(columns, COLUMNS_OF_PACKED);
+  return (Extents){tiles, smaller_of(larger_of(columns / nr, 1), panels)};
+}
+
+/* Blocks that suit the caches; columns, then rows, are cut further until every thread has several tasks. */
 static void choose_block(const Plan *plan, const int64_t *symbols, const Machine *machine, int64_t *values) {
   enum { TASKS_PER_THREAD = 4 };
   const GemmMatch *match = plan->match;
-  int64_t mr = plan->schedule.values[FIELD_mr], nr = plan->schedule.values[FIELD_nr], kc = values[FIELD_kc];
-  int64_t tiles = larger_of(ceil_div(dim_value(match->m, symbols), mr), 1);
-  int64_t panels = larger_of(ceil_div(dim_value(match->n, symbols), nr), 1);
-  int64_t resident = larger_of(cache_for_rows(machine) / larger_of(gemm_bytes(gemm_types(plan).a, mr * kc), 1), 1);
-  bool packs = plan->schedule.values[FIELD_pack_b] == PACK_B_TASK;
-  int64_t row_blocks = packs ? 1 : ceil_div(tiles, resident);
+  const Schedule *s = &plan->schedule;
+  int64_t mr = s->values[FIELD_mr], nr = s->values[FIELD_nr], kc = values[FIELD_kc], k = dim_value(match->k, symbols);
+  Extents all = {larger_of(ceil_div(dim_value(match->m, symbols), mr), 1),
+                 larger_of(ceil_div(dim_value(match->n, symbols), nr), 1)};
+  Extents block = s->values[FIELD_mma] == MMA_ON_TILES ? block_of_tiles(plan, all, machine, k, kc)
+                                                       : block_of_vectors(plan, all, machine, kc);
   int64_t wanted = machine->threads > 1 ? (int64_t)machine->threads * TASKS_PER_THREAD : 1;
-  bool packs_rows = plan->schedule.values[FIELD_pack_a] == PACK_A_TASK;
-  if (packs_rows && !packs) row_blocks = larger_of(row_blocks, smaller_of(wanted, tiles)); /* so each is packed once */
-  int64_t column_blocks = smaller_of(ceil_div(wanted, row_blocks), panels);
-  if (row_blocks * column_blocks < wanted) row_blocks = smaller_of(ceil_div(wanted, column_blocks), tiles);
-  values[FIELD_mc] = ceil_div(tiles, row_blocks) * mr;
-  values[FIELD_nc] = ceil_div(panels, column_blocks) * nr;
-  values[FIELD_strip] = panels; /* all: blocks that share rows of A follow each other */
+  int64_t row_blocks = ceil_div(all.tiles, block.tiles), column_blocks = ceil_div(all.panels, block.panels);
+  bool packs = s->values[FIELD_pack_b] == PACK_B_TASK, packs_rows = s->values[FIELD_pack_a] == PACK_A_TASK;
+  if (packs_rows && !packs) row_blocks = larger_of(row_blocks, smaller_of(wanted, all.tiles)); /* each packed once */
+  if (row_blocks * column_blocks < wanted) column_blocks = smaller_of(ceil_div(wanted, row_blocks), all.panels);
+  if (row_blocks * column_blocks < wanted) row_blocks = smaller_of(ceil_div(wanted, column_blocks), all.tiles);
+  values[FIELD_mc] = ceil_div(all.tiles, row_blocks) * mr;
+  values[FIELD_nc] = ceil_div(all.panels, column_blocks) * nr;
+  values[FIELD_strip] = all.panels; /* blocks that share rows of A follow each other */
   values[FIELD_tasks] = wanted;
 }
 
@@ -49,9 +88,10 @@ void gemm_bind(const Plan *plan, const int64_t *symbols, const Machine *machine,
   const Schedule *s = &plan->schedule;
   int64_t values[FIELD_COUNT], k = dim_value(match->k, symbols);
   GemmTypes types = gemm_types(plan);
-  values[FIELD_kc] = !gemm_has_field(plan, FIELD_kc) ? k
-                     : s->fixed[FIELD_kc]            ? s->values[FIELD_kc]
-                                                     : choose_kc(k, types.a, machine);
+  values[FIELD_kc] = !gemm_has_field(plan, FIELD_kc)        ? k
+                     : s->fixed[FIELD_kc]                   ? s->values[FIELD_kc]
+                     : s->values[FIELD_mma] == MMA_ON_TILES ? choose_kc_of_tiles(k, types.b, machine)
+                                                            : choose_kc(k, types.a, machine);
   values[FIELD_kc] = ceil_div(values[FIELD_kc], types.step) * types.step; /* a cut step is left to the last block */
   choose_block(plan, symbols, machine, values);
   for (int i = 0; i < plan->param_count; ++i) {

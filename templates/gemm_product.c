@@ -14,8 +14,10 @@ static Value *product_loop(GemmBuild *g, Value *acc, int rows, Value *lo, Value 
   Value *left = is_bounded ? build_named(build_sub(&g->b, hi, loop.index), "left") : NULL;
   Value *column = g->k_of_rows != NULL ? build_sub(&g->b, loop.index, g->k_of_rows) : loop.index;
   Value *valid = gemm_field(g, FIELD_mma) == MMA_ON_TILES && g->match->m.symbol >= 0 ? g->tile_rows : NULL;
-  Value *fa = build_load(&g->b, OP_frag_load, (Place){g->rows_of_a, {g->first_row, column}, valid, left},
-                         type_frag(ROLE_A, rows, steps, g->rows_of_a->type.buf->type));
+  TileType type_a = type_frag(ROLE_A, rows, steps, g->rows_of_a->type.buf->type);
+  Place place = {g->rows_of_a, {g->first_row, column}, valid, left};
+  bool is_streamed = gemm_field(g, FIELD_load_a) == LOAD_A_STREAMED;
+  Value *fa = is_streamed ? build_load_streamed(&g->b, place, type_a) : build_load(&g->b, OP_frag_load, place, type_a);
   Value *row = g->k_of_panel != NULL ? build_sub(&g->b, loop.index, g->k_of_panel) : loop.index;
   Value *fb = build_load(&g->b, OP_frag_load, (Place){g->panel, {row, g->panel_column}, left, g->panel_cols},
                          type_frag(ROLE_B, steps, columns, g->panel->type.buf->type));
@@ -155,6 +157,12 @@ Value *gemm_sum_columns(GemmBuild *g) {
   return build_named(&loop.op->results[0], "column_sum");
 }
 
+/* All of a buffer of one accumulator. */
+static Place whole_of(Builder *b, Value *buffer) {
+  Value *origin = build_number(b, 0);
+  return (Place){buffer, {origin, origin}, NULL, NULL};
+}
+
 /* The accumulator at the first visit, or as the last one left it. */
 static Value *initial(GemmBuild *g, int rows) {
   TileType type = type_frag(ROLE_ACC, rows, (int)gemm_field(g, FIELD_nr), g->types.acc);
@@ -165,21 +173,20 @@ static Value *initial(GemmBuild *g, int rows) {
   Value *zero = build_typed(&fresh, OP_frag_zero, type, NULL, NULL);
   build_yield(&fresh, &zero, 1);
   Builder again = builder_of(g->kernel, choice->blocks[1]);
-  Value *origin = build_number(&again, 0);
-  Value *sum = build_load(&again, OP_frag_load, (Place){g->kept, {origin, origin}, NULL, NULL}, type);
+  Value *sum = build_load(&again, OP_frag_load, whole_of(&again, g->kept), type);
   build_yield(&again, &sum, 1);
   return build_named(&choice->results[0], "start");
 }
 
-static void store_acc(GemmBuild *g, Value *acc, Value *buffer) {
-  Value *origin = gemm_number(g, 0);
-  build_store(&g->b, OP_frag_store, acc, (Place){buffer, {origin, origin}, NULL, NULL});
-}
-
-/* What becomes of a finished accumulator: its epilogue in registers, or L1 for the row loop. */
+/* What becomes of a finished accumulator: C, its epilogue in registers, or L1 for the row loop. */
 static void finish(GemmBuild *g, Value *acc, int rows) {
   if (gemm_field(g, FIELD_epilogue) == EPILOGUE_ROWS) {
-    store_acc(g, acc, g->scratch);
+    build_store(&g->b, OP_frag_store, acc, whole_of(&g->b, g->scratch));
+    return;
+  }
+  if (gemm_field(g, FIELD_epilogue) == EPILOGUE_NONE) {
+    Value *c = g->buffers[g->graph->inputs.count];
+    build_store(&g->b, OP_frag_store, acc, (Place){c, {g->i, g->j}, g->rows, g->cols});
     return;
   }
   Value *tile =
@@ -199,7 +206,7 @@ static void tile_body(GemmBuild *g, int rows) {
   finish(g, acc, rows);
   build_yield(&g->b, NULL, 0);
   g->b.block = choice->blocks[1];
-  store_acc(g, acc, g->kept);
+  build_store(&g->b, OP_frag_store, acc, whole_of(&g->b, g->kept));
   build_yield(&g->b, NULL, 0);
   g->b.block = outer;
 }

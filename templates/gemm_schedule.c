@@ -50,10 +50,10 @@ static int64_t default_pack_a(const Plan *plan) {
   if (types.a != match->a.node->type) return PACK_A_TASK;
   bool is_turned = match->a.transposed && a.layout == LAYOUT_STRIDED;
   if (types.group > 1 && is_turned) return PACK_A_TASK;
-  if (plan->schedule.values[FIELD_mma] == MMA_ON_TILES) return PACK_A_NONE;
   bool is_small =
       (match->m.symbol < 0 && match->m.size < FEW_ROWS) || (match->n.symbol < 0 && match->n.size < FEW_COLUMNS);
-  if (!is_small && gemm_has_pairs_of_rows(plan)) return PACK_A_TASK; /* a load then brings both */
+  bool on_tiles = plan->schedule.values[FIELD_mma] == MMA_ON_TILES;
+  if (!is_small && !on_tiles && gemm_has_pairs_of_rows(plan)) return PACK_A_TASK; /* a load then brings both */
   if (row.symbol != EXTENT_NUMBER || is_small) return PACK_A_NONE;
   return gemm_bytes(match->a.node->type, row.number) % WAY_BYTES == 0 ? PACK_A_TASK : PACK_A_NONE;
 }
@@ -201,6 +201,10 @@ static kiln_status check_fixed(const Plan *plan, Text *why_not) {
     text_printf(why_not, "schedule: 'convert' is pack, but 'pack_b' is none");
     return KILN_UNSUPPORTED;
   }
+  if (s->values[FIELD_epilogue] == EPILOGUE_NONE && !gemm_is_bare(plan)) {
+    text_printf(why_not, "schedule: 'epilogue' is none, but the result is not the bare product");
+    return KILN_UNSUPPORTED;
+  }
   if (s->values[FIELD_ku] % types.step != 0) {
     text_printf(why_not, "schedule: 'ku' is %lld, expected a multiple of %d, the steps of one instruction",
                 (long long)s->values[FIELD_ku], types.step);
@@ -225,6 +229,14 @@ static int64_t default_convert(const Plan *plan) {
   if (a_stays || b_stays) return CONVERT_LOAD;
   if (!type_is_floating(match->acc)) return few_rows ? CONVERT_LOAD : CONVERT_PACK;
   return gemm_has_fast_dot(plan) || few_rows ? CONVERT_LOAD : CONVERT_PACK;
+}
+
+/* Many tiles share a panel of B, and it stays in the first-level cache if A, of which each tile has its own rows, does
+ * not drive it out: 35 instead of 49 ns for 32 steps of k (bench/results/types.md). */
+static int64_t default_load_a(const Plan *plan) {
+  const GemmMatch *match = plan->match;
+  bool is_shared = match->m.symbol >= 0 || match->m.size > 2 * plan->schedule.values[FIELD_mr];
+  return is_shared ? LOAD_A_STREAMED : LOAD_A_PLAIN;
 }
 
 /* Instructions of an iteration; k of one that is short. */
@@ -276,11 +288,13 @@ kiln_status gemm_schedule(Plan *plan, Text *why_not) {
   if (s->values[FIELD_mma] == MMA_ON_TILES) choose_tile_registers(plan);
   else choose_register_tile(plan);
   s->set[FIELD_mr] = s->set[FIELD_nr] = true;
+  if (s->values[FIELD_mma] == MMA_ON_TILES) set_default(s, FIELD_load_a, default_load_a(plan));
   set_default(s, FIELD_ku, default_ku(plan));
   set_default(s, FIELD_pack_b, default_pack_b(plan));
   set_default(s, FIELD_prefetch, default_prefetch(plan));
   bool by_rows = match->epilogue_cost > 8 || s->values[FIELD_mma] == MMA_ON_TILES;
-  set_default(s, FIELD_epilogue, by_rows ? EPILOGUE_ROWS : EPILOGUE_REGISTERS);
+  bool has_none = s->values[FIELD_mma] == MMA_ON_TILES && gemm_is_bare(plan);
+  set_default(s, FIELD_epilogue, has_none ? EPILOGUE_NONE : by_rows ? EPILOGUE_ROWS : EPILOGUE_REGISTERS);
   GemmTypes types = gemm_types(plan);
   choose_params(plan);
   if (s->values[FIELD_pack_b] == PACK_B_AHEAD) {
@@ -306,6 +320,11 @@ void gemm_explain(const Plan *plan, const int64_t *symbols, const Machine *machi
               (long long)s->values[FIELD_mr], (long long)s->values[FIELD_nr],
               (long long)(s->values[FIELD_mr] * vectors), plan->problem.target->vector_registers, cycles,
               (double)(s->values[FIELD_mr] * vectors) / FMA_PER_CYCLE);
+  static const char *const epilogues[] = {
+      [EPILOGUE_REGISTERS] = "on the register tile",
+      [EPILOGUE_ROWS] = "row by row through L1 (small code)",
+      [EPILOGUE_NONE] = "accumulators are the result",
+  };
   static const char *const pack_reasons[] = {
       [PACK_B_NONE] = "read in place: few rows of C use it",
       [PACK_B_AHEAD] = "const, so it is packed ahead into panels",
@@ -315,8 +334,7 @@ void gemm_explain(const Plan *plan, const int64_t *symbols, const Machine *machi
               s->values[FIELD_pack_a] == PACK_A_TASK ? "each task packs its rows" : "read in place");
   text_printf(out, "b '%s': %s\n", match->b.node->name, pack_reasons[s->values[FIELD_pack_b]]);
   text_printf(out, "epilogue: about %g instructions an element, %s\n", match->epilogue_cost,
-              s->values[FIELD_epilogue] == EPILOGUE_ROWS ? "row by row through L1 (small code)"
-                                                         : "on the register tile");
+              epilogues[s->values[FIELD_epilogue]]);
   if (symbols == NULL) return;
   int64_t params[PLAN_MAX_PARAMS];
   gemm_bind(plan, symbols, machine, params);

@@ -1,6 +1,16 @@
 /* gemm_types.c: which matrix instruction a product meets, and in which types its operands reach it. */
 #include "templates/gemm.h"
 
+bool gemm_is_bare(const Plan *plan) {
+  const GemmMatch *match = plan->match;
+  const kiln_graph *graph = plan->problem.graph;
+  if (graph->outputs.count != 1 || graph->outputs.items[0] != match->product || match->is_quantised) return false;
+  const Node *node = graph_node(graph, match->product);
+  BufType c = gemm_view(node, false);
+  bool has_rows = c.layout == LAYOUT_ROW_MAJOR || (c.strides[1].symbol == EXTENT_NUMBER && c.strides[1].number == 1);
+  return node->type == match->acc && has_rows && gemm_types(plan).shift == 0;
+}
+
 int64_t gemm_lanes(const Plan *plan) {
   const GemmMatch *match = plan->match;
   return plan->problem.target->vector_bits / (int)type_bits(match->acc);

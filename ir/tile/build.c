@@ -71,6 +71,13 @@ Value *build_load(Builder *b, OpCode code, Place from, TileType type) {
   return &op->results[0];
 }
 
+Value *build_load_streamed(Builder *b, Place from, TileType type) {
+  Op *op = build_access(b, OP_frag_load, NULL, from, 1);
+  op->results[0].type = type;
+  op->number = 1;
+  return &op->results[0];
+}
+
 void build_store(Builder *b, OpCode code, Value *value, Place to) { build_access(b, code, value, to, 0); }
 
 void build_prefetch(Builder *b, Place at, int level) { build_access(b, OP_prefetch, NULL, at, 0)->number = level; }

@@ -158,9 +158,9 @@ struct Op {
   Value *results;
   Block **blocks;
   bool has_rows, has_cols; /* ACCESS: bounds are among the operands, last, in this order */
-  int64_t number;          /* index_const; index_symbol: its index; prefetch: level; tile_slice: row */
-  int64_t column;          /* tile_slice */
-  double real;             /* tile_const */
+  int64_t number; /* index_const; index_symbol: its index; prefetch: level; frag_load: 1 if streamed; tile_slice: row */
+  int64_t column; /* tile_slice */
+  double real;    /* tile_const */
 };
 
 struct Block {
@@ -264,6 +264,8 @@ typedef struct Place {
 } Place;
 Value *build_load(Builder *b, OpCode code, Place from, TileType type); /* tile_load, frag_load */
 void build_store(Builder *b, OpCode code, Value *value, Place to);     /* tile_store, frag_store */
+/* frag_load of an operand that is not needed again soon: it may leave the first-level cache to others. */
+Value *build_load_streamed(Builder *b, Place from, TileType type);
 void build_prefetch(Builder *b, Place at, int level);
 Value *build_atomic_add(Builder *b, Value *value, Place at);
 Value *build_view(Builder *b, Place from, const BufType *type); /* the type is copied */

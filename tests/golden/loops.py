@@ -23,7 +23,7 @@ MULTIPLY_ADD = re.compile(r"^\s+(?:\{vex\}\s+)?"
                           r"(vfn?m(?:add|sub)\d+ps|mulps|vpdpb\w+|vdp\w+|vpmaddwd|tdp\w+)\b.*%([xyzt]mm)\d+")
 BROADCAST = re.compile(r"^\s+v(?:p?broadcast|bcst)\w+\s[^(]*\(%r(?!ip)|^\s+movss\s[^(]*\(%r(?!ip)|"
                        r"\{1to\d+\}|\btileload")
-TILES = ("tileloadd", "ldtilecfg")
+TILES = ("tileloadd", "tileloaddt1", "ldtilecfg")
 
 
 def functions(text):
@@ -69,7 +69,7 @@ def describe(lines, body):
     stack = [line for line in body if re.search(rf"\(%({stack_registers(lines)})\b", line)]
     vectors = sum("mm" in line.split("(%")[0] + line.split(")")[-1] for line in stack)
     if any(what.startswith("tdp") for what in products):
-        products.update({what: 0 for what in TILES})
+        products.update({"tileloadd": 0, "ldtilecfg": 0})
         products.update(word for line in body for word in TILES if line.split()[0] == word)
     calls = sum(bool(CALL.match(line)) for line in body)
     counts = ", ".join(f"{count} {what}" for what, count in sorted(products.items()))

@@ -53,6 +53,19 @@ Test(template_gemm, runs_of_blocks) {
   }
 }
 
+Test(template_gemm, accumulators_are_the_result) {
+  const char *bare = "x: f32[m, k]; w: f32[k, n]; y = x @ w; return y";
+  expect_gemm((TemplateRun){.graph = bare, .symbols = {31, 21, 100}, .schedule = "epilogue=none kc=8 mc=5"});
+  expect_gemm((TemplateRun){.graph = bare, .symbols = {3, 21, 10}, .schedule = "epilogue=none"});
+  Text why;
+  text_init(&why, NULL);
+  template_run(
+      &(TemplateRun){.graph = "x: f32[3, 4]; w: f32[4, 5]; y: bf16 = x @ w; return y", .schedule = "epilogue=none"},
+      NULL, NULL, &why);
+  cr_expect_str_eq(text_get(&why), "schedule: 'epilogue' is none, but the result is not the bare product");
+  text_release(&why);
+}
+
 Test(template_gemm, transposes_and_strides) {
   expect_gemm((TemplateRun){.graph = "x: f32[k, m]; w: f32[n, k]; y = x.T @ w.T; return y", .symbols = {5, 14, 40}});
   expect_gemm(
@@ -127,6 +140,7 @@ Test(template_gemm, wishes_that_do_not_fit) {
     const char *schedule, *fault;
   } cases[] = {
       {"nr=20", "schedule: 'nr' is 20, expected a multiple of 16, the lanes of skylake-avx512"},
+      {"load_a=streamed", "schedule: 'load_a' has no meaning for this graph in template gemm"},
       {"zz=3", "schedule: no field is called 'zz'"},
       {"mr=0", "schedule: 'mr' is '0', expected a number from 1 to 64"},
       {"mr=4 mr=4", "schedule: 'mr' is given twice"},
