@@ -219,7 +219,10 @@ static kiln_status create_peaks(Bench *bench, const char *target) {
   kiln_kernel_info info;
   kiln_kernel_describe(bench->kernel, &info);
   bool on_tiles = strstr(info.schedule, "mma=tiles") != NULL;
-  return bench_peak_create(session->engine, target, threads, a.tensor.type, b.tensor.type, on_tiles, &bench->typed_peak,
+  kiln_type type_a = a.tensor.type, type_b = b.tensor.type;
+  bool are_bytes = (type_a == KILN_U8 || type_a == KILN_I8) && (type_b == KILN_U8 || type_b == KILN_I8);
+  if (are_bytes) type_a = KILN_U8, type_b = KILN_I8; /* what every instruction takes: others may need more than it */
+  return bench_peak_create(session->engine, target, threads, type_a, type_b, on_tiles, &bench->typed_peak,
                            &session->message);
 }
 
