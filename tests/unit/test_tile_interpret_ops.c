@@ -389,7 +389,8 @@ Test(tile_interpret, buf_transpose) {
 
 /* A new operation without a test here or beside is found by its name. */
 Test(tile_interpret, every_operation_is_tested) {
-  static const char *const files[] = {"test_tile_interpret_ops.c", "test_tile_interpret.c"};
+  static const char *const files[] = {"test_tile_interpret_ops.c", "test_tile_interpret.c",
+                                      "test_tile_interpret_memory.c"};
   Text source;
   text_init(&source, NULL);
   for (size_t i = 0; i < ARRAY_LENGTH(files); i++) {
