@@ -66,7 +66,7 @@ def stack_pointers(lines, known):
 
 
 def count(body, function):
-    """Instructions, the names of the products among them, and how many use the stack, by sp or a register made of it."""
+    """Instructions, the names of the products among them, and how many use the stack, by sp or a register of it."""
     start = next(i for i in range(len(function)) if function[i:i + len(body)] == body)
     pointers, stack = stack_pointers(function[:start], set()), 0
     instructions = [line for line in body if re.match(r"^\s+[a-z]", line)]
