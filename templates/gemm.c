@@ -57,7 +57,7 @@ static bool check_factor(const Node *node, const char *side, Text *why_not) {
 static bool check_types(GemmMatch *match, const Node *product, Text *why_not) {
   kiln_type a = match->a.node->type, b = match->b.node->type;
   match->acc = match->is_quantised ? KILN_I32 : product->compute;
-  if ((a == KILN_F64) == (b == KILN_F64) && type_is_floating(a) == type_is_floating(b)) return true;
+  if (type_is_floating(a) == type_is_floating(b)) return true;
   text_printf(why_not, "'%s' is %s and '%s' is %s, which no product pairs", match->a.node->name, kiln_type_name(a),
               match->b.node->name, kiln_type_name(b));
   return false;

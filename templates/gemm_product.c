@@ -114,24 +114,34 @@ static Value *chunked_loop(GemmBuild *g, Value *acc, int rows, Value *lo, Value 
   return build_named(&loop.op->results[0], "acc");
 }
 
-/* Whole iterations of ku, then steps of one instruction, the last of which may be cut. */
+/* Steps of one instruction, and the last one, which may be cut: bounds cost loads element by element. */
+static Value *rest_of_product(GemmBuild *g, Value *acc, int rows, Value *lo, Value *hi) {
+  int64_t step = g->types.step, k = g->match->k.size;
+  bool is_known = !g->has_kc && g->match->k.symbol < 0;
+  bool is_even = step == 1 || (g->match->k.symbol < 0 && k % step == 0); /* so are blocks of k */
+  if (is_even && is_known && k % gemm_field(g, FIELD_ku) == 0) return acc;
+  if (is_even) return product_loop(g, acc, rows, lo, hi, (int)step, false);
+  Value *steps = build_index(&g->b, OP_index_div, build_sub(&g->b, hi, lo), gemm_number(g, step));
+  Value *cut = build_named(build_add(&g->b, lo, build_mul(&g->b, steps, gemm_number(g, step))), "cut");
+  bool has_whole = !is_known || k % gemm_field(g, FIELD_ku) >= step;
+  if (has_whole) acc = product_loop(g, acc, rows, lo, cut, (int)step, false);
+  return product_loop(g, acc, rows, cut, hi, (int)step, true);
+}
+
+/* Whole iterations of ku, then the rest. */
 static Value *product(GemmBuild *g, Value *acc, int rows) {
-  int64_t ku = gemm_field(g, FIELD_ku), step = g->types.step;
+  int64_t ku = gemm_field(g, FIELD_ku);
   const Dim k = g->match->k;
   if (!g->has_kc && k.symbol < 0) {
     int64_t whole = k.size / ku * ku;
     if (whole > 0) acc = chunked_loop(g, acc, rows, gemm_number(g, 0), gemm_number(g, whole), (int)ku);
-    bool is_cut = (k.size - whole) % step != 0;
-    if (whole < k.size)
-      acc = product_loop(g, acc, rows, gemm_number(g, whole), gemm_number(g, k.size), (int)step, is_cut);
-    return acc;
+    return rest_of_product(g, acc, rows, gemm_number(g, whole), gemm_number(g, k.size));
   }
   if (ku == 1) return chunked_loop(g, acc, rows, g->k_lo, g->k_hi, 1);
   Value *steps = build_index(&g->b, OP_index_div, build_sub(&g->b, g->k_hi, g->k_lo), gemm_number(g, ku));
   Value *whole = build_named(build_add(&g->b, g->k_lo, build_mul(&g->b, steps, gemm_number(g, ku))), "whole");
   acc = chunked_loop(g, acc, rows, g->k_lo, whole, (int)ku);
-  bool is_even = step == 1 || (k.symbol < 0 && k.size % step == 0); /* so are blocks of k */
-  return product_loop(g, acc, rows, whole, g->k_hi, (int)step, !is_even);
+  return rest_of_product(g, acc, rows, whole, g->k_hi);
 }
 
 Value *gemm_sum_columns(GemmBuild *g) {

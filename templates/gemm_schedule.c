@@ -92,6 +92,7 @@ static int64_t rows_that_fit(const Plan *plan, int64_t vectors) {
   for (; rows > 1; --rows) {
     int64_t of_a = has_pairs ? rows / 2 : is_packed ? ceil_div(rows, 4) : rows;
     int64_t of_b = has_pairs ? 2 * vectors : is_packed ? vectors : 4 * vectors;
+    if (target->vector_bits == 512 && of_b < of_a) of_b += 4; /* LLVM loads the next ones early: 11x32 spilled */
     bool is_even = has_pairs ? rows % 2 == 0 : !is_packed || rows < 4 || rows % 4 == 0;
     if (is_even && rows * vectors + smaller_of(of_a, of_b) + 1 < registers) break;
   }
@@ -174,6 +175,11 @@ static void set_default(Schedule *s, Field field, int64_t value) {
 static kiln_status check_fixed(const Plan *plan, Text *why_not) {
   const Schedule *s = &plan->schedule;
   const GemmMatch *match = plan->match;
+  if (match->m.symbol < 0 && s->values[FIELD_mr] > larger_of(match->m.size, 1)) {
+    text_printf(why_not, "schedule: 'mr' is %lld, expected at most %lld, the rows there are",
+                (long long)s->values[FIELD_mr], (long long)larger_of(match->m.size, 1));
+    return KILN_UNSUPPORTED;
+  }
   if (s->values[FIELD_nr] % gemm_lanes(plan) != 0) {
     text_printf(why_not, "schedule: 'nr' is %lld, expected a multiple of %d, the lanes of %s",
                 (long long)s->values[FIELD_nr], (int)gemm_lanes(plan), plan->problem.target->name);

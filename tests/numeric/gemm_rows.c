@@ -11,6 +11,7 @@ static const GemmRow rows[] = {
     {"haswell", "f32", "f32", "outer_f32", NULL, false},
     {"skylake-avx512", "f16", "f16", "outer_any_f32", "convert=load", false},
     {"haswell", "i32", "u8", "outer_any_i32", NULL, false},
+    {"haswell", "f64", "f32", "outer_any_f64", "convert=load", false},
     {"haswell", "bf16", "bf16", "fma_bf16", "convert=load", false},
     {"haswell", "f32", "bf16", "fma_f32_bf16", "convert=load", false},
     {"haswell", "u8", "i8", "vpmaddwd_u8i8", NULL, false},
