@@ -14,6 +14,7 @@
 #
 # An executable links only the rooms whose headers it names, so one room's tests build while another room is broken.
 set(kiln_results ${PROJECT_BINARY_DIR}/results)
+set(kiln_test_unset "KILN_CACHE_PATH=unset:;KILN_TRACE=unset:;KILN_TUNE_FILE=unset:")
 set(kiln_test_environment "KILN_CACHE_DIR=${PROJECT_BINARY_DIR}/test-cache"
     "LSAN_OPTIONS=suppressions=${PROJECT_SOURCE_DIR}/tests/lsan.supp:print_suppressions=0"
     "TSAN_OPTIONS=suppressions=${PROJECT_SOURCE_DIR}/tests/tsan.supp:second_deadlock_stack=1"
@@ -32,7 +33,7 @@ function(kiln_add_test folder name)
   add_test(NAME ${folder}/${name} COMMAND ${ARGN})
   set_tests_properties(${folder}/${name} PROPERTIES LABELS ${folder} TIMEOUT 1200 SKIP_RETURN_CODE 77 COST ${cost}
                        ENVIRONMENT "${kiln_test_environment}"
-                       ENVIRONMENT_MODIFICATION "KILN_CACHE_PATH=unset:;KILN_TRACE=unset:;KILN_TUNE_FILE=unset:;${kiln_asan_options}"
+                       ENVIRONMENT_MODIFICATION "${kiln_test_unset};${kiln_asan_options}"
                        FAIL_REGULAR_EXPRESSION "ERROR: [A-Za-z]*Sanitizer")
 endfunction()
 
