@@ -33,6 +33,13 @@ static int64_t choose_kc_of_tiles(int64_t k, kiln_type type, const Machine *mach
   return ceil_div(ceil_div(k, visits), MULTIPLE) * MULTIPLE;
 }
 
+/* B in place: a row at a time would be a page at a time for every panel, so few rows pass through all of C before the
+ * next ones do; more of them where each is used often, or short (1 x 4096 x 4096: 2.8 ms with 16 rows, 10 with all). */
+static int64_t choose_kc_in_place(int64_t m, int64_t n, kiln_type type) {
+  enum { FEW = 32, MORE = 128, FEW_ROWS = 32, PAGE_BYTES = 4096 };
+  return m <= FEW_ROWS && gemm_bytes(type, n) >= PAGE_BYTES ? FEW : MORE;
+}
+
 /* A block of C in register tiles: how many of them along m, how many panels along n. */
 typedef struct Extents {
   int64_t tiles, panels;
@@ -43,6 +50,7 @@ static Extents block_of_vectors(const Plan *plan, Extents all, const Machine *ma
   int64_t row_bytes = gemm_bytes(gemm_types(plan).a, plan->schedule.values[FIELD_mr] * kc);
   int64_t resident = larger_of(cache_for_rows(machine) / larger_of(row_bytes, 1), 1);
   if (plan->schedule.values[FIELD_pack_b] == PACK_B_TASK) return all; /* so each panel is packed once */
+  if (plan->schedule.values[FIELD_pack_b] == PACK_B_NONE) return all;
   return (Extents){ceil_div(all.tiles, ceil_div(all.tiles, resident)), all.panels};
 }
 
@@ -61,9 +69,21 @@ static Extents block_of_tiles(const Plan *plan, Extents all, const Machine *mach
   return (Extents){tiles, smaller_of(larger_of(columns / nr, 1), panels)};
 }
 
+/* Few rows of C with more of B than the second-level cache holds: the limit is how fast memory is read, and one panel
+ * after the other is one stream, in which the processor's prefetching starts anew with each page. Eight panels in turn,
+ * a kilobyte of each, are eight streams (1 x 4096 x 4096: 2.8 instead of 4.3 ms, all of the bandwidth). */
+static bool is_thin(const Plan *plan, const int64_t *symbols, const Machine *machine) {
+  enum { FEW_ROWS = 8 };
+  const GemmMatch *match = plan->match;
+  const Schedule *s = &plan->schedule;
+  if (s->values[FIELD_pack_b] != PACK_B_AHEAD || s->values[FIELD_mma] == MMA_ON_TILES) return false;
+  int64_t b_bytes = gemm_bytes(gemm_types(plan).b, dim_value(match->k, symbols) * dim_value(match->n, symbols));
+  return dim_value(match->m, symbols) <= FEW_ROWS && b_bytes > 2 * machine->l2_bytes;
+}
+
 /* Blocks that suit the caches; columns, then rows, are cut further until every thread has several tasks. */
 static void choose_block(const Plan *plan, const int64_t *symbols, const Machine *machine, int64_t *values) {
-  enum { TASKS_PER_THREAD = 4 };
+  enum { TASKS_PER_THREAD = 4, STREAMS = 8 };
   const GemmMatch *match = plan->match;
   const Schedule *s = &plan->schedule;
   int64_t mr = s->values[FIELD_mr], nr = s->values[FIELD_nr], kc = values[FIELD_kc], k = dim_value(match->k, symbols);
@@ -71,6 +91,7 @@ static void choose_block(const Plan *plan, const int64_t *symbols, const Machine
                  larger_of(ceil_div(dim_value(match->n, symbols), nr), 1)};
   Extents block = s->values[FIELD_mma] == MMA_ON_TILES ? block_of_tiles(plan, all, machine, k, kc)
                                                        : block_of_vectors(plan, all, machine, kc);
+  if (is_thin(plan, symbols, machine)) block = (Extents){all.tiles, smaller_of(all.panels, STREAMS)};
   int64_t wanted = machine->threads > 1 ? (int64_t)machine->threads * TASKS_PER_THREAD : 1;
   int64_t row_blocks = ceil_div(all.tiles, block.tiles), column_blocks = ceil_div(all.panels, block.panels);
   bool packs = s->values[FIELD_pack_b] == PACK_B_TASK, packs_rows = s->values[FIELD_pack_a] == PACK_A_TASK;
@@ -83,16 +104,26 @@ static void choose_block(const Plan *plan, const int64_t *symbols, const Machine
   values[FIELD_tasks] = wanted;
 }
 
+/* Steps of k between visits to an accumulator. */
+static int64_t default_kc(const Plan *plan, const int64_t *symbols, const Machine *machine) {
+  const GemmMatch *match = plan->match;
+  const Schedule *s = &plan->schedule;
+  int64_t m = dim_value(match->m, symbols), n = dim_value(match->n, symbols), k = dim_value(match->k, symbols);
+  GemmTypes types = gemm_types(plan);
+  if (s->values[FIELD_pack_b] == PACK_B_NONE) return choose_kc_in_place(m, n, types.b);
+  if (is_thin(plan, symbols, machine)) return (int64_t)(m <= 4 ? 4 : 8) * types.step;
+  if (s->values[FIELD_mma] == MMA_ON_TILES) return choose_kc_of_tiles(k, types.b, machine);
+  return choose_kc(k, types.a, machine);
+}
+
 void gemm_bind(const Plan *plan, const int64_t *symbols, const Machine *machine, int64_t *params) {
   const GemmMatch *match = plan->match;
   const Schedule *s = &plan->schedule;
-  int64_t values[FIELD_COUNT], k = dim_value(match->k, symbols);
-  GemmTypes types = gemm_types(plan);
-  values[FIELD_kc] = !gemm_has_field(plan, FIELD_kc)        ? k
-                     : s->fixed[FIELD_kc]                   ? s->values[FIELD_kc]
-                     : s->values[FIELD_mma] == MMA_ON_TILES ? choose_kc_of_tiles(k, types.b, machine)
-                                                            : choose_kc(k, types.a, machine);
-  values[FIELD_kc] = ceil_div(values[FIELD_kc], types.step) * types.step; /* a cut step is left to the last block */
+  int64_t values[FIELD_COUNT], step = gemm_types(plan).step;
+  values[FIELD_kc] = !gemm_has_field(plan, FIELD_kc) ? dim_value(match->k, symbols)
+                     : s->fixed[FIELD_kc]            ? s->values[FIELD_kc]
+                                                     : default_kc(plan, symbols, machine);
+  values[FIELD_kc] = ceil_div(values[FIELD_kc], step) * step; /* a cut step is left to the last block */
   choose_block(plan, symbols, machine, values);
   for (int i = 0; i < plan->param_count; ++i) {
     Field field = plan->params[i];

@@ -122,30 +122,40 @@ static void choose_register_tile(Plan *plan) {
   if (!s->fixed[FIELD_nr]) s->values[FIELD_nr] = best_vectors * lanes;
 }
 
-/* Tile registers multiply 16 rows at once and k in whole cache lines: a few rows are better off on vectors. */
-static int64_t default_mma(const Plan *plan) {
-  enum { FEW_ROWS = 8, SHORT_BYTES = 32 };
-  const GemmMatch *match = plan->match;
-  bool few_rows = match->m.symbol < 0 && match->m.size < FEW_ROWS;
-  bool is_short = match->k.symbol < 0 && gemm_bytes(match->a.node->type, match->k.size) < SHORT_BYTES;
-  return few_rows || is_short ? MMA_ON_VECTORS : MMA_ON_TILES;
-}
-
 static bool may_pack_ahead(const Plan *plan) {
   const GemmMatch *match = plan->match;
   return match->b.node->is_const && !match->b_is_shared && plan->problem.packing == KILN_PACK_CONST;
 }
 
-/* B as the kernel reads it: ahead where it may be, in place where its rows are contiguous and used by few rows of C. */
-static int64_t default_pack_b(const Plan *plan) {
+/* Whether B is read where it lies, in its own type: few rows of C use each element, so that packing it would cost more
+ * than it brings. Measured with 4096 x 4096 (bench/results/speed.md): up to about 128 rows of f32; a quarter of that
+ * where each use converts. Bytes are interleaved for their instructions. */
+static bool reads_in_place(const Plan *plan) {
+  enum { FEW_ROWS = 128, FEW_ROWS_CONVERTED = 10 };
   const GemmMatch *match = plan->match;
-  if (may_pack_ahead(plan)) return PACK_B_AHEAD;
+  if (may_pack_ahead(plan) || match->m.symbol >= 0 || !type_is_floating(match->acc)) return false;
   BufType b = gemm_view(match->b.node, match->b.transposed);
   bool contiguous = b.layout == LAYOUT_ROW_MAJOR || (b.strides[1].symbol == EXTENT_NUMBER && b.strides[1].number == 1);
-  bool few_rows = match->m.symbol < 0 && match->m.size < 8 * plan->schedule.values[FIELD_mr];
-  GemmTypes types = gemm_types(plan);
-  bool is_ready = types.b == match->b.node->type && types.group == 1;
-  return contiguous && few_rows && is_ready ? PACK_B_NONE : PACK_B_TASK;
+  bool converts = match->a.node->type != match->acc || match->b.node->type != match->acc;
+  return contiguous && match->m.size <= (converts ? FEW_ROWS_CONVERTED : FEW_ROWS);
+}
+
+static bool is_in_place(const Schedule *s) { return s->set[FIELD_pack_b] && s->values[FIELD_pack_b] == PACK_B_NONE; }
+
+static int64_t default_pack_b(const Plan *plan) {
+  if (may_pack_ahead(plan)) return PACK_B_AHEAD;
+  return reads_in_place(plan) ? PACK_B_NONE : PACK_B_TASK;
+}
+
+/* Tile registers multiply 16 rows at once and k in whole cache lines. They are as fast with fewer rows, and so are
+ * vectors of bytes, which need no configuration; vectors of small floats convert (4 x 768 x 768 of bf16: 60 us against
+ * 13). */
+static int64_t default_mma(const Plan *plan) {
+  enum { FEW_ROWS = 8, SHORT_BYTES = 32 };
+  const GemmMatch *match = plan->match;
+  bool few_rows = match->m.symbol < 0 && match->m.size < FEW_ROWS && !type_is_floating(match->acc);
+  bool is_short = match->k.symbol < 0 && gemm_bytes(match->a.node->type, match->k.size) < SHORT_BYTES;
+  return few_rows || is_short || is_in_place(&plan->schedule) ? MMA_ON_VECTORS : MMA_ON_TILES;
 }
 
 /* The first pass over a panel that lies in the third-level cache waits for it, and so do stores to lines that do: on
@@ -153,7 +163,7 @@ static int64_t default_pack_b(const Plan *plan) {
  * (up to 30 % on Zen 5). What lies in the second-level cache anyway gains nothing, and with few rows the requests
  * themselves cost. */
 static int64_t default_prefetch(const Plan *plan) {
-  enum { FEW_ROWS = 16 };
+  enum { FEW_ROWS = 16, STREAMED_ROWS = 8 };
   const GemmMatch *match = plan->match;
   const Schedule *s = &plan->schedule;
   bool gains = (plan->problem.target->traits & TRAIT_WAITS_FOR_L3) != 0;
@@ -162,7 +172,7 @@ static int64_t default_prefetch(const Plan *plan) {
   int64_t k = match->k.symbol < 0 ? match->k.size : LARGE_SIZE, cache = machine_of(plan->problem.target, 1).l2_bytes;
   int64_t b_bytes = gemm_bytes(gemm_types(plan).b, k * n), c_bytes = gemm_bytes(match->acc, m * n);
   bool on_tiles = s->values[FIELD_mma] == MMA_ON_TILES, is_plain = gemm_types(plan).b == match->acc;
-  if (m == 1 || (on_tiles && m <= 2 * FEW_ROWS)) return PREFETCH_NONE;
+  if (m <= STREAMED_ROWS || (on_tiles && m <= 2 * FEW_ROWS)) return PREFETCH_NONE;
   if (m <= FEW_ROWS) return b_bytes > 4 * cache && is_plain ? PREFETCH_BOTH : PREFETCH_NONE;
   return b_bytes > cache / 2 || (!on_tiles && c_bytes > cache) ? PREFETCH_BOTH : PREFETCH_NONE;
 }
@@ -231,7 +241,7 @@ static int64_t default_convert(const Plan *plan) {
   const Schedule *s = &plan->schedule;
   bool few_rows = match->m.symbol < 0 && match->m.size < FEW_ROWS;
   bool a_stays = s->fixed[FIELD_pack_a] && s->values[FIELD_pack_a] == PACK_A_NONE;
-  bool b_stays = s->fixed[FIELD_pack_b] && s->values[FIELD_pack_b] == PACK_B_NONE;
+  bool b_stays = is_in_place(s);
   if (a_stays || b_stays) return CONVERT_LOAD;
   if (!type_is_floating(match->acc)) return few_rows ? CONVERT_LOAD : CONVERT_PACK;
   return gemm_has_fast_dot(plan) || few_rows ? CONVERT_LOAD : CONVERT_PACK;
@@ -248,7 +258,10 @@ static int64_t default_load_a(const Plan *plan) {
 /* Instructions of an iteration; k of one that is short. */
 static int64_t default_ku(const Plan *plan) {
   const GemmMatch *match = plan->match;
-  int64_t step = gemm_types(plan).step;
+  GemmTypes types = gemm_types(plan);
+  int64_t step = types.step;
+  /* More would meet an instruction that wants pairs of k, which B has not in place. */
+  if (is_in_place(&plan->schedule) && types.b != types.acc) return 1;
   /* Bytes by pairs (vpmaddwd) multiply and add apart: with more in an iteration LLVM runs out of registers. */
   bool is_one = plan->schedule.values[FIELD_mma] == MMA_ON_TILES || (match->acc == KILN_I32 && step == 2);
   const int INSTRUCTIONS = is_one ? 1 : 4;
@@ -280,7 +293,8 @@ static void choose_params(Plan *plan) {
   add_param(plan, FIELD_mc);
   add_param(plan, FIELD_nc);
   bool is_long = match->k.symbol >= 0 || gemm_bytes(gemm_types(plan).a, match->k.size) > BYTES_WITHOUT_BLOCKS;
-  if (is_long || s->fixed[FIELD_kc] || plan->schedule.values[FIELD_mma] == MMA_ON_TILES) add_param(plan, FIELD_kc);
+  if (is_long || s->fixed[FIELD_kc] || is_in_place(s) || plan->schedule.values[FIELD_mma] == MMA_ON_TILES)
+    add_param(plan, FIELD_kc);
   add_param(plan, FIELD_strip);
   add_param(plan, FIELD_tasks);
 }
@@ -288,6 +302,7 @@ static void choose_params(Plan *plan) {
 kiln_status gemm_schedule(Plan *plan, Text *why_not) {
   const GemmMatch *match = plan->match;
   Schedule *s = &plan->schedule;
+  set_default(s, FIELD_pack_b, default_pack_b(plan));
   if (gemm_has_tiles(plan)) set_default(s, FIELD_mma, default_mma(plan));
   if (gemm_converts(plan)) set_default(s, FIELD_convert, default_convert(plan));
   set_default(s, FIELD_pack_a, default_pack_a(plan));
@@ -296,7 +311,6 @@ kiln_status gemm_schedule(Plan *plan, Text *why_not) {
   s->set[FIELD_mr] = s->set[FIELD_nr] = true;
   if (s->values[FIELD_mma] == MMA_ON_TILES) set_default(s, FIELD_load_a, default_load_a(plan));
   set_default(s, FIELD_ku, default_ku(plan));
-  set_default(s, FIELD_pack_b, default_pack_b(plan));
   set_default(s, FIELD_prefetch, default_prefetch(plan));
   bool by_rows = match->epilogue_cost > 8 || s->values[FIELD_mma] == MMA_ON_TILES;
   bool has_none = s->values[FIELD_mma] == MMA_ON_TILES && gemm_is_bare(plan);

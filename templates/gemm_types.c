@@ -77,6 +77,8 @@ GemmTypes gemm_types(const Plan *plan) {
   const MmaInstruction *row = on_tiles ? best_row(plan, types.a, types.b, true) : vectors;
   if (vectors != NULL) types.vector_step = vectors->k;
   if (row == NULL) return types;
+  bool is_in_place = plan->schedule.set[FIELD_pack_b] && plan->schedule.values[FIELD_pack_b] == PACK_B_NONE;
+  if (is_in_place && !on_tiles && wants_conversion(plan)) return types; /* each step of k is converted and multiplied */
   types.step = row->k;
   types.group = row->group;
   types.a_group = on_tiles ? row->k : row->group;
