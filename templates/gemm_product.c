@@ -65,9 +65,9 @@ static void prefetch_results(GemmBuild *g, Value *lo) {
   g->b.block = outer;
 }
 
-/* Shortest chunk: a multiple of every usual ku. */
+/* Shortest chunk: a multiple of every usual ku. Two steps of tile registers move as many lines as 16 of vectors. */
 static int64_t shortest_chunk(const GemmBuild *g) {
-  return (int64_t)(gemm_field(g, FIELD_mma) == MMA_ON_TILES ? 8 : 16) * g->types.step;
+  return (int64_t)(gemm_field(g, FIELD_mma) == MMA_ON_TILES ? 2 : 16) * g->types.step;
 }
 
 /* How much each chunk of a tile's k loop asks for: the next panel evenly over the chunks of all tiles of the block, the
