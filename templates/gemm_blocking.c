@@ -81,9 +81,11 @@ static bool is_thin(const Plan *plan, const int64_t *symbols, const Machine *mac
   return dim_value(match->m, symbols) <= FEW_ROWS && b_bytes > 2 * machine->l2_bytes;
 }
 
-/* Blocks that suit the caches; columns, then rows, are cut further until every thread has several tasks. */
+/* Blocks that suit the caches; columns, then rows, are cut further until every thread has several tasks: columns first,
+ * since fewer rows in a block are more passes over B, but where each task packs rows of A no further than packing them
+ * costs a percent. */
 static void choose_block(const Plan *plan, const int64_t *symbols, const Machine *machine, int64_t *values) {
-  enum { TASKS_PER_THREAD = 4, STREAMS = 8 };
+  enum { TASKS_PER_THREAD = 4, STREAMS = 8, COLUMNS_A_PACKING = 512 };
   const GemmMatch *match = plan->match;
   const Schedule *s = &plan->schedule;
   int64_t mr = s->values[FIELD_mr], nr = s->values[FIELD_nr], kc = values[FIELD_kc], k = dim_value(match->k, symbols);
@@ -94,9 +96,9 @@ static void choose_block(const Plan *plan, const int64_t *symbols, const Machine
   if (is_thin(plan, symbols, machine)) block = (Extents){all.tiles, smaller_of(all.panels, STREAMS)};
   int64_t wanted = machine->threads > 1 ? (int64_t)machine->threads * TASKS_PER_THREAD : 1;
   int64_t row_blocks = ceil_div(all.tiles, block.tiles), column_blocks = ceil_div(all.panels, block.panels);
-  bool packs = s->values[FIELD_pack_b] == PACK_B_TASK, packs_rows = s->values[FIELD_pack_a] == PACK_A_TASK;
-  if (packs_rows && !packs) row_blocks = larger_of(row_blocks, smaller_of(wanted, all.tiles)); /* each packed once */
-  if (row_blocks * column_blocks < wanted) column_blocks = smaller_of(ceil_div(wanted, row_blocks), all.panels);
+  int64_t narrowest = s->values[FIELD_pack_a] == PACK_A_TASK ? larger_of(COLUMNS_A_PACKING / nr, 1) : 1;
+  int64_t most_columns = larger_of(all.panels / narrowest, column_blocks);
+  if (row_blocks * column_blocks < wanted) column_blocks = smaller_of(ceil_div(wanted, row_blocks), most_columns);
   if (row_blocks * column_blocks < wanted) row_blocks = smaller_of(ceil_div(wanted, column_blocks), all.tiles);
   values[FIELD_mc] = ceil_div(all.tiles, row_blocks) * mr;
   values[FIELD_nc] = ceil_div(all.panels, column_blocks) * nr;

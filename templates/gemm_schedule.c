@@ -329,17 +329,26 @@ kiln_status gemm_schedule(Plan *plan, Text *why_not) {
   return check_fixed(plan, why_not);
 }
 
-void gemm_explain(const Plan *plan, const int64_t *symbols, const Machine *machine, Text *out) {
-  const GemmMatch *match = plan->match;
+static void explain_tile(const Plan *plan, Text *out) {
   const Schedule *s = &plan->schedule;
-  int64_t vectors = s->values[FIELD_nr] / gemm_lanes(plan);
-  double cycles = tile_cycles(s->values[FIELD_mr], vectors);
+  long long mr = s->values[FIELD_mr], nr = s->values[FIELD_nr];
+  if (s->values[FIELD_mma] == MMA_ON_TILES) {
+    text_printf(out, "register tile %lldx%lld: %lld accumulators of 8 tile registers\n", mr, nr,
+                (long long)(ceil_div(mr, 16) * ceil_div(nr, 16)));
+    return;
+  }
+  int64_t vectors = nr / gemm_lanes(plan);
   text_printf(out,
               "register tile %lldx%lld: %lld accumulators of %d registers, %g cycles an instruction's k where %g would "
               "be peak\n",
-              (long long)s->values[FIELD_mr], (long long)s->values[FIELD_nr],
-              (long long)(s->values[FIELD_mr] * vectors), plan->problem.target->vector_registers, cycles,
-              (double)(s->values[FIELD_mr] * vectors) / FMA_PER_CYCLE);
+              mr, nr, (long long)(mr * vectors), plan->problem.target->vector_registers, tile_cycles(mr, vectors),
+              (double)(mr * vectors) / FMA_PER_CYCLE);
+}
+
+void gemm_explain(const Plan *plan, const int64_t *symbols, const Machine *machine, Text *out) {
+  const GemmMatch *match = plan->match;
+  const Schedule *s = &plan->schedule;
+  explain_tile(plan, out);
   static const char *const epilogues[] = {
       [EPILOGUE_REGISTERS] = "on the register tile",
       [EPILOGUE_ROWS] = "row by row through L1 (small code)",
