@@ -191,7 +191,9 @@ static void one_tile(GemmBuild *g, Value *t, Value *panel) {
   place_a(g, t);
   if (g->has_kc) {
     int64_t mr = gemm_field(g, FIELD_mr), nr = gemm_field(g, FIELD_nr);
-    Value *row = build_mul(&g->b, build_sub(&g->b, t, g->t_lo), panels_per_block(g, &g->b));
+    Value *last = build_sub(&g->b, g->t_hi, gemm_number(g, 1)); /* the tile that finishes the last one has none */
+    Value *own = g->waiting_i != NULL ? build_min(&g->b, t, last) : t;
+    Value *row = build_mul(&g->b, build_sub(&g->b, own, g->t_lo), panels_per_block(g, &g->b));
     Value *number = build_add(&g->b, row, build_sub(&g->b, panel, g->panel_lo));
     Value *before = build_add(&g->b, g->task_bytes_before, packed_bytes(g, &g->b));
     Value *tile_bytes = gemm_number(g, gemm_bytes(g->types.acc, mr * nr));
@@ -207,6 +209,38 @@ static void one_tile(GemmBuild *g, Value *t, Value *panel) {
   g->b.block = outer;
 }
 
+static void tiles_of_panel(GemmBuild *g, Value *panel) {
+  Block *outer = g->b.block;
+  Loop tiles = build_for(&g->b, g->t_lo, g->t_hi, gemm_number(g, 1), NULL, 0);
+  build_named(tiles.index, "t");
+  g->b.block = tiles.body;
+  one_tile(g, tiles.index, panel);
+  build_yield(&g->b, NULL, 0);
+  g->b.block = outer;
+}
+
+/* Each tile, while it is multiplied, finishes the one before; in the last block of k one more, of no k, finishes the
+ * last. */
+static void overlapped_tiles(GemmBuild *g, Value *panel) {
+  Block *outer = g->b.block;
+  Value *k_hi = g->k_hi, *zero = gemm_number(g, 0), *one = gemm_number(g, 1), *nothing[2] = {zero, zero};
+  Value *end = build_add(&g->b, g->t_hi, build_index_select(&g->b, g->is_last, one, zero));
+  Loop tiles = build_for(&g->b, g->t_lo, end, one, nothing, 2);
+  build_named(tiles.index, "t");
+  g->waiting_i = build_named(tiles.carried[0], "waiting_i");
+  g->waiting_rows = build_named(tiles.carried[1], "waiting_rows");
+  g->b.block = tiles.body;
+  Value *is_there = build_index(&g->b, OP_index_lt, tiles.index, g->t_hi);
+  g->k_hi = build_named(build_index_select(&g->b, is_there, k_hi, g->k_lo), "k_end");
+  one_tile(g, tiles.index, panel);
+  Value *rows = g->rows != NULL ? g->rows : gemm_number(g, gemm_field(g, FIELD_mr));
+  Value *waiting[2] = {g->i, build_index_select(&g->b, g->is_last, rows, zero)};
+  build_yield(&g->b, waiting, 2);
+  g->k_hi = k_hi;
+  g->waiting_i = g->waiting_rows = NULL;
+  g->b.block = outer;
+}
+
 static void tiles_of_block(GemmBuild *g) {
   if (g->task_rows != NULL) gemm_pack_rows(g);
   Block *outer = g->b.block;
@@ -216,17 +250,13 @@ static void tiles_of_block(GemmBuild *g) {
   place_columns(g, panels.index);
   place_panel(g);
   if (gemm_needs_column_sums(g)) gemm_build_column_sums(g);
+  gemm_place_chunks(g);
   if (gemm_field(g, FIELD_prefetch) != PREFETCH_NONE) {
     Value *is_last = build_index(&g->b, OP_index_eq, build_add(&g->b, panels.index, gemm_number(g, 1)), g->panel_hi);
     g->next_hi = build_named(build_index_select(&g->b, is_last, gemm_number(g, 0), g->k_hi), "next_hi");
-    gemm_place_prefetch(g);
   }
-  Loop tiles = build_for(&g->b, g->t_lo, g->t_hi, gemm_number(g, 1), NULL, 0);
-  build_named(tiles.index, "t");
-  g->b.block = tiles.body;
-  one_tile(g, tiles.index, panels.index);
-  build_yield(&g->b, NULL, 0);
-  g->b.block = panels.body;
+  if (gemm_field(g, FIELD_epilogue) == EPILOGUE_OVERLAPPED) overlapped_tiles(g, panels.index);
+  else tiles_of_panel(g, panels.index);
   build_yield(&g->b, NULL, 0);
   g->b.block = outer;
 }
@@ -326,8 +356,10 @@ static void build_body(GemmBuild *g) {
   g->tile_buffer = (BufType){.type = g->types.acc, .rank = 2};
   g->tile_buffer.dims[0] = (Extent){gemm_field(g, FIELD_mr), EXTENT_NUMBER};
   g->tile_buffer.dims[1] = (Extent){gemm_field(g, FIELD_nr), EXTENT_NUMBER};
-  if (gemm_field(g, FIELD_epilogue) == EPILOGUE_ROWS)
-    g->scratch = build_named(build_scratch(b, &g->tile_buffer), "finished");
+  BufType finished = g->tile_buffer;
+  if (gemm_field(g, FIELD_epilogue) == EPILOGUE_OVERLAPPED) finished.dims[0].number *= 2;
+  if (gemm_field(g, FIELD_epilogue) == EPILOGUE_ROWS || gemm_field(g, FIELD_epilogue) == EPILOGUE_OVERLAPPED)
+    g->scratch = build_named(build_scratch(b, &finished), "finished");
   Value *offset = g->task_bytes_before = build_mul(b, kernel_task(g->kernel), task_bytes(g, b));
   if (gemm_field(g, FIELD_pack_b) == PACK_B_TASK) g->task_panel = gemm_panel_buffer(g, offset);
   offset = build_add(b, offset, gemm_panel_bytes(g, b));

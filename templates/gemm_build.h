@@ -37,6 +37,8 @@ typedef struct GemmBuild {
   Value *chunk;                             /* steps of k between two looks at what to prefetch … */
   Value *ahead_share, *ahead_of_tile;       /* … and rows of the next panel asked for then, and by a whole tile */
   Value *result_share;                      /* … and rows of the results */
+  Value *waiting_i, *waiting_rows;          /* the tile before, whose accumulator waits in scratch for its epilogue */
+  Value *waiting_share, *done;              /* its rows that a chunk finishes; those that chunks have finished */
   Value *next_hi;                           /* where prefetching the next panel ends: k_hi, or 0 after the last */
   Value *k_of_panel, *k_of_rows;            /* the k at row 0 of the panel, at column 0 of A; NULL: 0 */
 } GemmBuild;
@@ -72,8 +74,8 @@ void gemm_pack_rows(GemmBuild *g);
 
 /* ---- gemm_product.c ---------------------------------------------------------------------------------------------- */
 
-/* How prefetching is spread over the tiles of the block, for the panel at hand. */
-void gemm_place_prefetch(GemmBuild *g);
+/* What the chunks of a tile's k loop do besides, for the panel at hand. */
+void gemm_place_chunks(GemmBuild *g);
 /* The product of one tile over this block of k, and what follows the last one. */
 void gemm_tile(GemmBuild *g);
 
@@ -108,5 +110,9 @@ Value *gemm_product_value(GemmBuild *g, Value *product, const GemmScales *scales
 void gemm_epilogue(GemmBuild *g, Value *product, Value *i, Value *rows, int count);
 /* The same, row by row from g->scratch. */
 void gemm_epilogue_rows(GemmBuild *g);
+/* The same for rows lo … hi-1 of the tile before. */
+void gemm_epilogue_waiting(GemmBuild *g, Value *lo, Value *hi);
+/* The first row of g->scratch for this tile's accumulator (0) or for that of the tile before (1). */
+Value *gemm_scratch_row(GemmBuild *g, int before);
 
 #endif

@@ -86,6 +86,31 @@ void gemm_epilogue(GemmBuild *g, Value *product, Value *i, Value *rows, int coun
   store_results(&e);
 }
 
+Value *gemm_scratch_row(GemmBuild *g, int before) {
+  if (gemm_field(g, FIELD_epilogue) != EPILOGUE_OVERLAPPED) return gemm_number(g, 0);
+  Value *number = build_add(&g->b, build_sub(&g->b, g->t, g->t_lo), gemm_number(g, before));
+  Value *half = build_index(&g->b, OP_index_mod, number, gemm_number(g, 2));
+  return build_mul(&g->b, half, gemm_number(g, gemm_field(g, FIELD_mr)));
+}
+
+void gemm_epilogue_waiting(GemmBuild *g, Value *lo, Value *hi) {
+  Block *outer = g->b.block;
+  Value *t = g->t, *i = g->i, *first = gemm_scratch_row(g, 1);
+  Loop loop = build_for(&g->b, lo, hi, gemm_number(g, 1), NULL, 0);
+  build_named(loop.index, "r");
+  g->b.block = loop.body;
+  TileType type = type_tile(1, (int)gemm_field(g, FIELD_nr), g->types.acc);
+  Place place = {g->scratch, {build_add(&g->b, first, loop.index), gemm_number(g, 0)}, NULL, NULL};
+  Value *product = build_named(build_load(&g->b, OP_tile_load, place, type), "product");
+  g->t = build_sub(&g->b, t, gemm_number(g, 1));
+  g->i = g->waiting_i;
+  gemm_epilogue(g, product, build_named(build_add(&g->b, g->i, loop.index), "row"), NULL, 1);
+  g->t = t;
+  g->i = i;
+  build_yield(&g->b, NULL, 0);
+  g->b.block = outer;
+}
+
 void gemm_epilogue_rows(GemmBuild *g) {
   Block *outer = g->b.block;
   Value *hi = g->rows != NULL ? g->rows : gemm_number(g, g->plan->schedule.values[FIELD_mr]);

@@ -70,47 +70,64 @@ static int64_t shortest_chunk(const GemmBuild *g) {
   return (int64_t)(gemm_field(g, FIELD_mma) == MMA_ON_TILES ? 2 : 16) * g->types.step;
 }
 
+static bool overlaps(const GemmBuild *g) { return gemm_field(g, FIELD_epilogue) == EPILOGUE_OVERLAPPED; }
+
 /* How much each chunk of a tile's k loop asks for: the next panel evenly over the chunks of all tiles of the block, the
- * results over those of the tile. Chunks are short where few tiles share the panel, for many requests at once take
- * every fill buffer from the loads at hand. */
-void gemm_place_prefetch(GemmBuild *g) {
+ * results over those of the tile; and how many rows of the tile before it finishes. Chunks are short where few tiles
+ * share the panel, for many requests at once take every fill buffer from the loads at hand, and where there is other
+ * work to mix in. */
+void gemm_place_chunks(GemmBuild *g) {
   enum { FEW_TILES = 12 };
-  if (gemm_field(g, FIELD_prefetch) == PREFETCH_NONE) return;
+  if (gemm_field(g, FIELD_prefetch) == PREFETCH_NONE && !overlaps(g)) return;
   Builder *b = &g->b;
   Value *tiles = build_sub(b, g->t_hi, g->t_lo), *group = gemm_number(g, g->types.group);
   Value *is_few = build_index(b, OP_index_le, tiles, gemm_number(g, FEW_TILES));
-  int64_t shortest = shortest_chunk(g);
-  g->chunk = build_index_select(b, is_few, gemm_number(g, shortest), gemm_number(g, 2 * shortest));
-  build_named(g->chunk, "chunk_steps");
-  Value *groups = build_ceildiv(b, g->chunk, build_mul(b, tiles, group));
-  g->ahead_share = build_named(build_mul(b, groups, group), "ahead_share");
-  Value *chunks = build_ceildiv(b, build_sub(b, g->k_hi, g->k_lo), g->chunk);
-  g->ahead_of_tile = build_named(build_mul(b, chunks, g->ahead_share), "ahead_of_tile");
-  if (gemm_field(g, FIELD_prefetch) != PREFETCH_BOTH) return;
-  Value *some = build_index(b, OP_index_max, chunks, gemm_number(g, 1));
-  g->result_share = build_named(build_ceildiv(b, gemm_number(g, gemm_field(g, FIELD_mr)), some), "result_share");
+  Value *shortest = gemm_number(g, shortest_chunk(g)), *longer = gemm_number(g, 2 * shortest_chunk(g));
+  g->chunk = overlaps(g) ? shortest : build_named(build_index_select(b, is_few, shortest, longer), "chunk_steps");
+  Value *chunks = build_named(build_ceildiv(b, build_sub(b, g->k_hi, g->k_lo), g->chunk), "chunks");
+  Value *some = build_index(b, OP_index_max, chunks, gemm_number(g, 1)),
+        *height = gemm_number(g, gemm_field(g, FIELD_mr));
+  if (gemm_field(g, FIELD_prefetch) != PREFETCH_NONE) {
+    Value *groups = build_ceildiv(b, g->chunk, build_mul(b, tiles, group));
+    g->ahead_share = build_named(build_mul(b, groups, group), "ahead_share");
+    g->ahead_of_tile = build_named(build_mul(b, chunks, g->ahead_share), "ahead_of_tile");
+  }
+  if (gemm_field(g, FIELD_prefetch) == PREFETCH_BOTH)
+    g->result_share = build_named(build_ceildiv(b, height, some), "result_share");
+  if (overlaps(g)) g->waiting_share = build_named(build_ceildiv(b, height, some), "waiting_share");
 }
 
-/* The product loop in chunks, each with its share of prefetches; the variants for few rows go without. */
+/* The product loop in chunks, each with its share of other work; the variants for few rows go without. */
 static Value *chunked_loop(GemmBuild *g, Value *acc, int rows, Value *lo, Value *hi, int steps) {
-  bool prefetches = gemm_field(g, FIELD_prefetch) != PREFETCH_NONE && rows == gemm_field(g, FIELD_mr);
-  if (!prefetches || shortest_chunk(g) % steps != 0) return product_loop(g, acc, rows, lo, hi, steps, false);
+  bool prefetches = gemm_field(g, FIELD_prefetch) != PREFETCH_NONE;
   bool has_results = gemm_field(g, FIELD_prefetch) == PREFETCH_BOTH;
+  bool is_whole = rows == gemm_field(g, FIELD_mr) && shortest_chunk(g) % steps == 0;
+  g->done = gemm_number(g, 0);
+  if (!is_whole || !(prefetches || overlaps(g))) return product_loop(g, acc, rows, lo, hi, steps, false);
   Block *outer = g->b.block;
-  Value *ahead = build_mul(&g->b, build_sub(&g->b, g->t, g->t_lo), g->ahead_of_tile);
-  Value *carried[3] = {acc, build_add(&g->b, g->k_lo, ahead), gemm_number(g, 0)};
-  Loop loop = build_for(&g->b, lo, hi, g->chunk, carried, has_results ? 3 : 2);
+  Value *carried[4] = {acc}, *shares[4] = {NULL};
+  int count = 1, ahead = 0, results = 0, waiting = 0;
+  if (prefetches) {
+    ahead = count, shares[count] = g->ahead_share;
+    Value *before = build_mul(&g->b, build_sub(&g->b, g->t, g->t_lo), g->ahead_of_tile);
+    carried[count++] = build_add(&g->b, g->k_lo, before);
+  }
+  if (has_results) results = count, shares[count] = g->result_share, carried[count++] = gemm_number(g, 0);
+  if (overlaps(g)) waiting = count, shares[count] = g->waiting_share, carried[count++] = gemm_number(g, 0);
+  Loop loop = build_for(&g->b, lo, hi, g->chunk, carried, count);
   build_named(loop.index, "chunk");
-  build_named(loop.carried[1], "next_row");
   g->b.block = loop.body;
-  prefetch_panel(g, loop.carried[1]);
-  if (has_results) prefetch_results(g, build_named(loop.carried[2], "result_row"));
+  if (prefetches) prefetch_panel(g, build_named(loop.carried[ahead], "next_row"));
+  if (has_results) prefetch_results(g, build_named(loop.carried[results], "result_row"));
   Value *end = build_min(&g->b, build_add(&g->b, loop.index, g->chunk), hi);
   carried[0] = product_loop(g, loop.carried[0], rows, loop.index, end, steps, false);
-  carried[1] = build_add(&g->b, loop.carried[1], g->ahead_share);
-  if (has_results) carried[2] = build_add(&g->b, loop.carried[2], g->result_share);
-  build_yield(&g->b, carried, has_results ? 3 : 2);
+  for (int c = 1; c < count; ++c) carried[c] = build_add(&g->b, loop.carried[c], shares[c]);
+  if (waiting > 0)
+    gemm_epilogue_waiting(g, build_named(loop.carried[waiting], "waiting_row"),
+                          build_min(&g->b, carried[waiting], g->waiting_rows));
+  build_yield(&g->b, carried, count);
   g->b.block = outer;
+  if (waiting > 0) g->done = build_named(&loop.op->results[waiting], "done");
   return build_named(&loop.op->results[0], "acc");
 }
 
@@ -190,8 +207,10 @@ static Value *initial(GemmBuild *g, int rows) {
 
 /* What becomes of a finished accumulator: C, its epilogue in registers, or L1 for the row loop. */
 static void finish(GemmBuild *g, Value *acc, int rows) {
-  if (gemm_field(g, FIELD_epilogue) == EPILOGUE_ROWS) {
-    build_store(&g->b, OP_frag_store, acc, whole_of(&g->b, g->scratch));
+  if (gemm_field(g, FIELD_epilogue) == EPILOGUE_ROWS || overlaps(g)) {
+    Place place = whole_of(&g->b, g->scratch);
+    place.indices[0] = gemm_scratch_row(g, 0);
+    build_store(&g->b, OP_frag_store, acc, place);
     return;
   }
   if (gemm_field(g, FIELD_epilogue) == EPILOGUE_NONE) {
@@ -206,6 +225,7 @@ static void finish(GemmBuild *g, Value *acc, int rows) {
 
 static void tile_body(GemmBuild *g, int rows) {
   Value *acc = product(g, initial(g, rows), rows);
+  if (overlaps(g)) gemm_epilogue_waiting(g, g->done, g->waiting_rows);
   if (!g->has_kc) {
     finish(g, acc, rows);
     return;

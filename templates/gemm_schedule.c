@@ -217,6 +217,10 @@ static kiln_status check_fixed(const Plan *plan, Text *why_not) {
     text_printf(why_not, "schedule: 'convert' is pack, but 'pack_b' is none");
     return KILN_UNSUPPORTED;
   }
+  if (s->values[FIELD_epilogue] == EPILOGUE_OVERLAPPED && s->values[FIELD_mma] != MMA_ON_TILES) {
+    text_printf(why_not, "schedule: 'epilogue' is overlapped, but 'mma' is not tiles");
+    return KILN_UNSUPPORTED;
+  }
   if (s->values[FIELD_epilogue] == EPILOGUE_NONE && !gemm_is_bare(plan)) {
     text_printf(why_not, "schedule: 'epilogue' is none, but the result is not the bare product");
     return KILN_UNSUPPORTED;
@@ -299,6 +303,19 @@ static void choose_params(Plan *plan) {
   add_param(plan, FIELD_tasks);
 }
 
+/* In registers what is short; by rows what would be much code, and all that comes out of tile registers. Their products
+ * leave the vector units idle, so what costs a few instructions an element is computed beside the next tile (gelu of
+ * 384, 3072, 768 in bf16: 8 % of the whole; bench/results/speed.md). */
+static int64_t default_epilogue(const Plan *plan) {
+  enum { LONG = 8, WORTH_OVERLAPPING = 8 };
+  const GemmMatch *match = plan->match;
+  const Schedule *s = &plan->schedule;
+  if (s->values[FIELD_mma] != MMA_ON_TILES) return match->epilogue_cost > LONG ? EPILOGUE_ROWS : EPILOGUE_REGISTERS;
+  if (gemm_is_bare(plan)) return EPILOGUE_NONE;
+  bool has_next = match->m.symbol >= 0 || match->m.size > s->values[FIELD_mr];
+  return has_next && match->epilogue_cost >= WORTH_OVERLAPPING ? EPILOGUE_OVERLAPPED : EPILOGUE_ROWS;
+}
+
 kiln_status gemm_schedule(Plan *plan, Text *why_not) {
   const GemmMatch *match = plan->match;
   Schedule *s = &plan->schedule;
@@ -312,9 +329,7 @@ kiln_status gemm_schedule(Plan *plan, Text *why_not) {
   if (s->values[FIELD_mma] == MMA_ON_TILES) set_default(s, FIELD_load_a, default_load_a(plan));
   set_default(s, FIELD_ku, default_ku(plan));
   set_default(s, FIELD_prefetch, default_prefetch(plan));
-  bool by_rows = match->epilogue_cost > 8 || s->values[FIELD_mma] == MMA_ON_TILES;
-  bool has_none = s->values[FIELD_mma] == MMA_ON_TILES && gemm_is_bare(plan);
-  set_default(s, FIELD_epilogue, has_none ? EPILOGUE_NONE : by_rows ? EPILOGUE_ROWS : EPILOGUE_REGISTERS);
+  set_default(s, FIELD_epilogue, default_epilogue(plan));
   GemmTypes types = gemm_types(plan);
   choose_params(plan);
   if (s->values[FIELD_pack_b] == PACK_B_AHEAD) {
@@ -353,6 +368,7 @@ void gemm_explain(const Plan *plan, const int64_t *symbols, const Machine *machi
       [EPILOGUE_REGISTERS] = "on the register tile",
       [EPILOGUE_ROWS] = "row by row through L1 (small code)",
       [EPILOGUE_NONE] = "accumulators are the result",
+      [EPILOGUE_OVERLAPPED] = "row by row while the next tile is multiplied",
   };
   static const char *const pack_reasons[] = {
       [PACK_B_NONE] = "read in place: few rows of C use it",

@@ -66,6 +66,19 @@ Test(template_gemm, accumulators_are_the_result) {
   text_release(&why);
 }
 
+Test(template_gemm, epilogues_beside_the_next_tile) {
+  const char *graph = "x: bf16[m, k]; w: const bf16[k, n]; b: f32[n]; y: bf16 = gelu(x @ w + b); return y";
+  static const int64_t sizes[][3] = {{1, 5, 3}, {32, 64, 32}, {33, 64, 33}, {70, 100, 40}, {97, 0, 17}, {64, 40, 50}};
+  static const char *const schedules[] = {"epilogue=overlapped", "epilogue=overlapped prefetch=none mc=64 nc=16 kc=32",
+                                          "epilogue=overlapped pack_a=task mc=32 kc=64 tasks=3"};
+  for (size_t i = 0; i < ARRAY_LENGTH(sizes); ++i)
+    for (size_t s = 0; s < ARRAY_LENGTH(schedules); ++s)
+      expect_gemm((TemplateRun){.graph = graph,
+                                .symbols = {sizes[i][0], sizes[i][1], sizes[i][2]},
+                                .target = "sapphirerapids",
+                                .schedule = schedules[s]});
+}
+
 Test(template_gemm, transposes_and_strides) {
   expect_gemm((TemplateRun){.graph = "x: f32[k, m]; w: f32[n, k]; y = x.T @ w.T; return y", .symbols = {5, 14, 40}});
   expect_gemm(
@@ -141,6 +154,7 @@ Test(template_gemm, wishes_that_do_not_fit) {
       {"nr=20", "schedule: 'nr' is 20, expected a multiple of 16, the lanes of skylake-avx512"},
       {"load_a=streamed", "schedule: 'load_a' has no meaning for this graph in template gemm"},
       {"mr=4", "schedule: 'mr' is 4, expected at most 3, the rows there are"},
+      {"epilogue=overlapped", "schedule: 'epilogue' is overlapped, but 'mma' is not tiles"},
       {"zz=3", "schedule: no field is called 'zz'"},
       {"mr=0", "schedule: 'mr' is '0', expected a number from 1 to 64"},
       {"mr=4 mr=4", "schedule: 'mr' is given twice"},
