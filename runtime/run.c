@@ -210,6 +210,15 @@ static void run_task(void *arg, int64_t index) {
   job->entry(job->args, index);
 }
 
+void rt_run_tasks(kiln_entry *entry, const kiln_args *args, int64_t tasks, const kiln_threads *threads) {
+  if (tasks == 1 || threads->count <= 1) {
+    for (int64_t task = 0; task < tasks; ++task) entry(args, task);
+    return;
+  }
+  Job job = {entry, args};
+  threads->parallel_for(threads->ctx, tasks, run_task, &job);
+}
+
 /* Runs the tasks of a checked call. */
 static kiln_status execute(Call *call) {
   const Code *code = call->code;
@@ -222,12 +231,7 @@ static kiln_status execute(Call *call) {
       args.workspace = call->own_workspace = rt_workspace_take(code->engine, (size_t)call->binding.workspace_bytes);
     if (!args.workspace) return KILN_OUT_OF_MEMORY;
   }
-  if (tasks == 1 || call->threads->count <= 1) {
-    for (int64_t task = 0; task < tasks; ++task) code->entry(&args, task);
-    return KILN_OK;
-  }
-  Job job = {code->entry, &args};
-  call->threads->parallel_for(call->threads->ctx, tasks, run_task, &job);
+  rt_run_tasks(code->entry, &args, tasks, call->threads);
   return KILN_OK;
 }
 

@@ -298,6 +298,9 @@ Machine rt_code_machine(const Code *code, const int64_t *symbols, int32_t thread
 /* dims of a call from the graph's symbols; tasks and workspace follow from them. */
 void rt_code_bind(const Code *code, const int64_t *symbols, int32_t threads, Binding *binding);
 
+/* Tasks 0 … tasks-1 of a call, on the caller's thread where one is enough (run.c). */
+void rt_run_tasks(kiln_entry *entry, const kiln_args *args, int64_t tasks, const kiln_threads *threads);
+
 /* ---- looking (dump.c, header.c) ---------------------------------------------------------------------------------- */
 
 /* Reads a request and plans it. */

@@ -251,16 +251,6 @@ kiln_status tune_bench_add(TuneBench *bench, const Schedule *schedules, size_t c
 
 /* ---- running ----------------------------------------------------------------------------------------------------- */
 
-typedef struct Job {
-  kiln_entry *entry;
-  const kiln_args *args;
-} Job;
-
-static void run_task(void *arg, int64_t index) {
-  const Job *job = arg;
-  job->entry(job->args, index);
-}
-
 /* One call, with the next copies of the weights. */
 static void run_once(TuneBench *bench, const TuneCandidate *candidate) {
   const TuneObject *object = bench->objects.items[candidate->object];
@@ -272,12 +262,7 @@ static void run_once(TuneBench *bench, const TuneCandidate *candidate) {
   }
   memcpy(bench->buffers + code->input_count, bench->outputs, code->output_count * sizeof(void *));
   kiln_args args = {.buffers = bench->buffers, .dims = candidate->binding.dims, .workspace = bench->workspace};
-  if (candidate->binding.tasks == 1 || bench->threads->count <= 1) {
-    for (int64_t task = 0; task < candidate->binding.tasks; ++task) code->entry(&args, task);
-    return;
-  }
-  Job job = {code->entry, &args};
-  bench->threads->parallel_for(bench->threads->ctx, candidate->binding.tasks, run_task, &job);
+  rt_run_tasks(code->entry, &args, candidate->binding.tasks, bench->threads);
 }
 
 /* Calls by the clock of the wall, and of the CPU where this thread does all the work: else it may well wait. */

@@ -60,6 +60,10 @@ int64_t gemm_lanes(const Plan *plan);
 /* Bytes of `count` elements, a whole number of them. */
 int64_t gemm_bytes(kiln_type type, int64_t count);
 
+static inline int64_t ceil_div(int64_t x, int64_t y) { return (x + y - 1) / y; }
+static inline int64_t smaller_of(int64_t x, int64_t y) { return x < y ? x : y; }
+static inline int64_t larger_of(int64_t x, int64_t y) { return x > y ? x : y; }
+
 bool gemm_match(Plan *plan, Arena *arena, Text *why_not);
 kiln_status gemm_schedule(Plan *plan, Text *why_not);
 void gemm_build(const Plan *plan, const char *name, Module *module);

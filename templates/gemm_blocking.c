@@ -5,10 +5,6 @@
  * Results depend on none of it but kc of dot products, and kc on k and the cache alone. */
 #include "templates/gemm.h"
 
-static int64_t ceil_div(int64_t x, int64_t y) { return (x + y - 1) / y; }
-static int64_t smaller_of(int64_t x, int64_t y) { return x < y ? x : y; }
-static int64_t larger_of(int64_t x, int64_t y) { return x > y ? x : y; }
-
 /* What of the second-level cache rows of A may fill; the rest is for panels of B passing through. */
 static int64_t cache_for_rows(const Machine *machine) { return machine->l2_bytes / 8 * 5; }
 

@@ -30,10 +30,6 @@ typedef struct Search {
   VECTOR(Ranked) found; /* the plan's own schedule first */
 } Search;
 
-static int64_t ceil_div(int64_t x, int64_t y) { return (x + y - 1) / y; }
-static int64_t smaller_of(int64_t x, int64_t y) { return x < y ? x : y; }
-static int64_t larger_of(int64_t x, int64_t y) { return x > y ? x : y; }
-
 /* Seconds of a call, up to a factor: products and loads of the register tiles, and what is packed on the way. */
 static double predict(const Plan *plan, const int64_t *symbols, const Machine *machine) {
   const GemmMatch *match = plan->match;

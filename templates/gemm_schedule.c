@@ -4,10 +4,6 @@
 
 #include "templates/gemm.h"
 
-static int64_t ceil_div(int64_t x, int64_t y) { return (x + y - 1) / y; }
-static int64_t smaller_of(int64_t x, int64_t y) { return x < y ? x : y; }
-static int64_t larger_of(int64_t x, int64_t y) { return x > y ? x : y; }
-
 /* What a size that is not known counts as. */
 enum { LARGE_SIZE = 4096 };
 
