@@ -31,10 +31,13 @@ static void read_cpuinfo(Arena *arena, Cpu *cpu) {
   if (package) cpu->name = arena_copy(arena, package->name, strnlen(package->name, sizeof package->name));
   cpu->cores = (int32_t)cpuinfo_get_cores_count();
   cpu->threads = (int32_t)cpuinfo_get_processors_count();
+  cpu->sockets = (int32_t)cpuinfo_get_packages_count();
   if (!processor) return;
   cpu->l1d_bytes = cache_bytes(processor->cache.l1d);
   cpu->l2_bytes = cache_bytes(processor->cache.l2);
   cpu->l3_bytes = cache_bytes(processor->cache.l3);
+  if (processor->cache.l3 && cpu->threads > 0) /* hardware threads share it; cores matter */
+    cpu->l3_cores = (int32_t)processor->cache.l3->processor_count * cpu->cores / cpu->threads;
 }
 
 /* A size that cpuinfo gave as 0, from the target's row. */
@@ -85,6 +88,8 @@ kiln_status rt_detect(Arena *arena, const kiln_log *log, FeatureSet emulated, Cp
   if (cpu->threads < 1) cpu->threads = allowed < INT32_MAX ? allowed : 1;
   if (cpu->threads > allowed) cpu->threads = allowed;
   if (cpu->cores < 1 || cpu->cores > cpu->threads) cpu->cores = cpu->threads;
+  if (cpu->sockets < 1) cpu->sockets = 1;
+  if (cpu->l3_cores < 1) cpu->l3_cores = 1;
   complete(log, cpu->target, "L1d", cpu->target->l1d_kib, &cpu->l1d_bytes);
   complete(log, cpu->target, "L2", cpu->target->l2_kib, &cpu->l2_bytes);
   complete(log, cpu->target, "L3", cpu->target->l3_kib, &cpu->l3_bytes);

@@ -93,6 +93,19 @@ static bool options_are_good(const kiln_engine_options *options) {
          options->threads <= MAX_THREADS && (options->profile & ~all_profiles) == 0;
 }
 
+/* What is wrong with the text is an event. */
+static kiln_status read_machine(kiln_engine *engine, const char *text) {
+  Text why;
+  text_init(&why, &engine->allocator);
+  kiln_status status = text ? machine_parse(text, &engine->given, &why) : KILN_OK;
+  if (!status && engine->given.cores > MAX_THREADS) status = KILN_INVALID_ARGUMENT;
+  if (status)
+    log_event(&engine->log, KILN_LOG_ERROR, "%s",
+              why.length ? text_get(&why) : "machine: more cores than threads can be");
+  text_release(&why);
+  return status;
+}
+
 kiln_status rt_engine_create(const kiln_engine_options *given, FeatureSet emulated, kiln_engine **engine) {
   kiln_engine_options options = {0};
   if (!engine || (given && !rt_read_options(&options, sizeof options, given)) || !options_are_good(&options))
@@ -105,7 +118,9 @@ kiln_status rt_engine_create(const kiln_engine_options *given, FeatureSet emulat
   for (int i = 0; i < WORKSPACES_KEPT; ++i) atomic_init(&made->workspaces[i], NULL);
   arena_init(&made->arena, allocator);
   kiln_status status = rt_detect(&made->arena, &made->log, emulated, &made->cpu);
-  rt_pool_init(&made->pool, options.threads ? options.threads : made->cpu.cores, &made->log);
+  if (!status) status = read_machine(made, options.machine);
+  int32_t cores = made->given.cores ? (int32_t)made->given.cores : made->cpu.cores;
+  rt_pool_init(&made->pool, options.threads ? options.threads : cores, &made->log);
   rt_trace_open(&made->trace, getenv("KILN_TRACE"), &made->log);
   if (!status) status = create_session(made, &options);
   if (!status) status = create_caches(made, &options);
@@ -141,13 +156,18 @@ bool rt_engine_can_run(const kiln_engine *engine, const Target *target) {
 
 Machine rt_engine_machine(const kiln_engine *engine, const Target *target, int32_t threads) {
   const Cpu *cpu = &engine->cpu;
-  if (!rt_engine_can_run(engine, target)) return machine_of(target, threads);
-  return (Machine){
+  Machine machine = machine_of(target, threads);
+  Machine here = {
+      .cores = cpu->cores,
+      .sockets = cpu->sockets,
       .l1d_bytes = cpu->l1d_bytes,
       .l2_bytes = cpu->l2_bytes,
       .l3_bytes = cpu->l3_bytes,
-      .threads = threads,
+      .l3_cores = cpu->l3_cores,
   };
+  if (rt_engine_can_run(engine, target)) machine_change(&machine, &here);
+  machine_change(&machine, &engine->given);
+  return machine;
 }
 
 const char *kiln_tune_file(const kiln_engine *engine) { return engine ? engine->records.path : ""; }

@@ -1,12 +1,12 @@
-/* explain.c: which template and why not the others, schedule and why, and the limits that any kernel for the graph has.
+/* explain.c: which template and why not the others, schedule and why, the limits that any kernel for the graph has, and
+ * what the template's model says of this one.
  *
- * The limits are counted, not measured: the arithmetic at two fused multiply-adds of a full vector a cycle, which is
- * what x86 cores since Haswell reach, and every input and output once through memory. */
+ * The limits are counted, not measured: the arithmetic at the peak of the instruction that the template chose (of full
+ * vectors of f32 where it has no model), and every input and output once through memory. */
+#include <math.h>
 #include <string.h>
 
 #include "runtime/runtime.h"
-
-enum { FLOPS_PER_LANE = 4 /* two multiply-adds */ };
 
 typedef struct Explanation {
   const Code *code;
@@ -14,8 +14,12 @@ typedef struct Explanation {
   bool has_sizes;
   Machine machine;
   Work work;
-  double cycles; /* on one core, at least */
-  Text reasons;  /* the template's lines */
+  double cores;                           /* that the call uses */
+  double peak;                            /* operations a second of one of them */
+  double compute_seconds, memory_seconds; /* at least */
+  bool has_prediction;
+  Prediction prediction;
+  Text reasons; /* the template's lines */
 } Explanation;
 
 /* Calls `add` for each line. */
@@ -38,12 +42,55 @@ static void add_json_line(const char *line, size_t length, size_t number, Text *
   text_add_json(out, line, length);
 }
 
+static const char *const level_names[LEVEL_COUNT] = {
+    [LEVEL_L1] = "l1", [LEVEL_L2] = "l2", [LEVEL_L3] = "l3", [LEVEL_MEMORY] = "memory"};
+
 /* `1.81 Gflop in at least ` */
 static void add_scaled(double number, const char *unit, Text *out) {
   static const char prefixes[][2] = {"", "k", "M", "G", "T"};
   size_t prefix = 0;
   for (; number >= 1000 && prefix + 1 < ARRAY_LENGTH(prefixes); ++prefix) number /= 1000;
   text_printf(out, "%.3g %s%s", number, prefixes[prefix], unit);
+}
+
+/* `13.9 ms` */
+static void add_seconds(double seconds, Text *out) {
+  bool is_short = seconds < 1e-3;
+  text_printf(out, "%.3g %s", seconds * (is_short ? 1e6 : 1e3), is_short ? "us" : "ms");
+}
+
+static void print_limits(const Explanation *e, Text *out) {
+  text_add(out, "limits    ");
+  add_scaled(e->work.flops, "flop, ", out);
+  add_seconds(e->compute_seconds, out);
+  text_printf(out, " at %.4g Gop/s of %g core%s; ", e->peak * 1e-9, e->cores, e->cores > 1 ? "s" : "");
+  add_scaled(e->work.bytes, "bytes, ", out);
+  add_seconds(e->memory_seconds, out);
+  text_printf(out, " from memory; %.3g flop a byte\n", e->work.bytes > 0 ? e->work.flops / e->work.bytes : 0);
+}
+
+static void print_prediction(const Prediction *p, Text *out) {
+  text_add(out, "predicted ");
+  add_seconds(p->seconds, out);
+  text_printf(out, ": register tile at %.0f %% of peak, balance %.2f over %lld task%s\n", 100 * p->tile_share,
+              p->balance, (long long)p->tasks, p->tasks == 1 ? "" : "s");
+  text_add(out, "  products ");
+  add_seconds(p->compute, out);
+  for (size_t level = 0; level < LEVEL_COUNT; ++level) {
+    text_printf(out, ", %s ", level_names[level]);
+    add_seconds(p->levels[level], out);
+  }
+  text_add(out, " beside each other; packing ");
+  add_seconds(p->packing, out);
+  text_add(out, ", epilogue ");
+  add_seconds(p->epilogue, out);
+  text_add(out, ", fork ");
+  add_seconds(p->fork, out);
+  text_add(out, "\n  ");
+  for (size_t level = 0; level < LEVEL_COUNT; ++level) {
+    add_scaled(p->bytes[level], "bytes from ", out);
+    text_printf(out, "%s%s", level_names[level], level + 1 < LEVEL_COUNT ? ", " : "\n");
+  }
 }
 
 /* For people: one subject a line, reasons indented. */
@@ -59,19 +106,19 @@ static void print_text(const Explanation *e, Text *out) {
   each_line(text_get(&e->reasons), add_indented, out);
   text_printf(out, "target    %s: %d-bit vectors, %d registers; %s\n", target->name, target->vector_bits,
               target->vector_registers, code->features);
-  text_printf(out, "caches    L1d %lld KiB, L2 %lld KiB, L3 %lld KiB\n", (long long)e->machine.l1d_bytes >> 10,
-              (long long)e->machine.l2_bytes >> 10, (long long)e->machine.l3_bytes >> 10);
+  const Machine *machine = &e->machine;
+  text_printf(out, "machine   %lld core%s in %lld socket%s, L1d %lld KiB, L2 %lld KiB, L3 %lld KiB of %lld core%s\n",
+              (long long)machine->cores, machine->cores == 1 ? "" : "s", (long long)machine->sockets,
+              machine->sockets == 1 ? "" : "s", (long long)machine->l1d_bytes >> 10, (long long)machine->l2_bytes >> 10,
+              (long long)machine->l3_bytes >> 10, (long long)machine->l3_cores, machine->l3_cores == 1 ? "" : "s");
   text_printf(out, "kernel    %s\n", code->name);
   text_printf(out, "key       %s\n", code->key_name);
   if (!e->has_sizes) {
     text_add(out, "limits    unknown until the symbols are bound\n");
     return;
   }
-  text_add(out, "limits    ");
-  add_scaled(e->work.flops, "flop in at least ", out);
-  add_scaled(e->cycles, "cycles of one core; ", out);
-  add_scaled(e->work.bytes, "bytes at least; ", out);
-  text_printf(out, "%.3g flop a byte\n", e->work.bytes > 0 ? e->work.flops / e->work.bytes : 0);
+  print_limits(e, out);
+  if (e->has_prediction) print_prediction(&e->prediction, out);
 }
 
 /* `"name":"value",` */
@@ -79,6 +126,31 @@ static void add_field(const char *name, const char *value, Text *out) {
   text_printf(out, "\"%s\":", name);
   text_add_json(out, value, strlen(value));
   text_add_char(out, ',');
+}
+
+static void add_number(const char *name, double value, Text *out) {
+  text_printf(out, ",\"%s\":", name);
+  text_add_number(out, value);
+}
+
+/* Microseconds of the whole and of each part, and bytes of each level. */
+static void add_prediction(const Prediction *p, Text *out) {
+  text_add(out, ",\"prediction\":{\"us\":");
+  text_add_number(out, p->seconds * 1e6);
+  add_number("compute_us", p->compute * 1e6, out);
+  for (size_t level = 0; level < LEVEL_COUNT; ++level) {
+    text_printf(out, ",\"%s_us\":", level_names[level]);
+    text_add_number(out, p->levels[level] * 1e6);
+    text_printf(out, ",\"%s_bytes\":", level_names[level]);
+    text_add_number(out, p->bytes[level]);
+  }
+  add_number("packing_us", p->packing * 1e6, out);
+  add_number("epilogue_us", p->epilogue * 1e6, out);
+  add_number("fork_us", p->fork * 1e6, out);
+  add_number("tile_share", p->tile_share, out);
+  add_number("balance", p->balance, out);
+  add_number("tasks", (double)p->tasks, out);
+  text_add_char(out, '}');
 }
 
 /* The same as one object on one line, with stable names. */
@@ -97,19 +169,19 @@ static void print_json(const Explanation *e, Text *out) {
   text_add(out, "],");
   add_field("target", code->plan.problem.target->name, out);
   add_field("features", code->features, out);
-  text_printf(out, "\"l1d_bytes\":%lld,\"l2_bytes\":%lld,\"l3_bytes\":%lld,\"threads\":%d,",
-              (long long)e->machine.l1d_bytes, (long long)e->machine.l2_bytes, (long long)e->machine.l3_bytes,
-              e->machine.threads);
+#define MACHINE_FIELD(name, meaning) text_printf(out, "\"%s\":%lld,", #name, (long long)e->machine.name);
+#include "ir/target/machine.def"
+#undef MACHINE_FIELD
+  text_printf(out, "\"threads\":%d,", e->machine.threads);
   add_field("kernel", code->name, out);
   text_printf(out, "\"key\":\"%s\"", code->key_name);
   if (e->has_sizes) {
-    text_add(out, ",\"flops\":");
-    text_add_number(out, e->work.flops);
-    text_add(out, ",\"bytes\":");
-    text_add_number(out, e->work.bytes);
-    text_add(out, ",\"cycles\":");
-    text_add_number(out, e->cycles);
+    add_number("flops", e->work.flops, out);
+    add_number("bytes", e->work.bytes, out);
+    add_number("compute_limit_us", e->compute_seconds * 1e6, out);
+    add_number("memory_limit_us", e->memory_seconds * 1e6, out);
   }
+  if (e->has_prediction) add_prediction(&e->prediction, out);
   text_add(out, "}\n");
 }
 
@@ -129,6 +201,25 @@ static void add_tuned(const Code *code, const int64_t *symbols, int32_t threads,
   text_release(&fields);
 }
 
+/* What a call with these sizes comes to, as it would be bound. */
+static void predict(const Code *code, const int64_t *symbols, Explanation *e) {
+  const Plan *plan = &code->plan;
+  int64_t params[PLAN_MAX_PARAMS];
+  const Core *core = e->machine.core;
+  e->work = tmpl_work(code->graph, symbols);
+  e->cores = fmin(e->machine.threads, (double)e->machine.cores);
+  e->peak = 2.0 * core->products * target_lanes(plan->problem.target) * core->mhz * 1e6;
+  e->has_prediction = plan->template->predict != NULL;
+  if (e->has_prediction) {
+    plan->template->bind(plan, symbols, &e->machine, params);
+    if (code->call_count > 0) rt_tuned_bind(code, symbols, e->machine.threads, params);
+    plan->template->predict(plan, symbols, params, &e->machine, &e->prediction);
+    e->peak = e->prediction.peak;
+  }
+  e->compute_seconds = e->work.flops / (e->cores * e->peak);
+  e->memory_seconds = e->work.bytes / machine_rate(&e->machine, e->cores);
+}
+
 static kiln_status explain(const Code *code, const int64_t *symbols, bool json, kiln_buffer *out, Text *why) {
   const kiln_engine *engine = code->engine;
   const Target *target = code->plan.problem.target;
@@ -143,13 +234,12 @@ static kiln_status explain(const Code *code, const int64_t *symbols, bool json, 
   }
   int32_t threads = engine->pool.threads.count;
   e.machine = e.has_sizes ? rt_code_machine(code, symbols, threads) : rt_engine_machine(engine, target, threads);
-  if (e.has_sizes) e.work = tmpl_work(code->graph, symbols);
-  e.cycles = e.work.flops / (FLOPS_PER_LANE * target_lanes(target));
   Text text;
   text_init(&text, &engine->allocator);
   text_init(&e.reasons, &engine->allocator);
   /* A template takes NULL for "not known", and needs some address where there is nothing to know. */
   static const int64_t none[1] = {0};
+  if (e.has_sizes) predict(code, symbols ? symbols : none, &e);
   code->plan.template->explain(&code->plan, e.has_sizes && !symbols ? none : symbols, &e.machine, &e.reasons);
   if (e.has_sizes) add_tuned(code, symbols ? symbols : none, threads, &e.reasons);
   if (json) print_json(&e, &text);

@@ -38,6 +38,7 @@ typedef struct Cpu {
   const char *features_text;
   int32_t cores, threads; /* that this process may run on */
   uint32_t l1d_bytes, l2_bytes, l3_bytes;
+  int32_t sockets, l3_cores; /* in the machine; that share a last-level cache */
 } Cpu;
 
 /* Describes this machine. Texts live in the arena. What cpuinfo cannot tell is taken from the target's row, and logged.
@@ -94,6 +95,7 @@ struct kiln_engine {
   kiln_log log;
   Arena arena; /* texts that live as long as the engine */
   Cpu cpu;
+  Machine given; /* what the embedder says of the machine; 0 where nothing */
   JitSession *session;
   JitMemory *memory;
   JitCache *cache;
@@ -109,7 +111,8 @@ void rt_engine_release(kiln_engine *engine); /* one reference */
  * signal handler (tests/emulate). */
 kiln_status rt_engine_create(const kiln_engine_options *given, FeatureSet emulated, kiln_engine **engine);
 bool rt_engine_can_run(const kiln_engine *engine, const Target *target);
-/* Cache sizes for blocking: this machine's for what it can run, else those of the target's row. */
+/* What blocking goes by: this machine for what it can run, else the target's row; with what the embedder says instead.
+ */
 Machine rt_engine_machine(const kiln_engine *engine, const Target *target, int32_t threads);
 
 /* ---- requests (request.c, trace.c) ------------------------------------------------------------------------------- */

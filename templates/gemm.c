@@ -251,5 +251,6 @@ const Template template_gemm = {
     .build = gemm_build,
     .bind = gemm_bind,
     .candidates = gemm_candidates,
+    .predict = gemm_predict,
     .explain = gemm_explain,
 };

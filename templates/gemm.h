@@ -55,6 +55,8 @@ bool gemm_converts(const Plan *plan);
 bool gemm_is_bare(const Plan *plan);
 /* Whether the kernel takes this passed field. */
 bool gemm_has_field(const Plan *plan, Field field);
+/* The instruction that register tiles multiply with; NULL: there is none but plain arithmetic. */
+const MmaInstruction *gemm_instruction(const Plan *plan);
 /* Accumulators in one vector register. */
 int64_t gemm_lanes(const Plan *plan);
 /* Bytes of `count` elements, a whole number of them. */
@@ -68,6 +70,8 @@ bool gemm_match(Plan *plan, Arena *arena, Text *why_not);
 kiln_status gemm_schedule(Plan *plan, Text *why_not);
 void gemm_build(const Plan *plan, const char *name, Module *module);
 void gemm_bind(const Plan *plan, const int64_t *symbols, const Machine *machine, int64_t *params);
+void gemm_predict(const Plan *plan, const int64_t *symbols, const int64_t *params, const Machine *machine,
+                  Prediction *prediction);
 size_t gemm_candidates(const Plan *plan, const int64_t *symbols, const Machine *machine, Schedule *out,
                        size_t capacity);
 void gemm_explain(const Plan *plan, const int64_t *symbols, const Machine *machine, Text *out);

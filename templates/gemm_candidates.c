@@ -30,26 +30,6 @@ typedef struct Search {
   VECTOR(Ranked) found; /* the plan's own schedule first */
 } Search;
 
-/* Seconds of a call, up to a factor: products and loads of the register tiles, and what is packed on the way. */
-static double predict(const Plan *plan, const int64_t *symbols, const Machine *machine) {
-  const GemmMatch *match = plan->match;
-  const Schedule *s = &plan->schedule;
-  GemmTypes types = gemm_types(plan);
-  double m = (double)dim_value(match->m, symbols), n = (double)dim_value(match->n, symbols);
-  double k = (double)dim_value(match->k, symbols), mr = (double)s->values[FIELD_mr], nr = (double)s->values[FIELD_nr];
-  bool on_tiles = s->values[FIELD_mma] == MMA_ON_TILES;
-  double vectors = nr / (double)gemm_lanes(plan), rows = on_tiles ? ceil(mr / 16) : mr;
-  double step = on_tiles ? fmax(16 * rows * vectors, 8 * (rows + vectors))
-                         : fmax(fmax(rows * vectors / 2, (rows + vectors) / 2), 4) + 0.06 * rows + 0.3 * vectors;
-  double cycles = ceil(m / mr) * ceil(n / nr) * (step * ceil(k / types.step) + 2 * mr * vectors + 30);
-  double blocks = fmax(ceil(m / (double)s->values[FIELD_mc]), 1) * fmax(ceil(n / (double)s->values[FIELD_nc]), 1);
-  double threads = fmin(machine->threads, blocks);
-  if (s->values[FIELD_pack_a] == PACK_A_TASK) cycles += 0.25 * m * k * fmax(ceil(n / (double)s->values[FIELD_nc]), 1);
-  if (s->values[FIELD_pack_b] == PACK_B_TASK) cycles += 0.25 * n * k * fmax(ceil(m / (double)s->values[FIELD_mc]), 1);
-  if (s->values[FIELD_pack_b] == PACK_B_NONE) cycles *= 1.1;
-  return cycles * ceil(blocks / threads) / blocks;
-}
-
 /* ---- one schedule ------------------------------------------------------------------------------------------------ */
 
 /* Every field that a plan uses, fixed. */
@@ -62,8 +42,9 @@ static Ranked rank(const Search *search, const Plan *plan) {
     whole.schedule.set[plan->params[i]] = true;
   }
   memcpy(whole.schedule.fixed, whole.schedule.set, sizeof whole.schedule.set);
-  whole.problem.wishes = whole.schedule;
-  return (Ranked){whole.schedule, predict(&whole, search->symbols, search->machine)};
+  Prediction prediction;
+  gemm_predict(plan, search->symbols, params, search->machine, &prediction);
+  return (Ranked){whole.schedule, prediction.seconds};
 }
 
 /* A plan like the search's with these fields fixed; false where the planner refuses. */

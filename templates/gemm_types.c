@@ -85,6 +85,11 @@ GemmTypes gemm_types(const Plan *plan) {
   return types;
 }
 
+const MmaInstruction *gemm_instruction(const Plan *plan) {
+  GemmTypes types = gemm_types(plan);
+  return best_row(plan, types.a, types.b, plan->schedule.values[FIELD_mma] == MMA_ON_TILES);
+}
+
 bool gemm_has_pairs_of_rows(const Plan *plan) {
   GemmTypes types = gemm_types(plan);
   const MmaInstruction *row = best_row(plan, types.a, types.b, false);

@@ -27,15 +27,6 @@ const Template *template_find(const char *name) {
   return NULL;
 }
 
-Machine machine_of(const Target *target, int threads) {
-  return (Machine){
-      .l1d_bytes = (int64_t)target->l1d_kib << 10,
-      .l2_bytes = (int64_t)target->l2_kib << 10,
-      .l3_bytes = (int64_t)target->l3_kib << 10,
-      .threads = threads,
-  };
-}
-
 /* Every field the caller fixed must be one the template uses: a wish that changes nothing is a mistake. */
 static kiln_status check_wishes(const Plan *plan, Text *why) {
   for (size_t field = 0; field < FIELD_COUNT; ++field) {

@@ -90,12 +90,23 @@ typedef struct Plan {
   const char *refusals; /* a line for each template that was asked before: `name: sentence` */
 } Plan;
 
-/* Cache sizes of one core and thread count, for blocking. */
-typedef struct Machine {
-  int64_t l1d_bytes, l2_bytes, l3_bytes;
-  int threads;
-} Machine;
-Machine machine_of(const Target *target, int threads); /* from the target's row */
+/* Where data comes from. */
+typedef enum Level { LEVEL_L1, LEVEL_L2, LEVEL_L3, LEVEL_MEMORY, LEVEL_COUNT } Level;
+
+/* Where the time of a call goes, by the template's model of it. Times are seconds of the thread that is done last, each
+ * as if nothing else took any; compute and levels overlap, so `seconds` is less than the sum. */
+typedef struct Prediction {
+  double seconds;
+  double compute;             /* products alone */
+  double levels[LEVEL_COUNT]; /* what comes from each */
+  double packing, epilogue;
+  double fork;               /* calls of tasks, and waking the threads */
+  double bytes[LEVEL_COUNT]; /* that come from there, of all threads */
+  double tile_share;         /* of the instructions' peak that a register tile reaches in the first-level cache */
+  double peak;               /* operations a second of one core */
+  double balance;            /* work of the busiest thread over the mean of all of the call's */
+  int64_t tasks;
+} Prediction;
 
 struct Template {
   const char *name;
@@ -116,6 +127,9 @@ struct Template {
    * caller fixed stay. How many. NULL: only its own. */
   size_t (*candidates)(const Plan *plan, const int64_t *symbols, const Machine *machine, Schedule *out,
                        size_t capacity);
+  /* What a call with these params takes, as far as a model can tell without measuring. NULL: there is no model. */
+  void (*predict)(const Plan *plan, const int64_t *symbols, const int64_t *params, const Machine *machine,
+                  Prediction *prediction);
   /* Lines for `kiln explain`: why this schedule. */
   void (*explain)(const Plan *plan, const int64_t *symbols, const Machine *machine, Text *out);
 };

@@ -60,7 +60,7 @@ static void log_to_stderr(void *ctx, kiln_log_level level, const char *message) 
 }
 
 int engine_open(const Command *command, kiln_engine **engine) {
-  kiln_engine_options options = {.size = sizeof options};
+  kiln_engine_options options = {.size = sizeof options, .machine = command->options.machine};
   if (!command->options.quiet) options.log.write = log_to_stderr;
   int64_t threads = command->options.threads;
   if (threads == 0 || threads > MAX_THREADS)

@@ -70,6 +70,7 @@ typedef struct kiln_engine_options {
   uint32_t profile;          /* kiln_profile bits */
   const char *profile_dir;   /* NULL: the current directory */
   const char *tune_file; /* tuning records; NULL: $KILN_TUNE_FILE, else tuning.txt in cache_dir; "": in memory only */
+  const char *machine;   /* what to block for instead of this machine, `cores=96 sockets=2 l2_bytes=1M`; NULL: it */
 } kiln_engine_options;
 
 /* `options` may be NULL. KILN_INVALID_ARGUMENT for an impossible option, KILN_MISSING_FEATURE where this CPU is of no

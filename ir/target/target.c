@@ -26,6 +26,13 @@ static const Target target_rows[] = {
 #undef T
 };
 
+static const Core core_rows[] = {
+#define CORE(tune, mhz, products, loads, l2, l3, core_mbs, socket_mbs)                                                 \
+  {tune, mhz, products, loads, l2, l3, core_mbs, socket_mbs},
+#include "ir/target/cores.def"
+#undef CORE
+};
+
 enum { KILN_ANY = MMA_ANY_TYPE, KILN_TF32 = MMA_TF32_TYPE };
 static const MmaInstruction mma_rows[] = {
 #define MMA(name, a, b, acc, strategy, features, m, n, k, group)                                                       \
@@ -65,6 +72,14 @@ const Target *target_best(TargetFamily family, FeatureSet present) {
     if (target_rows[i].family == family && (target_rows[i].features & ~present) == 0) best = &target_rows[i];
   KILN_ASSERT(best != NULL);
   return best;
+}
+
+const Core *target_core(const Target *target) {
+  const Core *core = NULL;
+  for (size_t i = 0; i < ARRAY_LENGTH(core_rows); ++i)
+    if (strcmp(core_rows[i].tune, target->tune) == 0) core = &core_rows[i];
+  KILN_ASSERT(core != NULL);
+  return core;
 }
 
 bool target_has(const Target *target, Feature feature) { return (target->features >> feature & 1) != 0; }

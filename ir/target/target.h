@@ -37,13 +37,47 @@ typedef struct Target {
   unsigned traits;             /* of TargetTrait */
 } Target;
 
+/* What a core does at best: a row of cores.def. */
+typedef struct Core {
+  const char *tune;
+  int mhz;
+  int products, loads;        /* of full vectors, a cycle */
+  int l2_rate, l3_rate;       /* bytes a cycle */
+  int memory_mbs, socket_mbs; /* MB/s that one core reads, that all cores of a socket do */
+} Core;
+
 size_t target_count(void);
 const Target *target_get(size_t index);
 const Target *target_find(const char *name); /* NULL: no such row */
 /* The last row of the family whose features are all present. Never NULL: the first row of a family needs none. */
 const Target *target_best(TargetFamily family, FeatureSet present);
 bool target_has(const Target *target, Feature feature);
+const Core *target_core(const Target *target); /* never NULL: every scheduling model has a row */
 static inline int target_lanes(const Target *target) { return target->vector_bits / 32; } /* f32 per vector */
+
+/* ---- the machine around it ------------------------------------------------------------------------------------- */
+
+/* What blocking and prediction know of a machine: a field for each row of machine.def, how many threads a call has, and
+ * what its cores do. */
+typedef struct Machine {
+#define MACHINE_FIELD(name, meaning) int64_t name;
+#include "ir/target/machine.def"
+#undef MACHINE_FIELD
+  int threads;
+  const Core *core;
+} Machine;
+
+/* One socket with as many cores as threads and the caches of the target's row. */
+Machine machine_of(const Target *target, int threads);
+/* Bytes a second that so many cores together get from memory. */
+double machine_rate(const Machine *machine, double cores);
+/* Reads `cores=96 l2_bytes=1M …` (K, M and G are powers of 1024) into the fields named; others stay. A fault names the
+ * word: KILN_INVALID_ARGUMENT. */
+kiln_status machine_parse(const char *text, Machine *machine, Text *why);
+/* Puts those fields of `changes` that are not 0 in the place of the machine's. */
+void machine_change(Machine *machine, const Machine *changes);
+
+/* ---- names ------------------------------------------------------------------------------------------------------- */
 
 const char *family_triple(TargetFamily family); /* x86_64-unknown-linux-gnu … */
 const char *

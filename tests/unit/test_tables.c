@@ -96,6 +96,20 @@ Test(tables, every_target_is_known, .init = start_llvm) {
   }
 }
 
+/* What predictions go by: a row of cores.def for each scheduling model, and only one. */
+Test(tables, every_target_has_a_core) {
+  static const char *const names[] = {
+#define CORE(tune, mhz, products, loads, l2, l3, core_mbs, socket_mbs) tune,
+#include "ir/target/cores.def"
+#undef CORE
+  };
+  for (size_t t = 0; t < target_count(); ++t) {
+    int rows = 0;
+    for (size_t i = 0; i < ARRAY_LENGTH(names); ++i) rows += strcmp(names[i], target_get(t)->tune) == 0;
+    cr_expect_eq(rows, 1, "%s: %d rows of cores.def", target_get(t)->tune, rows);
+  }
+}
+
 /* Code for SVE registers asks for their length as for any feature, so cache, linker and choice of a target refuse
  * another. */
 Test(tables, sve_has_one_length) {
