@@ -63,7 +63,7 @@ static void print_field(const char *type, const char *name, const char *meaning,
 /* What include/kiln/args.h says, from the same table and under the same guard. */
 static void print_args(Text *out) {
   text_printf(out, "#ifndef KILN_ARGS_H\n#define KILN_ARGS_H\n#define KILN_ARGS_VERSION %d\n", KILN_ARGS_VERSION);
-  text_add(out, "typedef struct kiln_args {\n");
+  text_printf(out, "#define KILN_WORKSPACE_ZEROED %d\ntypedef struct kiln_args {\n", KILN_WORKSPACE_ZEROED);
 #define FIELD(type, name, meaning) print_field(#type, #name, meaning, out);
   KILN_ARGS_FIELDS(FIELD)
 #undef FIELD
@@ -103,7 +103,8 @@ static void print_entry(const Code *code, const char *name, Text *out) {
   text_add(out, "/* What args holds:\n");
   print_ports(code, name, out);
   print_dims(code, out);
-  text_printf(out, " * workspace   %s_workspace bytes, 64-byte aligned */\n", name);
+  text_printf(out, " * workspace   %s_workspace bytes, 64-byte aligned, the first KILN_WORKSPACE_ZEROED of them 0 */\n",
+              name);
   text_printf(out, "void %s(const kiln_args *args, int64_t task);\n", name);
   text_printf(out, "/* These two read dims only. */\nint64_t %s_tasks(const kiln_args *args);\n", name);
   text_printf(out, "int64_t %s_workspace(const kiln_args *args);\n\n", name);

@@ -230,6 +230,7 @@ static kiln_status execute(Call *call) {
     if (!args.workspace)
       args.workspace = call->own_workspace = rt_workspace_take(code->engine, (size_t)call->binding.workspace_bytes);
     if (!args.workspace) return KILN_OUT_OF_MEMORY;
+    rt_workspace_begin(args.workspace, (size_t)call->binding.workspace_bytes);
   }
   rt_run_tasks(code->entry, &args, tasks, call->threads);
   return KILN_OK;

@@ -67,6 +67,8 @@ enum { WORKSPACES_KEPT = 8 };
 /* Memory of at least `bytes`, 64-byte aligned, for one call; NULL when out of memory. */
 void *rt_workspace_take(kiln_engine *engine, size_t bytes);
 void rt_workspace_give(kiln_engine *engine, void *memory); /* NULL is allowed */
+/* Makes any workspace ready for the first task of a call. */
+void rt_workspace_begin(void *memory, size_t bytes);
 /* Releases what is kept. */
 void rt_workspace_trim(kiln_engine *engine);
 

@@ -262,6 +262,8 @@ static void run_once(TuneBench *bench, const TuneCandidate *candidate) {
   }
   memcpy(bench->buffers + code->input_count, bench->outputs, code->output_count * sizeof(void *));
   kiln_args args = {.buffers = bench->buffers, .dims = candidate->binding.dims, .workspace = bench->workspace};
+  if (candidate->binding.workspace_bytes > 0)
+    rt_workspace_begin(bench->workspace, (size_t)candidate->binding.workspace_bytes);
   rt_run_tasks(code->entry, &args, candidate->binding.tasks, bench->threads);
 }
 

@@ -2,6 +2,8 @@
  * at most: fresh memory costs a page fault for every 4 KiB, which took up to half the time of a product that packs.
  *
  * A block is lent to one call at a time; slots are taken and given back without a lock. */
+#include <string.h>
+
 #include "runtime/runtime.h"
 
 /* What lies before the memory a call gets. */
@@ -30,6 +32,10 @@ void *rt_workspace_take(kiln_engine *engine, size_t bytes) {
   if (!start) return NULL;
   ((Loan *)(void *)start)->bytes = bytes;
   return start + ALIGN;
+}
+
+void rt_workspace_begin(void *memory, size_t bytes) {
+  memset(memory, 0, bytes < KILN_WORKSPACE_ZEROED ? bytes : KILN_WORKSPACE_ZEROED);
 }
 
 void rt_workspace_give(kiln_engine *engine, void *memory) {

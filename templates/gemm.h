@@ -57,6 +57,8 @@ bool gemm_is_bare(const Plan *plan);
 bool gemm_has_field(const Plan *plan, Field field);
 /* The instruction that register tiles multiply with; NULL: there is none but plain arithmetic. */
 const MmaInstruction *gemm_instruction(const Plan *plan);
+/* Whether sizes may come that are worth sharing k between tasks. */
+bool gemm_may_have_layers(const Plan *plan);
 /* Accumulators in one vector register. */
 int64_t gemm_lanes(const Plan *plan);
 /* Bytes of `count` elements, a whole number of them. */

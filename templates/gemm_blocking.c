@@ -65,6 +65,26 @@ static Extents block_of_tiles(const Plan *plan, Extents all, const Machine *mach
   return (Extents){tiles, smaller_of(larger_of(columns / nr, 1), panels)};
 }
 
+/* Where register tiles of C are fewer than threads may come, k is shared too, in layers long enough to be worth adding
+ * up. How many threads there are does not matter, so that it does not change the result; nor do the rows where they may
+ * change from call to call of a kernel, or the caller asks for that. */
+static int64_t choose_layers(const Plan *plan, int64_t m, int64_t n, int64_t k) {
+  enum { WANTED = 64, SHORTEST_BYTES = 4096, WORK = 1 << 20 };
+  const Schedule *s = &plan->schedule;
+  if (plan->problem.batch_invariant || ((const GemmMatch *)plan->match)->m.symbol >= 0) m = 1;
+  int64_t tiles = larger_of(ceil_div(m, s->values[FIELD_mr]) * ceil_div(n, s->values[FIELD_nr]), 1);
+  int64_t most = gemm_bytes(gemm_types(plan).a, k) / SHORTEST_BYTES;
+  if (m * n * k < WORK) return 1;
+  return larger_of(smaller_of(ceil_div(WANTED, tiles), most), 1);
+}
+
+bool gemm_may_have_layers(const Plan *plan) {
+  const GemmMatch *match = plan->match;
+  enum { LARGE = 1 << 20 };
+  int64_t n = match->n.symbol < 0 ? match->n.size : 1, k = match->k.symbol < 0 ? match->k.size : LARGE;
+  return choose_layers(plan, match->m.symbol < 0 ? match->m.size : 1, n, k) > 1;
+}
+
 /* Few rows of C with more of B than the second-level cache holds: the limit is how fast memory is read, and one panel
  * after the other is one stream, in which the processor's prefetching starts anew with each page. Eight panels in turn,
  * a kilobyte of each, are eight streams (1 x 4096 x 4096: 2.8 instead of 4.3 ms, all of the bandwidth). */
@@ -84,29 +104,30 @@ static void choose_block(const Plan *plan, const int64_t *symbols, const Machine
   enum { TASKS_PER_THREAD = 4, STREAMS = 8, COLUMNS_A_PACKING = 512 };
   const GemmMatch *match = plan->match;
   const Schedule *s = &plan->schedule;
-  int64_t mr = s->values[FIELD_mr], nr = s->values[FIELD_nr], kc = values[FIELD_kc], k = dim_value(match->k, symbols);
+  int64_t mr = s->values[FIELD_mr], nr = s->values[FIELD_nr], kc = values[FIELD_kc];
+  int64_t k = ceil_div(dim_value(match->k, symbols), values[FIELD_layers]);
   Extents all = {larger_of(ceil_div(dim_value(match->m, symbols), mr), 1),
                  larger_of(ceil_div(dim_value(match->n, symbols), nr), 1)};
   Extents block = s->values[FIELD_mma] == MMA_ON_TILES ? block_of_tiles(plan, all, machine, k, kc)
                                                        : block_of_vectors(plan, all, machine, kc);
   if (is_thin(plan, symbols, machine)) block = (Extents){all.tiles, smaller_of(all.panels, STREAMS)};
-  int64_t wanted = machine->threads > 1 ? (int64_t)machine->threads * TASKS_PER_THREAD : 1;
+  int64_t wanted = values[FIELD_tasks] = machine->threads > 1 ? (int64_t)machine->threads * TASKS_PER_THREAD : 1;
   int64_t row_blocks = ceil_div(all.tiles, block.tiles), column_blocks = ceil_div(all.panels, block.panels);
   int64_t narrowest = s->values[FIELD_pack_a] == PACK_A_TASK ? larger_of(COLUMNS_A_PACKING / nr, 1) : 1;
   int64_t most_columns = larger_of(all.panels / narrowest, column_blocks);
+  wanted = ceil_div(wanted, values[FIELD_layers]); /* blocks */
   if (row_blocks * column_blocks < wanted) column_blocks = smaller_of(ceil_div(wanted, row_blocks), most_columns);
   if (row_blocks * column_blocks < wanted) row_blocks = smaller_of(ceil_div(wanted, column_blocks), all.tiles);
   values[FIELD_mc] = ceil_div(all.tiles, row_blocks) * mr;
   values[FIELD_nc] = ceil_div(all.panels, column_blocks) * nr;
   values[FIELD_strip] = all.panels; /* blocks that share rows of A follow each other */
-  values[FIELD_tasks] = wanted;
 }
 
-/* Steps of k between visits to an accumulator. */
-static int64_t default_kc(const Plan *plan, const int64_t *symbols, const Machine *machine) {
+/* Steps of k between visits to an accumulator; `k` is that of a layer. */
+static int64_t default_kc(const Plan *plan, const int64_t *symbols, const Machine *machine, int64_t k) {
   const GemmMatch *match = plan->match;
   const Schedule *s = &plan->schedule;
-  int64_t m = dim_value(match->m, symbols), n = dim_value(match->n, symbols), k = dim_value(match->k, symbols);
+  int64_t m = dim_value(match->m, symbols), n = dim_value(match->n, symbols);
   GemmTypes types = gemm_types(plan);
   if (s->values[FIELD_pack_b] == PACK_B_NONE) return choose_kc_in_place(m, n, types.b);
   if (is_thin(plan, symbols, machine)) return (int64_t)(m <= 4 ? 4 : 8) * types.step;
@@ -117,10 +138,15 @@ static int64_t default_kc(const Plan *plan, const int64_t *symbols, const Machin
 void gemm_bind(const Plan *plan, const int64_t *symbols, const Machine *machine, int64_t *params) {
   const GemmMatch *match = plan->match;
   const Schedule *s = &plan->schedule;
-  int64_t values[FIELD_COUNT], step = gemm_types(plan).step;
-  values[FIELD_kc] = !gemm_has_field(plan, FIELD_kc) ? dim_value(match->k, symbols)
+  int64_t values[FIELD_COUNT], step = gemm_types(plan).step, k = dim_value(match->k, symbols);
+  values[FIELD_layers] = !gemm_has_field(plan, FIELD_layers) ? 1
+                         : s->fixed[FIELD_layers]
+                             ? s->values[FIELD_layers]
+                             : choose_layers(plan, dim_value(match->m, symbols), dim_value(match->n, symbols), k);
+  k = ceil_div(k, values[FIELD_layers]);
+  values[FIELD_kc] = !gemm_has_field(plan, FIELD_kc) ? k
                      : s->fixed[FIELD_kc]            ? s->values[FIELD_kc]
-                                                     : default_kc(plan, symbols, machine);
+                                                     : default_kc(plan, symbols, machine, k);
   values[FIELD_kc] = ceil_div(values[FIELD_kc], step) * step; /* a cut step is left to the last block */
   choose_block(plan, symbols, machine, values);
   for (int i = 0; i < plan->param_count; ++i) {

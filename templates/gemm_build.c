@@ -54,7 +54,7 @@ Value *gemm_tiles_per_block(const GemmBuild *g, Builder *b) {
   Value *mc = gemm_param(g, b, FIELD_mc);
   return mc == NULL ? tile_count(g, b) : build_ceildiv(b, mc, tile_rows(g, b));
 }
-static Value *panels_per_block(const GemmBuild *g, Builder *b) {
+Value *gemm_panels_per_block(const GemmBuild *g, Builder *b) {
   Value *nc = gemm_param(g, b, FIELD_nc);
   return nc == NULL ? panel_count(g, b) : build_ceildiv(b, nc, build_number(b, gemm_field(g, FIELD_nr)));
 }
@@ -62,7 +62,14 @@ static Value *row_blocks(const GemmBuild *g, Builder *b) {
   return build_ceildiv(b, tile_count(g, b), gemm_tiles_per_block(g, b));
 }
 static Value *column_blocks(const GemmBuild *g, Builder *b) {
-  return build_ceildiv(b, panel_count(g, b), panels_per_block(g, b));
+  return build_ceildiv(b, panel_count(g, b), gemm_panels_per_block(g, b));
+}
+
+Value *gemm_block_count(const GemmBuild *g, Builder *b) { return build_mul(b, row_blocks(g, b), column_blocks(g, b)); }
+Value *gemm_block_bytes(const GemmBuild *g, Builder *b) {
+  Value *tile_bytes = build_number(b, gemm_bytes(g->types.acc, gemm_field(g, FIELD_mr) * gemm_field(g, FIELD_nr)));
+  Value *all = build_mul(b, build_mul(b, gemm_tiles_per_block(g, b), gemm_panels_per_block(g, b)), tile_bytes);
+  return build_mul(b, build_ceildiv(b, all, build_number(b, 64)), build_number(b, 64));
 }
 
 /* ---- interface --------------------------------------------------------------------------------------------------- */
@@ -108,7 +115,9 @@ Value *gemm_operand_buffer(Builder *b, Value *buffer, const GemmOperand *operand
 static Value *task_count(const GemmBuild *g, Builder *b) {
   Value *tasks = gemm_param(g, b, FIELD_tasks);
   if (tasks == NULL) return build_number(b, 1);
-  return build_min(b, tasks, build_mul(b, row_blocks(g, b), column_blocks(g, b)));
+  Value *items = gemm_block_count(g, b);
+  if (g->has_layers) items = build_mul(b, items, gemm_layer_count(g, b));
+  return build_min(b, tasks, items);
 }
 
 /* What a task packs: a panel of B, rows of A, their sums. */
@@ -117,14 +126,15 @@ static Value *packed_bytes(const GemmBuild *g, Builder *b) {
   return build_add(b, packed, gemm_row_sum_bytes(g, b));
 }
 
-/* An accumulator for each tile of a block, where k is visited in blocks. */
+/* An accumulator for each tile of a block, where one task visits k in blocks. */
 static Value *kept_bytes(const GemmBuild *g, Builder *b) {
-  if (!g->has_kc) return build_number(b, 0);
+  Value *nothing = build_number(b, 0);
+  if (!g->has_kc) return nothing;
   Value *is_cut = build_index(b, OP_index_lt, gemm_param(g, b, FIELD_kc), gemm_size(b, g->match->k));
-  Value *tile_bytes = build_number(b, gemm_bytes(g->types.acc, gemm_field(g, FIELD_mr) * gemm_field(g, FIELD_nr)));
-  Value *all = build_mul(b, build_mul(b, gemm_tiles_per_block(g, b), panels_per_block(g, b)), tile_bytes);
-  all = build_mul(b, build_ceildiv(b, all, build_number(b, 64)), build_number(b, 64));
-  return build_index_select(b, is_cut, all, build_number(b, 0));
+  Value *kept = build_index_select(b, is_cut, gemm_block_bytes(g, b), nothing);
+  if (!g->has_layers) return kept;
+  Value *is_single = build_index(b, OP_index_eq, gemm_layer_count(g, b), build_number(b, 1));
+  return build_index_select(b, is_single, kept, nothing);
 }
 
 static Value *task_bytes(const GemmBuild *g, Builder *b) { return build_add(b, packed_bytes(g, b), kept_bytes(g, b)); }
@@ -133,6 +143,7 @@ static void add_header(GemmBuild *g) {
   Builder header = builder_of(g->kernel, g->kernel->header);
   g->kernel->tasks = task_count(g, &header);
   g->kernel->workspace = build_mul(&header, g->kernel->tasks, task_bytes(g, &header));
+  if (g->has_layers) g->kernel->workspace = build_add(&header, g->kernel->workspace, gemm_layers_bytes(g, &header));
 }
 
 /* ---- tiles of a task --------------------------------------------------------------------------------------------- */
@@ -151,7 +162,7 @@ void gemm_place_rows(GemmBuild *g, Value *t) {
   g->i = build_named(build_sub(&g->b, end, g->rows), "i");
 }
 
-static void place_columns(GemmBuild *g, Value *panel) {
+void gemm_place_columns(GemmBuild *g, Value *panel) {
   int64_t nr = gemm_field(g, FIELD_nr);
   g->j = build_named(build_mul(&g->b, panel, gemm_number(g, nr)), "j");
   bool even = g->match->n.symbol < 0 && g->match->n.size % nr == 0;
@@ -193,11 +204,10 @@ static void one_tile(GemmBuild *g, Value *t, Value *panel) {
     int64_t mr = gemm_field(g, FIELD_mr), nr = gemm_field(g, FIELD_nr);
     Value *last = build_sub(&g->b, g->t_hi, gemm_number(g, 1)); /* the tile that finishes the last one has none */
     Value *own = g->waiting_i != NULL ? build_min(&g->b, t, last) : t;
-    Value *row = build_mul(&g->b, build_sub(&g->b, own, g->t_lo), panels_per_block(g, &g->b));
+    Value *row = build_mul(&g->b, build_sub(&g->b, own, g->t_lo), gemm_panels_per_block(g, &g->b));
     Value *number = build_add(&g->b, row, build_sub(&g->b, panel, g->panel_lo));
-    Value *before = build_add(&g->b, g->task_bytes_before, packed_bytes(g, &g->b));
     Value *tile_bytes = gemm_number(g, gemm_bytes(g->types.acc, mr * nr));
-    Value *offset = build_add(&g->b, before, build_mul(&g->b, number, tile_bytes));
+    Value *offset = build_add(&g->b, g->kept_before, build_mul(&g->b, number, tile_bytes));
     g->kept = build_named(build_workspace(&g->b, offset, &g->tile_buffer), "kept");
   }
   gemm_tile(g);
@@ -241,15 +251,24 @@ static void overlapped_tiles(GemmBuild *g, Value *panel) {
   g->b.block = outer;
 }
 
+/* In the last block of k, whose tiles are finished. */
+static void sums_of_columns(GemmBuild *g) {
+  Block *outer = g->b.block;
+  if (g->has_kc) g->b.block = build_if(&g->b, g->is_last, NULL, 0, false)->blocks[0];
+  gemm_build_column_sums(g);
+  if (g->has_kc) build_yield(&g->b, NULL, 0);
+  g->b.block = outer;
+}
+
 static void tiles_of_block(GemmBuild *g) {
   if (g->task_rows != NULL) gemm_pack_rows(g);
   Block *outer = g->b.block;
   Loop panels = build_for(&g->b, g->panel_lo, g->panel_hi, gemm_number(g, 1), NULL, 0);
   build_named(panels.index, "panel");
   g->b.block = panels.body;
-  place_columns(g, panels.index);
+  gemm_place_columns(g, panels.index);
   place_panel(g);
-  if (gemm_needs_column_sums(g)) gemm_build_column_sums(g);
+  if (gemm_needs_column_sums(g)) sums_of_columns(g);
   gemm_place_chunks(g);
   if (gemm_field(g, FIELD_prefetch) != PREFETCH_NONE) {
     Value *is_last = build_index(&g->b, OP_index_eq, build_add(&g->b, panels.index, gemm_number(g, 1)), g->panel_hi);
@@ -261,9 +280,9 @@ static void tiles_of_block(GemmBuild *g) {
   g->b.block = outer;
 }
 
-/* Visits k in blocks of kc; at least once, so that k = 0 still gives the epilogue of zero. */
+/* Visits the layer's k in blocks of kc; at least once, so that k = 0 still gives the epilogue of zero. */
 static void blocks_of_k(GemmBuild *g) {
-  Value *k = gemm_size(&g->b, g->match->k);
+  Value *k = g->layer_hi != NULL ? g->layer_hi : gemm_size(&g->b, g->match->k);
   if (!g->has_kc) {
     g->k_lo = gemm_number(g, 0);
     g->k_hi = k;
@@ -271,13 +290,16 @@ static void blocks_of_k(GemmBuild *g) {
     return;
   }
   Value *kc = gemm_depth(g, &g->b); /* whole steps, so that no block of k begins inside of one */
-  Loop loop = build_for(&g->b, gemm_number(g, 0), build_index(&g->b, OP_index_max, k, gemm_number(g, 1)), kc, NULL, 0);
+  Value *next = build_add(&g->b, g->layer_lo, gemm_number(g, 1));
+  Loop loop = build_for(&g->b, g->layer_lo, build_index(&g->b, OP_index_max, k, next), kc, NULL, 0);
   g->k_lo = build_named(loop.index, "k_lo");
   Block *outer = g->b.block;
   g->b.block = loop.body;
   Value *end = build_add(&g->b, g->k_lo, kc);
   g->k_hi = build_named(build_min(&g->b, end, k), "k_hi");
-  g->is_last = build_named(build_index(&g->b, OP_index_le, k, end), "is_last");
+  Value *past = build_add(&g->b, end, gemm_number(g, 1)); /* several layers are finished together */
+  if (g->is_single != NULL) past = build_index_select(&g->b, g->is_single, past, gemm_number(g, 0));
+  g->is_last = build_named(build_index(&g->b, OP_index_lt, k, past), "is_last");
   tiles_of_block(g);
   build_yield(&g->b, NULL, 0);
   g->b.block = outer;
@@ -305,9 +327,21 @@ static void place_block(GemmBuild *g, Value *x, Value *rows, Value *columns, Val
   *column = build_named(build_add(b, first, build_index_select(b, goes_right, right, left)), "column_block");
 }
 
-static void one_block(GemmBuild *g) {
-  if (gemm_needs_row_sums(g)) gemm_build_row_sums(g);
+/* The sums of the block's rows, unless they are there already or only the last layer needs them. */
+static void sums_of_rows(GemmBuild *g) {
+  Value *end = g->is_same_rows == NULL ? g->t_hi : build_index_select(&g->b, g->is_same_rows, g->t_lo, g->t_hi);
+  if (g->is_single != NULL) end = build_index_select(&g->b, g->is_single, end, g->t_lo);
+  gemm_build_row_sums(g, end);
+}
+
+/* Block `number` of C, the whole of it or a layer. */
+static void one_block(GemmBuild *g, Value *number, Value *layer) {
+  g->layer_lo = gemm_number(g, 0);
+  if (g->has_kc) g->kept_before = build_add(&g->b, g->task_bytes_before, packed_bytes(g, &g->b));
+  if (g->has_layers) gemm_place_layer(g, number, layer);
+  if (gemm_needs_row_sums(g)) sums_of_rows(g);
   blocks_of_k(g);
+  if (g->has_layers) gemm_finish_layers(g, number);
 }
 
 /* The task's run of blocks. Where sizes are few and fixed there is one, and nothing to choose. */
@@ -318,29 +352,37 @@ static void blocks_of_task(GemmBuild *g) {
   g->t_hi = tiles;
   g->panel_hi = panels;
   if (gemm_param(g, b, FIELD_tasks) == NULL) {
-    one_block(g);
+    one_block(g, gemm_number(g, 0), NULL);
     return;
   }
-  Value *mt = build_named(gemm_tiles_per_block(g, b), "mt"), *nt = build_named(panels_per_block(g, b), "nt");
+  Value *mt = build_named(gemm_tiles_per_block(g, b), "mt"), *nt = build_named(gemm_panels_per_block(g, b), "nt");
   Value *rows = build_named(row_blocks(g, b), "row_blocks"),
         *columns = build_named(column_blocks(g, b), "column_blocks");
-  Value *blocks = build_named(build_mul(b, rows, columns), "blocks"), *task = kernel_task(g->kernel);
-  Value *tasks = build_named(build_min(b, gemm_param(g, b, FIELD_tasks), blocks), "tasks_of_blocks");
-  Value *lo = build_index(b, OP_index_div, build_mul(b, task, blocks), tasks);
-  Value *hi = build_index(b, OP_index_div, build_mul(b, build_add(b, task, gemm_number(g, 1)), blocks), tasks);
+  Value *items = build_named(build_mul(b, rows, columns), "blocks"), *task = kernel_task(g->kernel);
+  if (g->has_layers) {
+    g->layer_count = build_named(gemm_layer_count(g, b), "layer_count");
+    items = build_named(build_mul(b, items, g->layer_count), "layers_of_blocks");
+  }
+  Value *tasks = build_named(build_min(b, gemm_param(g, b, FIELD_tasks), items), "tasks_of_blocks");
+  Value *lo = build_index(b, OP_index_div, build_mul(b, task, items), tasks);
+  Value *hi = build_index(b, OP_index_div, build_mul(b, build_add(b, task, gemm_number(g, 1)), items), tasks);
   Loop loop = build_for(b, lo, hi, gemm_number(g, 1), &rows, 1); /* no such row */
-  build_named(loop.index, "block");
+  build_named(loop.index, "item");
   build_named(loop.carried[0], "row_before");
   Block *outer = b->block;
   b->block = loop.body;
-  Value *row, *column;
-  place_block(g, loop.index, rows, columns, &row, &column);
+  Value *row, *column, *number = loop.index, *layer = NULL;
+  if (g->has_layers) {
+    number = build_named(build_index(b, OP_index_div, loop.index, g->layer_count), "block");
+    layer = build_named(build_index(b, OP_index_mod, loop.index, g->layer_count), "layer");
+  }
+  place_block(g, number, rows, columns, &row, &column);
   g->is_same_rows = build_named(build_index(b, OP_index_eq, row, loop.carried[0]), "is_same_rows");
   g->t_lo = build_named(build_mul(b, row, mt), "t_lo");
   g->t_hi = build_named(build_min(b, build_add(b, g->t_lo, mt), tiles), "t_hi");
   g->panel_lo = build_named(build_mul(b, column, nt), "panel_lo");
   g->panel_hi = build_named(build_min(b, build_add(b, g->panel_lo, nt), panels), "panel_hi");
-  one_block(g);
+  one_block(g, number, layer);
   build_yield(b, &row, 1);
   b->block = outer;
 }
@@ -360,7 +402,12 @@ static void build_body(GemmBuild *g) {
   if (gemm_field(g, FIELD_epilogue) == EPILOGUE_OVERLAPPED) finished.dims[0].number *= 2;
   if (gemm_field(g, FIELD_epilogue) == EPILOGUE_ROWS || gemm_field(g, FIELD_epilogue) == EPILOGUE_OVERLAPPED)
     g->scratch = build_named(build_scratch(b, &finished), "finished");
-  Value *offset = g->task_bytes_before = build_mul(b, kernel_task(g->kernel), task_bytes(g, b));
+  Value *offset = build_mul(b, kernel_task(g->kernel), task_bytes(g, b));
+  if (g->has_layers) {
+    g->all_task_bytes = build_mul(b, task_count(g, b), task_bytes(g, b));
+    offset = build_add(b, offset, gemm_counter_bytes(g, b));
+  }
+  g->task_bytes_before = offset;
   if (gemm_field(g, FIELD_pack_b) == PACK_B_TASK) g->task_panel = gemm_panel_buffer(g, offset);
   offset = build_add(b, offset, gemm_panel_bytes(g, b));
   if (gemm_field(g, FIELD_pack_a) == PACK_A_TASK) g->task_rows = gemm_rows_buffer(g, offset);
@@ -374,6 +421,7 @@ void gemm_build(const Plan *plan, const char *name, Module *module) {
   g.kernel = kernel_create(module, name);
   g.b = builder_of(g.kernel, g.kernel->body);
   g.has_kc = gemm_has_field(plan, FIELD_kc);
+  g.has_layers = gemm_has_field(plan, FIELD_layers);
   add_symbols(g.graph, g.kernel);
   add_params(&g);
   add_buffers(&g);

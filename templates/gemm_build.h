@@ -1,5 +1,6 @@
 /* gemm_build.h: what the files that write the gemm template's tile IR share: gemm_build.c (tasks and tiles),
- * gemm_pack.c (panels), gemm_product.c (one register tile), gemm_epilogue.c (what is done with it). */
+ * gemm_layers.c (k shared by tasks), gemm_pack.c (panels), gemm_product.c (one register tile), gemm_epilogue.c (what is
+ * done with it). */
 #ifndef KILN_TEMPLATES_GEMM_BUILD_H
 #define KILN_TEMPLATES_GEMM_BUILD_H
 
@@ -14,7 +15,8 @@ typedef struct GemmBuild {
   Value **buffers; /* the graph's inputs, then its outputs */
   int first_param; /* symbol of the first param */
   GemmTypes types;
-  bool has_kc; /* k is visited in blocks */
+  bool has_kc;     /* k is visited in blocks */
+  bool has_layers; /* k may be shared by tasks; then has_kc too */
 
   Value *tile_rows, *first_end;  /* rows of a tile; where the first one ends */
   Value *a, *source;             /* A and B in the product's orientation */
@@ -25,7 +27,12 @@ typedef struct GemmBuild {
   Value *task_panel;             /* B's panel that this task packed */
 
   Value *task_bytes_before;                 /* where this task's part of the workspace begins */
+  Value *all_task_bytes, *layers_before;    /* parts of all tasks; where layer 0 of the block has its accumulators */
   Value *t_lo, *t_hi, *panel_lo, *panel_hi; /* the block of C: its tiles along m, its panels along n */
+  Value *layer_lo, *layer_hi;               /* the layer's k; layer_hi NULL: all of it */
+  Value *layer_count;                       /* NULL: one, always */
+  Value *is_single;                         /* there is one layer; NULL: always */
+  Value *kept_before;                       /* where the block's accumulators lie in the workspace */
   Value *is_same_rows;                      /* the block before had the same rows; NULL: there was none */
   Value *t;                                 /* the tile */
   Value *k_lo, *k_hi, *is_last;             /* the block of k; is_last where has_kc */
@@ -52,12 +59,28 @@ Value *gemm_param(const GemmBuild *g, Builder *b, Field field);
 int gemm_param_symbol(const GemmBuild *g, Field field); /* -1: no such param */
 /* Steps of k in a block, in whole groups. */
 Value *gemm_depth(const GemmBuild *g, Builder *b);
-/* Register tiles along m that a block of C has, but for the last. */
+/* Register tiles along m and panels along n that a block of C has, but for the last. */
 Value *gemm_tiles_per_block(const GemmBuild *g, Builder *b);
+Value *gemm_panels_per_block(const GemmBuild *g, Builder *b);
+/* Blocks of C; bytes of one's accumulators. */
+Value *gemm_block_count(const GemmBuild *g, Builder *b);
+Value *gemm_block_bytes(const GemmBuild *g, Builder *b);
 /* The operand's buffer, turned where the product reads its transpose. */
 Value *gemm_operand_buffer(Builder *b, Value *buffer, const GemmOperand *operand);
-/* Places g->i and g->rows for tile `t`. */
+/* Places g->i and g->rows for tile `t`, g->j and g->cols for a panel. */
 void gemm_place_rows(GemmBuild *g, Value *t);
+void gemm_place_columns(GemmBuild *g, Value *panel);
+
+/* ---- gemm_layers.c ----------------------------------------------------------------------------------------------- */
+
+Value *gemm_layer_count(const GemmBuild *g, Builder *b);
+/* Bytes of workspace that tasks share: counters of arrivals, at its start, and the layers' accumulators, at its end. */
+Value *gemm_counter_bytes(const GemmBuild *g, Builder *b);
+Value *gemm_layers_bytes(const GemmBuild *g, Builder *b);
+/* Places the layer's k, and its accumulators where layers are several. */
+void gemm_place_layer(GemmBuild *g, Value *block, Value *layer);
+/* Where layers are several and this one is the block's last to be done: adds them up and finishes C. */
+void gemm_finish_layers(GemmBuild *g, Value *block);
 
 /* ---- gemm_pack.c ------------------------------------------------------------------------------------------------- */
 
@@ -86,12 +109,11 @@ Value *gemm_sum_columns(GemmBuild *g);
 
 bool gemm_needs_column_sums(const GemmBuild *g);
 bool gemm_needs_row_sums(const GemmBuild *g);
-/* Bytes of workspace a task keeps row sums in; the buffer there; the sums of the block's rows, unless they are there
- * already. */
+/* Bytes of workspace a task keeps row sums in; the buffer there; the sums of the block's rows up to tile `end`. */
 Value *gemm_row_sum_bytes(const GemmBuild *g, Builder *b);
 void gemm_place_row_sums(GemmBuild *g, Value *offset);
-void gemm_build_row_sums(GemmBuild *g);
-/* Scratch for the sums of one panel; makes them, in the last block of k. */
+void gemm_build_row_sums(GemmBuild *g, Value *end);
+/* Scratch for the sums of one panel; makes them. */
 void gemm_place_column_sums(GemmBuild *g);
 void gemm_build_column_sums(GemmBuild *g);
 

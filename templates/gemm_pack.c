@@ -101,8 +101,10 @@ static Value *end_of_rows(GemmBuild *g) {
   if (g->is_same_rows == NULL) return g->t_hi;
   Value *again = g->t_lo;
   if (g->has_kc) {
-    Value *is_cut = build_index(&g->b, OP_index_lt, gemm_param(g, &g->b, FIELD_kc), gemm_size(&g->b, g->match->k));
-    again = build_index_select(&g->b, is_cut, g->t_hi, g->t_lo);
+    Value *past = build_add(&g->b, gemm_param(g, &g->b, FIELD_kc), gemm_number(g, 1));
+    if (g->is_single != NULL) past = build_index_select(&g->b, g->is_single, past, gemm_number(g, 0));
+    Value *is_whole = build_index(&g->b, OP_index_lt, gemm_size(&g->b, g->match->k), past);
+    again = build_index_select(&g->b, is_whole, g->t_lo, g->t_hi);
   }
   return build_index_select(&g->b, g->is_same_rows, again, g->t_hi);
 }

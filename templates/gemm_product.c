@@ -194,7 +194,7 @@ static Place whole_of(Builder *b, Value *buffer) {
 static Value *initial(GemmBuild *g, int rows) {
   TileType type = type_frag(ROLE_ACC, rows, (int)gemm_field(g, FIELD_nr), g->types.acc);
   if (!g->has_kc) return build_named(build_typed(&g->b, OP_frag_zero, type, NULL, NULL), "zero");
-  Value *first = build_index(&g->b, OP_index_eq, g->k_lo, gemm_number(g, 0));
+  Value *first = build_index(&g->b, OP_index_eq, g->k_lo, g->layer_lo);
   Op *choice = build_if(&g->b, first, &type, 1, true);
   Builder fresh = builder_of(g->kernel, choice->blocks[0]);
   Value *zero = build_typed(&fresh, OP_frag_zero, type, NULL, NULL);

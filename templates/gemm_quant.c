@@ -28,9 +28,8 @@ void gemm_place_row_sums(GemmBuild *g, Value *offset) {
   g->row_sums = build_named(build_workspace(&g->b, offset, &type), "row_sums");
 }
 
-void gemm_build_row_sums(GemmBuild *g) {
+void gemm_build_row_sums(GemmBuild *g, Value *end) {
   int mr = (int)gemm_field(g, FIELD_mr), step = 4 * target_lanes(g->plan->problem.target);
-  Value *end = g->is_same_rows == NULL ? g->t_hi : build_index_select(&g->b, g->is_same_rows, g->t_lo, g->t_hi);
   Block *outer = g->b.block;
   Loop tiles = build_for(&g->b, g->t_lo, end, gemm_number(g, 1), NULL, 0);
   build_named(tiles.index, "t");
@@ -55,12 +54,8 @@ void gemm_build_row_sums(GemmBuild *g) {
 }
 
 void gemm_build_column_sums(GemmBuild *g) {
-  Block *outer = g->b.block;
-  if (g->has_kc) g->b.block = build_if(&g->b, g->is_last, NULL, 0, false)->blocks[0];
   Value *origin = gemm_number(g, 0);
   build_store(&g->b, OP_frag_store, gemm_sum_columns(g), (Place){g->column_sums, {origin, origin}, NULL, NULL});
-  if (g->has_kc) build_yield(&g->b, NULL, 0);
-  g->b.block = outer;
 }
 
 void gemm_place_column_sums(GemmBuild *g) {

@@ -287,14 +287,17 @@ static void choose_params(Plan *plan) {
   const GemmMatch *match = plan->match;
   const Schedule *s = &plan->schedule;
   bool is_fixed = match->m.symbol < 0 && match->n.symbol < 0 && match->k.symbol < 0;
-  bool has_wish = s->fixed[FIELD_mc] || s->fixed[FIELD_nc] || s->fixed[FIELD_kc] || s->fixed[FIELD_tasks];
+  bool has_wish =
+      s->fixed[FIELD_mc] || s->fixed[FIELD_nc] || s->fixed[FIELD_kc] || s->fixed[FIELD_layers] || s->fixed[FIELD_tasks];
   double work = (double)match->m.size * (double)match->n.size * (double)match->k.size;
   if (is_fixed && work <= ONE_TASK && !has_wish) return;
   add_param(plan, FIELD_mc);
   add_param(plan, FIELD_nc);
+  bool on_tiles = s->values[FIELD_mma] == MMA_ON_TILES;
   bool is_long = match->k.symbol >= 0 || gemm_bytes(gemm_types(plan).a, match->k.size) > BYTES_WITHOUT_BLOCKS;
-  if (is_long || s->fixed[FIELD_kc] || is_in_place(s) || plan->schedule.values[FIELD_mma] == MMA_ON_TILES)
-    add_param(plan, FIELD_kc);
+  bool has_layers = s->fixed[FIELD_layers] || gemm_may_have_layers(plan);
+  if (is_long || s->fixed[FIELD_kc] || is_in_place(s) || on_tiles || has_layers) add_param(plan, FIELD_kc);
+  if (has_layers) add_param(plan, FIELD_layers);
   add_param(plan, FIELD_strip);
   add_param(plan, FIELD_tasks);
 }

@@ -12,7 +12,7 @@ static const FieldInfo field_rows[] = {
 
 const FieldInfo *field_info(Field field) { return &field_rows[field]; }
 
-bool field_orders_sums(Field field) { return field == FIELD_kc; }
+bool field_orders_sums(Field field) { return field == FIELD_kc || field == FIELD_layers; }
 
 /* The index of a word in "a|b|c", or -1. */
 static int64_t word_index(const char *words, const char *text, size_t length) {

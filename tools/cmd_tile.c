@@ -86,8 +86,9 @@ static int allocate_buffers(TileJob *job) {
   return job->workspace != NULL ? EXIT_GOOD : complain_status("workspace", KILN_OUT_OF_MEMORY, NULL);
 }
 
-/* Symbols and params are bound by name, in the kernel's order: that is what dims holds. */
+/* Symbols and params are bound by name, in the kernel's order: that is what dims holds. The workspace is as fresh. */
 static kiln_args args_of(TileJob *job, int copy) {
+  memset(job->workspace, 0, job->workspace_bytes);
   return (kiln_args){.buffers = (void *const *)job->buffers[copy], .dims = job->symbols, .workspace = job->workspace};
 }
 

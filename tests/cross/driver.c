@@ -200,7 +200,9 @@ static void run_case(const Case *c, bool at_end) {
     memcpy(placed[i], buffer->before, (size_t)buffer->head.bytes);
   }
   pack_inputs(c, at_end, buffers);
-  args.workspace = place(&workspaces, (kernels[c->head.kernel].workspace(&args) + 63) / 64 * 64, at_end);
+  int64_t bytes = (kernels[c->head.kernel].workspace(&args) + 63) / 64 * 64;
+  args.workspace = place(&workspaces, bytes, at_end);
+  memset(args.workspace, 0, (size_t)(bytes < KILN_WORKSPACE_ZEROED ? bytes : KILN_WORKSPACE_ZEROED));
   for (int64_t task = kernels[c->head.kernel].tasks(&args); task-- > 0;) kernels[c->head.kernel].run(&args, task);
   for (int64_t i = 0; i < c->head.buffer_count; ++i) compare(c, i, placed[i]);
 }

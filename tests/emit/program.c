@@ -16,9 +16,10 @@
 static int faults;
 
 static void *allocate(int64_t bytes) {
-  void *memory = aligned_alloc(64, ((size_t)bytes + 127) / 64 * 64);
+  size_t whole = ((size_t)bytes + 127) / 64 * 64;
+  void *memory = aligned_alloc(64, whole);
   if (memory == NULL) exit(1);
-  return memory;
+  return memset(memory, 0, whole);
 }
 
 /* Reals in -1 to 1. */

@@ -206,6 +206,8 @@ static const char *choose_schedule(kiln_engine *engine, const Graph *g, const ch
                                           "mc=9 nc=48",
                                           "mc=32 nc=64 kc=64",
                                           "kc=30 mc=20 nc=40",
+                                          "layers=3 mc=32 nc=48",
+                                          "layers=2 kc=20 tasks=5",
                                           "mma=vectors pack_a=task kc=33 mc=9",
                                           "mma=vectors convert=load pack_b=task",
                                           "mr=5 pack_a=task pack_b=task"};

@@ -66,8 +66,8 @@ static void interpret(Rig *rig, const Kernel *kernel, void *const *buffers) {
   Diagnostics faults;
   diagnostics_init(&faults, NULL);
   int64_t bytes = tile_workspace(kernel, rig->dims);
-  TileRun run = {
-      .buffers = buffers, .symbols = rig->dims, .workspace = room(rig, (size_t)bytes), .workspace_bytes = bytes};
+  void *workspace = memset(room(rig, (size_t)bytes), 0, (size_t)bytes);
+  TileRun run = {.buffers = buffers, .symbols = rig->dims, .workspace = workspace, .workspace_bytes = bytes};
   kiln_status status = tile_interpret(kernel, &run, 0, tile_tasks(kernel, rig->dims), NULL, &faults);
   if (status != KILN_OK) diagnostics_print(&faults, kernel->name, NULL, 0, rig->why);
   diagnostics_release(&faults);

@@ -53,6 +53,31 @@ Test(template_gemm, runs_of_blocks) {
   }
 }
 
+/* The interpreter runs the tasks in their order, so the last layer is always the last to arrive; the rest is shown by
+ * test_gemm_threads.c. */
+Test(template_gemm, layers_of_k) {
+  static const char *const graphs[] = {
+      "x: f32[m, k]; w: f32[k, n]; y = x @ w; return y",
+      "x: f32[m, k]; w: const f32[k, n]; b: f32[n]; y = gelu(x @ w + b); return y",
+      "x: u8[m, k]; w: const i8[k, n]; y: f32 = dequant(x, 0.5, 3) @ dequant(w, 0.25, 7); return y",
+  };
+  static const char *const schedules[] = {"layers=2", "layers=3 mc=5 nc=16 tasks=1",
+                                          "layers=3 mc=5 nc=16 kc=4 tasks=99 strip=2 pack_a=task",
+                                          "layers=9 kc=4 epilogue=rows tasks=4"};
+  static const int64_t sizes[][3] = {{31, 21, 100}, {1, 64, 16}, {13, 1, 33}, {4, 0, 5}};
+  for (size_t g = 0; g < ARRAY_LENGTH(graphs); ++g)
+    for (size_t s = 0; s < ARRAY_LENGTH(schedules); ++s)
+      for (size_t i = 0; i < ARRAY_LENGTH(sizes); ++i)
+        expect_gemm((TemplateRun){
+            .graph = graphs[g], .symbols = {sizes[i][0], sizes[i][1], sizes[i][2]}, .schedule = schedules[s]});
+}
+
+Test(template_gemm, more_blocks_than_counters_have_one_layer) {
+  expect_gemm((TemplateRun){.graph = "x: f32[m, k]; w: f32[k, n]; y = x @ w; return y",
+                            .symbols = {300, 8, 2},
+                            .schedule = "layers=2 mr=1 mc=1"});
+}
+
 Test(template_gemm, accumulators_are_the_result) {
   const char *bare = "x: f32[m, k]; w: f32[k, n]; y = x @ w; return y";
   expect_gemm((TemplateRun){.graph = bare, .symbols = {31, 21, 100}, .schedule = "epilogue=none kc=8 mc=5"});
