@@ -52,6 +52,10 @@ void lower_store(Emitter *e, Window *window, const LLVMValueRef *parts);
 bool lower_window_is_grouped(const Emitter *e, const Window *window);
 void lower_load_grouped(Emitter *e, Window *window, LLVMValueRef *parts);
 void lower_store_grouped(Emitter *e, Window *window, const LLVMValueRef *parts);
+/* Whether the window is of a buffer, not of a panel, whose columns each are one piece of memory, so that its groups of
+ * `group` rows may be loaded column by column: chunks of lanes as wide as a group, group after group. */
+bool lower_can_turn_groups(const Emitter *e, const Window *window, int group);
+void lower_load_turned_groups(Emitter *e, Window *window, int group, LLVMValueRef *units);
 
 /* ---- what the files access*.c and nibbles.c share ---------------------------------------------------------------- */
 

@@ -151,6 +151,25 @@ static void interleave_to_units(Emitter *e, const Grouped *g, const LLVMValueRef
   }
 }
 
+bool lower_can_turn_groups(const Emitter *e, const Window *window, int group) {
+  const Address *address = &window->address;
+  int bits = (int)type_bits(window->type);
+  (void)e;
+  return bits >= 8 && group > 1 && group <= MAX_GROUP && is_power_of_two(group) && bits * group <= 64 &&
+         window->rows % group == 0 && !address->is_prepared && !address->last_row &&
+         lower_address_is_contiguous(&address->rows, 0, window->rows) &&
+         !lower_address_is_contiguous(&address->cols, 0, window->cols);
+}
+
+void lower_load_turned_groups(Emitter *e, Window *window, int group, LLVMValueRef *units) {
+  Window turned = lower_window_transposed(e, window);
+  Grouped g = {.elements = *window, .units = *window, .group = group, .bits = (int)type_bits(window->type)};
+  g.units.memory = LLVMIntTypeInContext(e->context, (unsigned)(g.bits * group));
+  LLVMValueRef *parts = LOWER_ARRAY(e, LLVMValueRef, turned.rows * lower_chunks(e, turned.cols));
+  lower_load_rows(e, &turned, parts);
+  turn_to_units(e, &g, parts, units);
+}
+
 /* ---- units to elements ------------------------------------------------------------------------------------------- */
 
 /* Element j of each unit, as memory has it but as an integer. */

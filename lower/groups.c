@@ -216,6 +216,10 @@ void lower_load_groups_of_b(Emitter *e, struct PendingLoad *b, LLVMValueRef *par
     for (int i = 0; i < groups * chunks; ++i) parts[i] = lower_load_group_of_b(e, b, i / chunks, i % chunks);
     return;
   }
+  if (lower_can_turn_groups(e, &b->window, group)) {
+    lower_load_turned_groups(e, &b->window, group, parts);
+    return;
+  }
   LLVMValueRef *rows = LOWER_ARRAY(e, LLVMValueRef, b->window.rows * chunks);
   lower_load(e, &b->window, rows);
   join_rows(e, rows, groups, chunks, group, parts);

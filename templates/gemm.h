@@ -59,6 +59,8 @@ bool gemm_has_field(const Plan *plan, Field field);
 const MmaInstruction *gemm_instruction(const Plan *plan);
 /* Whether sizes may come that are worth sharing k between tasks. */
 bool gemm_may_have_layers(const Plan *plan);
+/* Whether steps of k lie one after another in each column of B, as it is read. */
+bool gemm_runs_along_k(const BufType *b);
 /* Accumulators in one vector register. */
 int64_t gemm_lanes(const Plan *plan);
 /* Bytes of `count` elements, a whole number of them. */

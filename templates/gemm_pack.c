@@ -10,18 +10,84 @@ static int pack_step(const Plan *plan, int group) {
   return lanes > group ? lanes : group;
 }
 
-/* Copies rows lo … hi-1 of B's columns j … into panel rows 0 …: whole vectors, 0 where B has no column. */
-static void pack_columns(Builder *b, const Plan *plan, Value *source, Value *target, Value *column,
-                         Value *target_column, Value *cols, Value *lo, Value *hi) {
-  int step = pack_step(plan, gemm_types(plan).group);
+/* The same memory with rows and columns swapped. */
+static Value *turned(Builder *b, Value *buffer) {
+  BufType type = *buffer->type.buf;
+  for (int i = 0; i < 2; ++i) {
+    type.dims[i] = buffer->type.buf->dims[1 - i];
+    type.strides[i] = buffer->type.buf->strides[1 - i];
+  }
+  if (type.layout == LAYOUT_COL_PANEL) type.layout = LAYOUT_ROW_PANEL;
+  return build_buf_transpose(b, buffer, &type);
+}
+
+/* Steps of columns that run along k copied at a time: a cache line, for so far all of it is used at once. */
+static int pack_step_along_k(const Plan *plan, kiln_type type) {
+  int step = 64 / (int)gemm_bytes(type, 1), shortest = pack_step(plan, gemm_types(plan).group);
+  return step > shortest ? step : shortest;
+}
+
+/* A copy of columns of B to a panel: where from, where to, and which part. */
+typedef struct Copy {
+  const Plan *plan;
+  Value *source, *target, *column, *target_column, *cols;
+  Value *first; /* the row of B that is row 0 of the panel */
+  int width;    /* columns */
+} Copy;
+
+/* Rows lo … hi-1, `step` at a time; `is_bounded`: hi - lo need not be a multiple. Columns that run along k are rows of
+ * the transpose, and rows of the panel's too: so groups along k stay whole. */
+static void copy_rows(Builder *b, const Copy *c, Value *lo, Value *hi, int step, bool is_bounded) {
+  bool turns = gemm_runs_along_k(c->source->type.buf);
   Loop loop = build_for(b, lo, hi, build_number(b, step), NULL, 0);
   build_named(loop.index, "p");
   Builder in = builder_of(b->kernel, loop.body);
-  Value *rows = build_named(build_sub(&in, hi, loop.index), "left");
-  TileType type = type_tile(step, (int)plan->schedule.values[FIELD_nr], source->type.buf->type);
-  Value *tile = build_load(&in, OP_tile_load, (Place){source, {loop.index, column}, rows, cols}, type);
-  tile = convert_build(&in, tile, target->type.buf->type);
-  build_store(&in, OP_tile_store, tile, (Place){target, {build_sub(&in, loop.index, lo), target_column}, rows, NULL});
+  Value *rows = is_bounded ? build_named(build_sub(&in, hi, loop.index), "left") : NULL;
+  Value *row = build_sub(&in, loop.index, c->first);
+  Place from = {c->source, {loop.index, c->column}, rows, c->cols},
+        to = {c->target, {row, c->target_column}, rows, NULL};
+  if (turns) {
+    from = (Place){turned(&in, c->source), {c->column, loop.index}, c->cols, rows};
+    to = (Place){turned(&in, c->target), {c->target_column, row}, NULL, rows};
+  }
+  TileType type = type_tile(turns ? c->width : step, turns ? step : c->width, c->source->type.buf->type);
+  Value *tile = convert_build(&in, build_load(&in, OP_tile_load, from, type), c->target->type.buf->type);
+  build_store(&in, OP_tile_store, tile, to);
+  build_yield(&in, NULL, 0);
+}
+
+/* Whole steps, and the rest by short ones, for bounds cost a choice or a mask for each row. */
+static void copy_columns(Builder *b, const Copy *c, Value *lo, Value *hi) {
+  const Dim k = ((const GemmMatch *)c->plan->match)->k;
+  int group = gemm_types(c->plan).group, short_step = pack_step(c->plan, group);
+  bool turns = gemm_runs_along_k(c->source->type.buf);
+  int step = turns ? pack_step_along_k(c->plan, c->source->type.buf->type) : short_step;
+  if (!turns) short_step = group;
+  Value *steps = build_index(b, OP_index_div, build_sub(b, hi, lo), build_number(b, step));
+  Value *whole = build_named(build_add(b, lo, build_mul(b, steps, build_number(b, step))), "whole");
+  if (k.symbol >= 0 || k.size >= step) copy_rows(b, c, lo, whole, step, false);
+  if (k.symbol < 0 && k.size % step == 0 && !gemm_has_field(c->plan, FIELD_kc)) return;
+  bool is_even = short_step == 1 || (k.symbol < 0 && k.size % short_step == 0 && !turns);
+  copy_rows(b, c, whole, hi, short_step, !is_even);
+}
+
+/* Copies rows lo … hi-1 of B's columns to panel rows 0 …; 0 where B has no column. Columns that run along k are so many
+ * streams, so only a vector of them is read at a time (1 x 4096 x 4096 of f32, 16, 32, 64 columns: 4.2, 5.1, 7.7 ms).
+ */
+static void pack_columns(Builder *b, Copy c, Value *lo, Value *hi) {
+  int lanes = target_lanes(c.plan->problem.target);
+  if (!gemm_runs_along_k(c.source->type.buf) || c.width <= lanes || c.width % lanes != 0) {
+    copy_columns(b, &c, lo, hi);
+    return;
+  }
+  Loop loop = build_for(b, build_number(b, 0), build_number(b, c.width), build_number(b, lanes), NULL, 0);
+  build_named(loop.index, "column");
+  Builder in = builder_of(b->kernel, loop.body);
+  c.column = build_add(&in, c.column, loop.index);
+  c.target_column = build_add(&in, c.target_column, loop.index);
+  if (c.cols != NULL) c.cols = build_sub(&in, c.cols, loop.index);
+  c.width = lanes;
+  copy_columns(&in, &c, lo, hi);
   build_yield(&in, NULL, 0);
 }
 
@@ -44,7 +110,8 @@ void gemm_build_pack_kernel(const Plan *plan, const char *name, Module *module) 
   Value *column = build_named(build_mul(&b, kernel_task(kernel), build_number(&b, nr)), "j");
   Value *cols = build_named(build_sub(&b, gemm_size(&b, match->n), column), "cols");
   source = gemm_operand_buffer(&b, source, &match->b);
-  pack_columns(&b, plan, source, packed, column, column, cols, build_number(&b, 0), gemm_size(&b, match->k));
+  Value *zero = build_number(&b, 0);
+  pack_columns(&b, (Copy){plan, source, packed, column, column, cols, zero, (int)nr}, zero, gemm_size(&b, match->k));
 }
 
 /* ---- in the task ------------------------------------------------------------------------------------------------- */
@@ -93,7 +160,11 @@ Value *gemm_rows_buffer(GemmBuild *g, Value *offset) {
 }
 
 void gemm_pack_panel(GemmBuild *g) {
-  pack_columns(&g->b, g->plan, g->source, g->task_panel, g->j, gemm_number(g, 0), g->cols, g->k_lo, g->k_hi);
+  Copy copy = {.plan = g->plan, .source = g->source, .target = g->task_panel, .column = g->j, .cols = g->cols};
+  copy.target_column = gemm_number(g, 0);
+  copy.first = g->k_lo;
+  copy.width = (int)gemm_field(g, FIELD_nr);
+  pack_columns(&g->b, copy, g->k_lo, g->k_hi);
 }
 
 /* Where packing the block's rows ends: at t_lo where the block before left them here, all of k. */

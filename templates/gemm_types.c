@@ -18,6 +18,10 @@ int64_t gemm_lanes(const Plan *plan) {
 
 int64_t gemm_bytes(kiln_type type, int64_t count) { return (int64_t)type_bytes(type, (size_t)count); }
 
+bool gemm_runs_along_k(const BufType *b) {
+  return b->layout == LAYOUT_STRIDED && b->strides[0].symbol == EXTENT_NUMBER && b->strides[0].number == 1;
+}
+
 /* Instructions on tile registers multiply whole 16 rows. */
 static bool is_tile(const MmaInstruction *row) { return row->m >= 16; }
 
@@ -78,7 +82,9 @@ GemmTypes gemm_types(const Plan *plan) {
   if (vectors != NULL) types.vector_step = vectors->k;
   if (row == NULL) return types;
   bool is_in_place = plan->schedule.set[FIELD_pack_b] && plan->schedule.values[FIELD_pack_b] == PACK_B_NONE;
-  if (is_in_place && !on_tiles && wants_conversion(plan)) return types; /* each step of k is converted and multiplied */
+  BufType b = gemm_view(match->b.node, match->b.transposed);
+  if (is_in_place && !on_tiles && wants_conversion(plan) && !gemm_runs_along_k(&b))
+    return types; /* each step of k is converted and multiplied */
   types.step = row->k;
   types.group = row->group;
   types.a_group = on_tiles ? row->k : row->group;

@@ -171,14 +171,21 @@ void verify_buf_view(Verifier *v, const Op *op) {
 /* Where axis `axis` of the transpose comes from. */
 static int swapped(int axis, int rank) { return axis < rank - 2 ? axis : 2 * rank - 3 - axis; }
 
+/* Panels of columns are panels of rows of the transpose. */
+static bool is_same_panel(const BufType *from, const BufType *to) {
+  return buf_is_panel(from) && buf_is_panel(to) && from->layout != to->layout && from->panel == to->panel &&
+         from->group == to->group;
+}
+
 static const char *transpose_rule(const BufType *from, const BufType *to) {
   if (to->type != from->type) return "the element type must be the same";
   if (from->rank < 2 || to->rank != from->rank) return "both need the same axes, at least two";
-  if (buf_is_panel(from) || buf_is_panel(to)) return "panels have no transpose";
+  bool has_panels = buf_is_panel(from) || buf_is_panel(to);
+  if (has_panels && !is_same_panel(from, to)) return "panels of columns become the same of rows, and these those";
   for (int i = 0; i < to->rank; i++) {
     Product a = stride_of(to, i), b = stride_of(from, swapped(i, to->rank));
     if (!extent_equal(to->dims[i], from->dims[swapped(i, to->rank)])) return "the last two sizes must be swapped";
-    if (!is_same_product(&a, &b)) return "the last two strides must be swapped";
+    if (!has_panels && !is_same_product(&a, &b)) return "the last two strides must be swapped";
   }
   return NULL;
 }

@@ -236,6 +236,18 @@ Test(lower_memory, views) {
   lower_check_compiles(text);
 }
 
+/* Rows of a panel's transpose go to it whole groups at a time. */
+Test(lower_memory, transposed_panel) {
+  const int64_t symbols[] = {21};
+  const LowerBuffer buffers[] = {{KILN_I8, 20 * 64, FILL_BITS, 0}, {KILN_I8, 24 * 32, FILL_OUTPUT, 0}};
+  const char text[] = "kernel @turn(%in: buf<i8, [20, 64]>, %out: buf<i8, [k, 20], col_panel 16x4>)\n    symbols k\n{\n"
+                      "  %t = buf_transpose %out : buf<i8, [20, k], row_panel 16x4>\n"
+                      "  %x = tile_load %in[0, 0] cols k : tile<16x24, i8>\n  tile_store %x, %t[0, 0] cols k\n"
+                      "  %y = tile_load %in[16, 0] : tile<4x16, i8>\n  tile_store %y, %t[16, 0]\n}\n";
+  lower_check(&(LowerCase){text, symbols, buffers, 2});
+  lower_check_compiles(text);
+}
+
 Test(lower_memory, views_of_nibbles) {
   const int64_t symbols[] = {3};
   const LowerBuffer buffers[] = {{KILN_U4, 64, FILL_BITS, 0}, {KILN_U4, 64, FILL_OUTPUT, 0}};

@@ -230,9 +230,9 @@ static const Case buffer_cases[] = {
      "12:8: buf<i32, [n]> is no transpose of buf<i32, [n]>: both need the same axes, at least two\n"},
     {"  %r = buf_transpose %d : buf<u8, [n, m], [1, n]>\n",
      "12:8: buf<u8, [n, m], [1, n]> is no transpose of buf<u8, [2, m, n]>: both need the same axes, at least two\n"},
-    {"  %r = buf_transpose %b : buf<f32, [n, k], row_panel 48x1>\n",
-     "12:8: buf<f32, [n, k], row_panel 48x1> is no transpose of buf<f32, [k, n], col_panel 48x1>: panels have no "
-     "transpose\n"},
+    {"  %r = buf_transpose %b : buf<f32, [n, k], row_panel 24x1>\n",
+     "12:8: buf<f32, [n, k], row_panel 24x1> is no transpose of buf<f32, [k, n], col_panel 48x1>: panels of columns "
+     "become the same of rows, and these those\n"},
     {"  %w = buf_workspace 0 : buf<f32, [2, 3, 4]>\n"
      "  %r = buf_transpose %w : buf<f32, [2, 4, 3], [12, 1, 4]>\n"
      "  %r2 = buf_transpose %w : buf<f32, [3, 2, 4], [4, 12, 1]>\n",
