@@ -7,31 +7,53 @@
 /* What a size that is not known counts as. */
 enum { LARGE_SIZE = 4096 };
 
-/* Two fused multiply-adds and two loads a cycle, four cycles of latency: every x86 core since Haswell, nearly. Loads
- * that fit beside the multiply-adds still cost a little, and a vector of B, which comes from the second-level cache,
- * more. */
-enum { FMA_PER_CYCLE = 2, LOADS_PER_CYCLE = 2, FMA_LATENCY = 4, TILE_OVERHEAD_CYCLES = 30 };
-static const double load_cost = 0.06, panel_cost = 0.25;
+/* Two fused multiply-adds and two loads a cycle, four cycles of latency: every x86 core since Haswell, nearly. Chains
+ * of just that latency are late now and then (8 accumulators: 85 % of the rate, 12: 99 %). Loads that fit beside the
+ * multiply-adds still cost a little, and a vector of B, which comes from the second-level cache where its panel
+ * overflows the first, more. (bench/results/speed.md) */
+enum { FMA_PER_CYCLE = 2, LOADS_PER_CYCLE = 2 };
+static const double chain_cycles = 4.7, load_cost = 0.06, panel_cost = 0.25;
 
-/* Cycles one register tile takes for each step of k. */
-static double tile_cycles(int64_t rows, int64_t vectors) {
-  double fma = (double)(rows * vectors) / FMA_PER_CYCLE;
-  double loads = (double)(rows + vectors) / LOADS_PER_CYCLE;
-  double hidden = load_cost * (double)(rows + vectors) + panel_cost * (double)vectors;
-  return fmax(fmax(fma, loads), FMA_LATENCY) + hidden;
+/* What the model takes for a size that is not known. */
+static int64_t size_or(Dim d, int64_t unknown) { return d.symbol < 0 ? larger_of(d.size, 1) : unknown; }
+static int64_t usual_k(const Plan *plan) {
+  const GemmMatch *match = plan->match;
+  return size_or(match->k, 512);
 }
 
-/* Modelled cycles for the product with this register tile; unknown sizes count as large and even. */
+/* Cycles one register tile takes for each step of k. */
+static double tile_cycles(const Plan *plan, int64_t rows, int64_t vectors) {
+  GemmTypes types = gemm_types(plan);
+  int64_t depth = ceil_div(usual_k(plan), types.group) * types.group;
+  int64_t panel_bytes = gemm_bytes(types.b, depth * vectors * gemm_lanes(plan));
+  const GemmMatch *match = plan->match;
+  bool panel_stays = match->k.symbol < 0 && panel_bytes <= machine_of(plan->problem.target, 1).l1d_bytes * 2 / 3;
+  double fma = (double)(rows * vectors) / FMA_PER_CYCLE;
+  double loads = (double)(rows + vectors) / LOADS_PER_CYCLE;
+  double hidden = load_cost * (double)(rows + vectors) + (panel_stays ? 0 : panel_cost * (double)vectors);
+  return fmax(fmax(fma, loads), chain_cycles) + hidden;
+}
+
+/* Cycles to begin and end a tile. Where A and C come from beyond the second-level cache, each row is a stream of A and
+ * one of C, and so many at once are late by this much: 14x32 by 121 cycles, 8x32 by 34, 4x64 by 9 (4096 x 192 x 64). */
+static double tile_overhead(const Plan *plan, int64_t rows, int64_t vectors) {
+  static const double begin = 5, accumulator_cost = 0.4, row_cost = 0.6;
+  const GemmMatch *match = plan->match;
+  int64_t row_bytes = gemm_bytes(match->a.node->type, usual_k(plan)) + gemm_bytes(match->acc, size_or(match->n, 1));
+  bool is_streamed = size_or(match->m, 1) * row_bytes > machine_of(plan->problem.target, 1).l2_bytes;
+  double fill = begin + accumulator_cost * (double)(rows * vectors);
+  return fill + (is_streamed ? row_cost * (double)(rows * rows) : 0);
+}
+
+/* Modelled cycles for the product with this register tile; unknown sizes count as even. */
 static double product_cycles(const Plan *plan, int64_t rows, int64_t vectors) {
   const GemmMatch *match = plan->match;
-  int64_t m = match->m.symbol < 0 ? match->m.size : 96 * rows;
-  int64_t lanes = gemm_lanes(plan);
-  int64_t n = match->n.symbol < 0 ? match->n.size : 96 * vectors * lanes;
-  int64_t k = match->k.symbol < 0 ? ceil_div(match->k.size, gemm_types(plan).step) : 512;
-  double tiles = (double)ceil_div(larger_of(m, 1), rows) * (double)ceil_div(larger_of(n, 1), vectors * lanes);
-  double fill = (double)(rows * vectors) * 1.5 + TILE_OVERHEAD_CYCLES;
-  double unknown = (double)larger_of(m, 1) * (double)larger_of(n, 1);
-  return tiles * (tile_cycles(rows, vectors) * (double)k + fill) / unknown;
+  int64_t columns = vectors * gemm_lanes(plan);
+  int64_t m = size_or(match->m, 96 * rows), n = size_or(match->n, 96 * columns);
+  double steps = (double)ceil_div(usual_k(plan), gemm_types(plan).step);
+  double tiles = (double)ceil_div(m, rows) * (double)ceil_div(n, columns);
+  double cycles = tile_cycles(plan, rows, vectors) * steps + tile_overhead(plan, rows, vectors);
+  return tiles * cycles / ((double)m * (double)n);
 }
 
 /* A in place, or packed where the lines of a register tile's rows would drive each other out of the first-level cache:
@@ -55,13 +77,15 @@ static int64_t default_pack_a(const Plan *plan) {
 }
 
 /* Row addresses live in general registers unless the row stride is a number or rows are adjacent; x86-64 has 16 of
- * them. */
+ * them. A tile of more than 14 rows is one vector wide: all of C, of fixed size, or none. */
 static int64_t max_rows(const Plan *plan) {
+  enum { ROWS_OF_FIXED = 24, ROWS = 14, ROWS_OF_ADDRESSES = 12 };
   const GemmMatch *match = plan->match;
-  if (plan->schedule.values[FIELD_pack_a] == PACK_A_TASK) return 14;
+  if (plan->schedule.values[FIELD_pack_a] == PACK_A_TASK) return ROWS;
   BufType a = gemm_view(match->a.node, match->a.transposed);
   Extent step = a.layout == LAYOUT_STRIDED ? a.strides[0] : a.dims[1];
-  return step.symbol == EXTENT_NUMBER ? 14 : 12;
+  if (step.symbol != EXTENT_NUMBER) return ROWS_OF_ADDRESSES;
+  return match->m.symbol < 0 && match->m.size <= ROWS_OF_FIXED ? ROWS_OF_FIXED : ROWS;
 }
 
 /* Four accumulators: 2x2 registers of 16x16, or all in a row where C is thin. */
@@ -255,7 +279,8 @@ static int64_t default_load_a(const Plan *plan) {
   return is_shared ? LOAD_A_STREAMED : LOAD_A_PLAIN;
 }
 
-/* Instructions of an iteration; k of one that is short. */
+/* Instructions of an iteration: four, or where the whole product is one tile of a few hundred, all of them (16 x 16 x
+ * 16: 60 ns instead of 65). */
 static int64_t default_ku(const Plan *plan) {
   const GemmMatch *match = plan->match;
   GemmTypes types = gemm_types(plan);
@@ -264,9 +289,16 @@ static int64_t default_ku(const Plan *plan) {
   if (is_in_place(&plan->schedule) && types.b != types.acc) return 1;
   /* Bytes by pairs (vpmaddwd) multiply and add apart: with more in an iteration LLVM runs out of registers. */
   bool is_one = plan->schedule.values[FIELD_mma] == MMA_ON_TILES || (match->acc == KILN_I32 && step == 2);
-  const int INSTRUCTIONS = is_one ? 1 : 4;
-  if (match->k.symbol >= 0) return INSTRUCTIONS * step;
-  return smaller_of(ceil_div(larger_of(match->k.size, 1), step), INSTRUCTIONS) * step;
+  enum { SEVERAL = 4, UNROLLED = 256, LONGEST = 64 };
+  int64_t most = is_one ? 1 : SEVERAL;
+  if (match->k.symbol >= 0) return most * step;
+  const Schedule *s = &plan->schedule;
+  int64_t steps = ceil_div(larger_of(match->k.size, 1), step);
+  int64_t products = s->values[FIELD_mr] * (s->values[FIELD_nr] / gemm_lanes(plan)) * steps;
+  bool is_tile = match->m.symbol < 0 && match->m.size == s->values[FIELD_mr] && match->n.symbol < 0 &&
+                 match->n.size <= s->values[FIELD_nr];
+  if (is_tile && s->values[FIELD_mma] != MMA_ON_TILES && steps <= LONGEST && products <= UNROLLED) most = steps;
+  return smaller_of(steps, most) * step;
 }
 
 /* Longest row of A, in bytes, for which no second visit to an accumulator is ever planned, so that no code for it is
@@ -355,7 +387,7 @@ static void explain_tile(const Plan *plan, Text *out) {
   text_printf(out,
               "register tile %lldx%lld: %lld accumulators of %d registers, %g cycles an instruction's k where %g would "
               "be peak\n",
-              mr, nr, (long long)(mr * vectors), plan->problem.target->vector_registers, tile_cycles(mr, vectors),
+              mr, nr, (long long)(mr * vectors), plan->problem.target->vector_registers, tile_cycles(plan, mr, vectors),
               (double)(mr * vectors) / FMA_PER_CYCLE);
 }
 
