@@ -2,6 +2,7 @@
  *
  * Knows of templates only what template.h promises: the entry's name, the order of its buffers and symbols, and the
  * names of its packing kernels. */
+#include "jit/os.h"
 #include "runtime/runtime.h"
 
 void rt_code_retain(Code *code) { atomic_fetch_add_explicit(&code->references, 1, memory_order_relaxed); }
@@ -18,13 +19,22 @@ void rt_code_release(Code *code) {
 
 /* ---- compiling --------------------------------------------------------------------------------------------------- */
 
-kiln_status rt_code_build(const Code *code, const char *name, Module **module, Text *why) {
+double rt_lap(int64_t *since) {
+  int64_t now = jit_os_now_ns(), elapsed = now - *since;
+  *since = now;
+  return (double)elapsed * 1e-6;
+}
+
+kiln_status rt_code_build(const Code *code, const char *name, kiln_compile_times *times, Module **module, Text *why) {
   const Allocator *allocator = &code->engine->allocator;
+  int64_t clock = jit_os_now_ns();
   Module *made = tmpl_build(&code->plan, name, allocator);
   if (!made) return KILN_OUT_OF_MEMORY;
+  if (times) times->build = rt_lap(&clock);
   Diagnostics faults;
   diagnostics_init(&faults, allocator);
   kiln_status status = tile_verify(made, &faults);
+  if (times) times->check = rt_lap(&clock);
   if (status) {
     text_printf(why, "template %s made wrong tile IR\n", code->plan.template->name);
     diagnostics_print(&faults, NULL, NULL, 0, why);
@@ -46,23 +56,24 @@ void rt_log_remarks(const kiln_engine *engine, const char *name, const Diagnosti
   }
 }
 
-kiln_status rt_code_compile(const Code *code, const char *name, JitOutput output, JitCompileTimes *times,
+kiln_status rt_code_compile(const Code *code, const char *name, JitOutput output, kiln_compile_times *times,
                             JitBuffer *out, Text *why) {
   Module *module;
-  kiln_status status = rt_code_build(code, name ? name : code->name, &module, why);
+  kiln_status status = rt_code_build(code, name ? name : code->name, times, &module, why);
   if (status) return status;
   JitField fields[] = {
       {"graph", code->graph_text},
       {"template", code->plan.template->name},
       {"schedule", code->schedule},
   };
+  JitCompileTimes jit = {0};
   JitCompile options = {
       .output = output,
       .key = code->key_text,
       .key_length = code->key_length,
       .fields = fields,
       .field_count = ARRAY_LENGTH(fields),
-      .times = times,
+      .times = &jit,
   };
   Diagnostics faults;
   diagnostics_init(&faults, &code->engine->allocator);
@@ -71,6 +82,12 @@ kiln_status rt_code_compile(const Code *code, const char *name, JitOutput output
   else rt_log_remarks(code->engine, code->name, &faults);
   diagnostics_release(&faults);
   module_destroy(module);
+  if (times) {
+    times->lower = (double)jit.lower_ns * 1e-6;
+    times->verify = (double)jit.verify_ns * 1e-6;
+    times->optimize = (double)jit.optimize_ns * 1e-6;
+    times->codegen = (double)jit.codegen_ns * 1e-6;
+  }
   return status;
 }
 

@@ -10,32 +10,16 @@
 
 /* ---- one Code ---------------------------------------------------------------------------------------------------- */
 
-/* How long the stages of a compile took, for the log. */
-typedef struct Stages {
-  int64_t plan_ns, find_ns, compile_ns, store_ns, load_ns;
-  JitCompileTimes times;
-} Stages;
-
-/* Nanoseconds since the last lap. */
-static int64_t lap(int64_t *since) {
-  int64_t now = jit_os_now_ns(), elapsed = now - *since;
-  *since = now;
-  return elapsed;
-}
-
-static void log_stages(const Code *code, const Stages *stages, kiln_cache_hit hit) {
+static void log_stages(const Code *code, kiln_cache_hit hit) {
   const kiln_log *log = &code->engine->log;
   if (!log->write) return;
-  const JitCompileTimes *times = &stages->times;
-  int64_t llvm = times->lower_ns + times->verify_ns + times->optimize_ns + times->codegen_ns;
-  log_event(
-      log, KILN_LOG_DEBUG,
-      "%s %s: plan %.3f, find %.3f, build %.3f, lower %.3f, verify %.3f, optimize %.3f, codegen %.3f, store %.3f, "
-      "load %.3f ms",
-      hit == KILN_DISK ? "found" : "compiled", code->name, (double)stages->plan_ns * 1e-6,
-      (double)stages->find_ns * 1e-6, (double)(stages->compile_ns - llvm) * 1e-6, (double)times->lower_ns * 1e-6,
-      (double)times->verify_ns * 1e-6, (double)times->optimize_ns * 1e-6, (double)times->codegen_ns * 1e-6,
-      (double)stages->store_ns * 1e-6, (double)stages->load_ns * 1e-6);
+  Text text;
+  text_init(&text, &code->engine->allocator);
+#define KILN_COMPILE_STAGE(stage, meaning) text_printf(&text, ", " #stage " %.3f", code->times.stage);
+#include "kiln/stages.def"
+#undef KILN_COMPILE_STAGE
+  log_event(log, KILN_LOG_DEBUG, "%s %s%s ms", hit == KILN_DISK ? "found" : "compiled", code->name, text_get(&text));
+  text_release(&text);
 }
 
 void rt_code_warn(const Code *code) {
@@ -52,55 +36,54 @@ void rt_code_warn(const Code *code) {
 
 /* Loads the object that the disk cache has. One that does not link is none; `hit` stays what it is where there is none.
  */
-static kiln_status find_on_disk(Code *code, Stages *stages, int64_t *clock, kiln_cache_hit *hit) {
+static kiln_status find_on_disk(Code *code, int64_t *clock, kiln_cache_hit *hit) {
   const kiln_engine *engine = code->engine;
   JitBuffer object = {0};
   Text why;
   bool found = jit_cache_find(engine->cache, code->key_text, code->key_length, &engine->cpu.features, &object);
-  stages->find_ns = lap(clock);
+  code->times.find = rt_lap(clock);
   if (!found) return KILN_OK;
   text_init(&why, &engine->allocator);
   kiln_status status = rt_code_load(code, &object, &why);
   if (!status) *hit = KILN_DISK;
   else log_event(&engine->log, KILN_LOG_WARNING, "cache: %s does not link: %s", code->key_name, text_get(&why));
-  stages->load_ns = lap(clock);
+  code->times.load = rt_lap(clock);
   text_release(&why);
   jit_buffer_release(&object);
   return status == KILN_OUT_OF_MEMORY ? status : KILN_OK;
 }
 
 /* Compiles and links. The object is kept even where linking fails: that is a matter of this process. */
-static kiln_status make_anew(Code *code, bool store, Stages *stages, int64_t *clock, Text *why) {
+static kiln_status make_anew(Code *code, bool store, int64_t *clock, Text *why) {
   JitBuffer object = {0};
-  kiln_status status = rt_code_compile(code, NULL, JIT_OUTPUT_OBJECT, &stages->times, &object, why);
-  stages->compile_ns = lap(clock);
+  kiln_status status = rt_code_compile(code, NULL, JIT_OUTPUT_OBJECT, &code->times, &object, why);
+  rt_lap(clock); /* its stages have been timed */
   if (!status && store) jit_cache_store(code->engine->cache, code->key_text, code->key_length, &object);
-  stages->store_ns = lap(clock);
+  code->times.store = rt_lap(clock);
   if (!status) status = rt_code_load(code, &object, why);
-  stages->load_ns = lap(clock);
+  code->times.load = rt_lap(clock);
   jit_buffer_release(&object);
   return status;
 }
 
 kiln_status rt_code_make(kiln_engine *engine, const Request *request, const char *graph_text, Code **code,
                          kiln_cache_hit *hit, Text *why) {
-  Stages stages = {0};
   int64_t clock = jit_os_now_ns();
   Code *made;
   kiln_status status = rt_code_plan(engine, request, graph_text, &made, why);
   if (status) return status;
-  stages.plan_ns = lap(&clock);
+  made->times.plan = rt_lap(&clock);
   rt_code_warn(made);
   bool use_cache = !request->options.no_cache;
   *hit = KILN_COLD;
-  if (use_cache) status = find_on_disk(made, &stages, &clock, hit);
-  if (!status && *hit == KILN_COLD) status = make_anew(made, use_cache, &stages, &clock, why);
+  if (use_cache) status = find_on_disk(made, &clock, hit);
+  if (!status && *hit == KILN_COLD) status = make_anew(made, use_cache, &clock, why);
   if (status == KILN_INTERNAL) log_event(&engine->log, KILN_LOG_ERROR, "%s: %s", made->name, text_get(why));
   if (status) {
     rt_code_release(made);
     return status;
   }
-  log_stages(made, &stages, *hit);
+  log_stages(made, *hit);
   *code = made;
   return KILN_OK;
 }
@@ -242,6 +225,7 @@ kiln_status kiln_kernel_describe(const kiln_kernel *kernel, kiln_kernel_info *in
       .code_bytes = jit_code_bytes(code->jit),
       .is_fallback = code->plan.template->is_fallback,
       .origin = code->origin,
+      .times = code->times,
   };
   return KILN_OK;
 }

@@ -41,7 +41,7 @@ static kiln_status dump_graph(kiln_engine *engine, kiln_graph *graph, const kiln
 
 static kiln_status dump_tile(const Code *code, kiln_buffer *out, Text *why) {
   Module *module;
-  kiln_status status = rt_code_build(code, code->name, &module, why);
+  kiln_status status = rt_code_build(code, code->name, NULL, &module, why);
   if (status) return status;
   Text text;
   text_init(&text, &code->engine->allocator);

@@ -264,6 +264,7 @@ typedef struct Code {
   Binding bindings[CODE_BINDINGS];
   int binding_count;
   size_t object_bytes;
+  kiln_compile_times times;
 } Code;
 
 struct kiln_kernel {
@@ -289,12 +290,15 @@ void rt_code_warn(const Code *code);
 void rt_code_retain(Code *code);
 void rt_code_release(Code *code); /* NULL is allowed */
 
-/* The module of a plan, verified; its entry is called `name`. A broken rule there is KILN_INTERNAL. */
-kiln_status rt_code_build(const Code *code, const char *name, Module **module, Text *why);
+/* Milliseconds since the last lap. */
+double rt_lap(int64_t *since);
+/* The module of a plan, verified; its entry is called `name`. A broken rule there is KILN_INTERNAL. `times` gets what
+ * the stages took; NULL: not wanted. */
+kiln_status rt_code_build(const Code *code, const char *name, kiln_compile_times *times, Module **module, Text *why);
 /* Remarks of a compile that succeeded, as warnings in the log; `name` says of what. */
 void rt_log_remarks(const kiln_engine *engine, const char *name, const Diagnostics *remarks);
-/* Builds and compiles. `name` NULL: the code's own. `times` may be NULL. */
-kiln_status rt_code_compile(const Code *code, const char *name, JitOutput output, JitCompileTimes *times,
+/* Builds and compiles. `name` NULL: the code's own. `times` as above. */
+kiln_status rt_code_compile(const Code *code, const char *name, JitOutput output, kiln_compile_times *times,
                             JitBuffer *out, Text *why);
 /* Links an object of this code and completes the fields. */
 kiln_status rt_code_load(Code *code, const JitBuffer *object, Text *why);

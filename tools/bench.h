@@ -1,5 +1,5 @@
 /* bench.h: what the files behind `kiln bench` share: one comparison (bench_line.c) and what is printed of it
- * (bench_report.c). */
+ * (bench_report.c); and what compiling takes (bench_compile.c). */
 #ifndef KILN_TOOLS_BENCH_H
 #define KILN_TOOLS_BENCH_H
 
@@ -31,6 +31,8 @@ typedef struct Report {
   Text said; /* refusals already printed */
   Mean means[MAX_MEANS];
   int mean_count;
+  struct Compiled *compiled; /* of --compile, over all suites (bench_compile.c) */
+  size_t compiled_count, compiled_capacity;
 } Report;
 
 /* What was measured of one graph. The first `own` of the cases are Kiln's. */
@@ -49,9 +51,19 @@ typedef struct Measured {
 int bench_line(const Command *command, Peers *peers, Report *report);
 void peers_close(Peers *peers);
 
+/* The same for --compile: compiles only, and says what it took. */
+int bench_compile(const Command *command, Report *report);
+/* Prints the totals of --compile, where there are any. */
+void bench_compile_close(Report *report);
+
+/* A report's life: begins for a graph or a suite, ends with the means of the suite; what --compile found stays. */
 void report_open(Report *report, const Command *command, const char *suite);
 void report_refusal(Report *report, const char *peer, const char *why); /* once each in a suite */
 void report_line(Report *report, const Measured *measured);
-void report_close(Report *report); /* prints the means of a suite */
+void report_close(Report *report);
+/* The product's types, `f32` or `u8*i8`; without a product the first input's. */
+void report_type(const Measured *measured, Text *out);
+/* `384 3072 768 B' plain +gelu`: sizes, whether B is transposed, whether it may be packed, the last operation. */
+void report_label(const Measured *measured, Text *out);
 
 #endif

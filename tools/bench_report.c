@@ -9,7 +9,12 @@
 #include "tools/bench.h"
 
 void report_open(Report *report, const Command *command, const char *suite) {
-  *report = (Report){.suite = suite, .json = command->options.json, .quiet = command->options.quiet};
+  *report = (Report){.suite = suite,
+                     .json = command->options.json,
+                     .quiet = command->options.quiet,
+                     .compiled = report->compiled,
+                     .compiled_count = report->compiled_count,
+                     .compiled_capacity = report->compiled_capacity};
   text_init(&report->said, NULL);
 }
 
@@ -26,8 +31,7 @@ void report_refusal(Report *report, const char *peer, const char *why) {
 
 /* ---- what a line is ---------------------------------------------------------------------------------------------- */
 
-/* The product's types, `f32` or `u8*i8`; without a product the first input's. */
-static void add_type(const Measured *measured, Text *out) {
+void report_type(const Measured *measured, Text *out) {
   const kiln_graph *graph = measured->session->graph;
   const int *inputs = graph->inputs.items;
   size_t a = measured->product != NULL ? measured->product->a : 0,
@@ -52,8 +56,7 @@ static void add_dims(const Measured *measured, Text *out) {
   }
 }
 
-/* `384 3072 768 B' plain +gelu`: sizes, whether B is transposed, whether it may be packed, the last operation. */
-static void add_label(const Measured *measured, Text *out) {
+void report_label(const Measured *measured, Text *out) {
   const kiln_product *p = measured->product;
   const kiln_graph *graph = measured->session->graph;
   const Node *last = graph_node(graph, graph->outputs.items[0]);
@@ -111,7 +114,7 @@ static void print_json(const Report *report, const Measured *measured) {
   text_init(&dims, NULL);
   text_init(&type, NULL);
   add_dims(measured, &dims);
-  add_type(measured, &type);
+  report_type(measured, &type);
   Json json;
   json_open(&json);
   json_compile(&json, measured->info);
@@ -182,8 +185,8 @@ static void print_table_line(Report *report, const Measured *measured) {
   Text type, label;
   text_init(&type, NULL);
   text_init(&label, NULL);
-  add_type(measured, &type);
-  add_label(measured, &label);
+  report_type(measured, &type);
+  report_label(measured, &label);
   const BenchCase *kiln = fastest(measured->cases, measured->own);
   const BenchCase *peer = fastest(measured->cases + measured->own, measured->count - measured->own);
   Row row = row_of(measured, kiln);

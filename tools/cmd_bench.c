@@ -14,6 +14,10 @@ typedef struct Run {
   int status;
 } Run;
 
+static int run_one(const Command *line, Run *run) {
+  return line->options.compile ? bench_compile(line, &run->report) : bench_line(line, &run->peers, &run->report);
+}
+
 /* Options of the command line go before those of the line. A graph that cannot be measured is complained about, and
  * the rest still runs. */
 static bool run_line(void *ctx, int count, char **words) {
@@ -25,7 +29,7 @@ static bool run_line(void *ctx, int count, char **words) {
     return false;
   }
   options_override(&line.options, &run->command->options);
-  status = bench_line(&line, &run->peers, &run->report);
+  status = run_one(&line, run);
   if (status != EXIT_GOOD) run->status = status;
   return true;
 }
@@ -37,8 +41,7 @@ static void name_suite(const char *path, char name[64]) {
   snprintf(name, 64, "%.*s", (int)strcspn(start, "."), start);
 }
 
-static void run_suite(Run *run) {
-  const char *path = run->command->options.suite;
+static void run_suite(Run *run, const char *path) {
   char name[64], message[160];
   size_t length;
   char *text = read_file(path, &length);
@@ -58,18 +61,31 @@ static void run_suite(Run *run) {
   free(text);
 }
 
+/* Each of the files of --suite. */
+static void run_suites(Run *run) {
+  for (const char *at = run->command->options.suite; *at != '\0';) {
+    size_t length = strcspn(at, ",");
+    char *path = calloc(length + 1, 1);
+    if (path != NULL) run_suite(run, memcpy(path, at, length));
+    else run->status = complain_status("bench", KILN_OUT_OF_MEMORY, NULL);
+    free(path);
+    at += length + (at[length] == ',');
+  }
+}
+
 int cmd_bench(const Command *command) {
   Run *run = calloc(1, sizeof *run);
   if (run == NULL) return complain_status("bench", KILN_OUT_OF_MEMORY, NULL);
   run->command = command;
   if (command->options.suite != NULL) {
-    run_suite(run);
+    run_suites(run);
   } else {
     report_open(&run->report, command, "");
-    run->status = bench_line(command, &run->peers, &run->report);
+    run->status = run_one(command, run);
     report_close(&run->report);
   }
   int status = run->status;
+  bench_compile_close(&run->report);
   peers_close(&run->peers);
   free(run);
   return status;

@@ -127,6 +127,13 @@ KILN_API void kiln_kernel_release(kiln_kernel *kernel); /* NULL is allowed */
 
 typedef enum kiln_cache_hit { KILN_COLD, KILN_DISK, KILN_MEMORY } kiln_cache_hit;
 
+/* What making a kernel's code took, in milliseconds; 0 for stages it did not go through. */
+typedef struct kiln_compile_times {
+#define KILN_COMPILE_STAGE(name, meaning) double name;
+#include "kiln/stages.def"
+#undef KILN_COMPILE_STAGE
+} kiln_compile_times;
+
 /* What was decided, and what it cost. Strings live as long as the kernel. */
 typedef struct kiln_kernel_info {
   const char *name;  /* the entry symbol, as perf and gdb show it */
@@ -142,6 +149,7 @@ typedef struct kiln_kernel_info {
   bool is_fallback; /* the reference template: right for everything, and slow */
   const char
       *origin; /* where the schedule comes from: "fixed", "record exact", "record bucket", "record other", "model" */
+  kiln_compile_times times; /* of the call that made the code, which for KILN_MEMORY was an earlier one */
 } kiln_kernel_info;
 KILN_API kiln_status kiln_kernel_describe(const kiln_kernel *kernel, kiln_kernel_info *info);
 

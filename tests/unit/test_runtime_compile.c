@@ -138,6 +138,8 @@ Test(runtime_compile, describes_what_it_decided) {
   cr_expect_eq(strlen(info.key), 64);
   cr_expect(info.object_bytes > info.code_bytes && info.code_bytes > 0);
   cr_expect_gt(info.compile_ms, 0);
+  cr_expect(info.times.plan > 0 && info.times.build > 0 && info.times.codegen > 0 && info.times.load > 0);
+  cr_expect_lt(info.times.lower + info.times.codegen, info.compile_ms);
   cr_expect_not(info.is_fallback);
   kiln_cpu cpu;
   kiln_engine_cpu(engine, &cpu);
