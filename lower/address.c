@@ -388,8 +388,8 @@ static const AddressTerm *find_induction(const Emitter *e, const Address *addres
 /* What x86 and ARM can add to a pointer in an address. RISC-V cannot, but its generic target is not about speed. */
 static bool is_free_scale(int64_t bytes) { return bytes == 1 || bytes == 2 || bytes == 4 || bytes == 8; }
 
-/* With so many row pointers in a loop, x86 has no register left for the loop's end. */
-enum { MAX_ROWS_WITH_END = 10 };
+/* With more row pointers in a loop, and those of rows of B, x86 has no register left for the loop's end. */
+enum { MAX_ROWS_WITH_END = 6 };
 
 static void prepare(Emitter *e, Address *address) {
   LLVMValueRef pointer = address->base;
@@ -428,18 +428,11 @@ static void prepare(Emitter *e, Address *address) {
   address->is_prepared = true;
 }
 
-/* What a row adds. In front of a loop it is made opaque by a freeze: seeing that rows are a stride apart, loop strength
- * reduction would rather chain them by additions inside of the loop, which costs registers and, with those, spilled
- * accumulators (bench/results/microkernel.md). */
 static LLVMValueRef row_pointer(Emitter *e, Address *address, Amount delta) {
   LLVMValueRef pointer = address->origin;
   if (delta.value) {
-    Spot back = lower_go(e, delta.depth);
-    bool hides = e->depth < back.depth && address->origin_depth < back.depth;
-    LLVMValueRef value = hides ? LLVMBuildFreeze(e->builder, delta.value, "") : delta.value;
-    lower_back(e, back);
-    back = lower_go(e, deeper(delta.depth, address->origin_depth));
-    pointer = step(e, address, pointer, value);
+    Spot back = lower_go(e, deeper(delta.depth, address->origin_depth));
+    pointer = step(e, address, pointer, delta.value);
     lower_back(e, back);
   }
   return address->variant ? step(e, address, pointer, address->variant) : pointer;

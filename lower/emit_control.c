@@ -90,12 +90,23 @@ static void emit_once(Emitter *e, const Op *op, const Trip *trip) {
   if (e->status == KILN_OK) alias_all(e, NULL, op->results, lower_yield(body)->operands, op->result_count);
 }
 
+/* Forwards `next`, the value that a loop goes on with, through an intrinsic that becomes nothing, so that LLVM's scalar
+ * evolution does not see what it follows from. Addresses are already what they should be (address.c); loop strength
+ * reduction would try thousands of other ways, which was a quarter to two thirds of the whole compile (bench/results/
+ * jit-passes.md), and chain rows that are a stride apart by additions inside of the loop, which spilled accumulators
+ * (bench/results/microkernel.md). */
+static LLVMValueRef hide_step(Emitter *e, LLVMValueRef next) {
+  if (LLVMGetTypeKind(LLVMTypeOf(next)) == LLVMPointerTypeKind) return lower_call_1(e, INTRINSIC_STRIP_GROUP, next);
+  return lower_call_2(e, INTRINSIC_EXPECT, next, lower_i64(e, 0));
+}
+
 static void advance_inductions(Emitter *e, const LoopScope *scope, LLVMBasicBlockRef latch) {
   for (const Induction *i = scope->inductions; i != NULL; i = i->next) {
     LLVMPositionBuilderBefore(e->builder, scope->guard);
     LLVMValueRef bytes = lower_mul(e, scope->step, i->stride);
     LLVMPositionBuilderAtEnd(e->builder, latch);
     LLVMValueRef next = LLVMBuildGEP2(e->builder, e->i8, i->phi, &bytes, 1, "");
+    next = hide_step(e, next);
     LLVMAddIncoming(i->phi, &next, &latch, 1);
   }
 }
@@ -117,7 +128,7 @@ static void open_loop(Emitter *e, const Op *op, LoopScope *scope, LLVMBasicBlock
 }
 
 static LLVMValueRef advance(Emitter *e, LLVMValueRef phi, LLVMValueRef step, LLVMBasicBlockRef latch) {
-  LLVMValueRef next = LLVMBuildNSWAdd(e->builder, phi, step, "");
+  LLVMValueRef next = hide_step(e, LLVMBuildNSWAdd(e->builder, phi, step, ""));
   LLVMAddIncoming(phi, &next, &latch, 1);
   return next;
 }
