@@ -29,7 +29,7 @@ MAY_INCLUDE = {
     "bench": ["kiln/", "bench/"],
     "docs": ["tools/verbs.def", "tools/options.def", "runtime/options.def"],  # what it writes comes from tables
     "examples": ["kiln/", "examples/"],
-    "tests": ["kiln/", "ir/", "templates/", "lower/", "jit/", "runtime/", "tests/", *GENERATED],
+    "tests": ["kiln/", "ir/", "templates/", "lower/", "jit/", "runtime/", "bench/", "tests/", *GENERATED],
 }
 
 # System headers and the only rooms that may include them.

@@ -150,16 +150,8 @@ kiln_status rt_code_load(Code *code, const JitBuffer *object, Text *why) {
   return status;
 }
 
-/* A thread is woken for this much work only, some ten microseconds of it: waking one costs up to five. */
-static const double flops_per_thread = 5e5, bytes_per_thread = 128 << 10;
-
 Machine rt_code_machine(const Code *code, const int64_t *symbols, int32_t threads) {
-  if (threads > 1) {
-    Work work = tmpl_work(code->graph, symbols);
-    double by_flops = work.flops / flops_per_thread, by_bytes = work.bytes / bytes_per_thread;
-    double worthwhile = by_flops > by_bytes ? by_flops : by_bytes;
-    if (worthwhile < threads) threads = worthwhile < 1 ? 1 : (int32_t)worthwhile;
-  }
+  if (threads > 1) threads = tmpl_threads(tmpl_work(code->graph, symbols), threads);
   return rt_engine_machine(code->engine, code->plan.problem.target, threads);
 }
 

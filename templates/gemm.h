@@ -74,6 +74,10 @@ bool gemm_match(Plan *plan, Arena *arena, Text *why_not);
 kiln_status gemm_schedule(Plan *plan, Text *why_not);
 void gemm_build(const Plan *plan, const char *name, Module *module);
 void gemm_bind(const Plan *plan, const int64_t *symbols, const Machine *machine, int64_t *params);
+/* The layers there are, of those wished for, with so many blocks of C: one where counters are too few. */
+int64_t gemm_layers(int64_t wished, int64_t blocks);
+/* Operations a cycle of one core at the peak of the instruction chosen. */
+double gemm_peak(const Plan *plan, const Core *core);
 void gemm_predict(const Plan *plan, const int64_t *symbols, const int64_t *params, const Machine *machine,
                   Prediction *prediction);
 size_t gemm_candidates(const Plan *plan, const int64_t *symbols, const Machine *machine, Schedule *out,

@@ -3,6 +3,8 @@
  * sizes come here each time.
  *
  * Results depend on none of it but kc of dot products, and kc on k and the cache alone. */
+#include <math.h>
+
 #include "templates/gemm.h"
 
 /* What of the second-level cache rows of A may fill; the rest is for panels of B passing through. */
@@ -97,11 +99,55 @@ static bool is_thin(const Plan *plan, const int64_t *symbols, const Machine *mac
   return dim_value(match->m, symbols) <= FEW_ROWS && b_bytes > 2 * machine->l2_bytes;
 }
 
-/* Blocks that suit the caches; columns, then rows, are cut further until every thread has several tasks: columns first,
- * since fewer rows in a block are more passes over B, but where each task packs rows of A no further than packing them
- * costs a percent. */
+/* What cutting costs beside the products, in parts of them for a block of one row or one column: its operands come from
+ * the third-level cache once a block, and are packed there where tasks pack. */
+typedef struct CutCost {
+  double of_row, of_column;
+} CutCost;
+
+static CutCost cut_cost(const Plan *plan, const Machine *machine) {
+  static const double pack_cycles = 0.35; /* an element */
+  GemmTypes types = gemm_types(plan);
+  double products = gemm_peak(plan, machine->core) / 2, bytes = products / machine->core->l3_rate;
+  bool packs_a = plan->schedule.values[FIELD_pack_a] == PACK_A_TASK;
+  bool packs_b = plan->schedule.values[FIELD_pack_b] == PACK_B_TASK;
+  return (CutCost){
+      .of_row = bytes * type_bits(types.b) / 8 + (packs_b ? products * pack_cycles : 0),
+      .of_column = bytes * type_bits(types.a) / 8 + (packs_a ? products * pack_cycles : 0),
+  };
+}
+
+/* Cuts blocks of at most `most`, each in so many layers, further until the busiest thread has least to do: for several
+ * numbers of row blocks, as many column blocks as make one to four items a thread. More items than threads are worth
+ * something by themselves, since threads may come late. */
+static Extents share(const Plan *plan, Extents all, Extents most, int64_t layers, const Machine *machine) {
+  enum { PER_THREAD = 4 };
+  static const double late = 0.1;
+  int64_t threads = machine->threads, fewest = ceil_div(all.tiles, most.tiles);
+  double mr = (double)plan->schedule.values[FIELD_mr], nr = (double)plan->schedule.values[FIELD_nr], least = INFINITY;
+  CutCost cost = cut_cost(plan, machine);
+  Extents best = most;
+  int64_t last = smaller_of(all.tiles, larger_of(PER_THREAD * threads, fewest));
+  for (int64_t rows = fewest, next; rows <= last; rows = next) {
+    next = rows == last ? last + 1 : smaller_of(rows + rows / 2 + (rows < 2), last);
+    for (int64_t each = 1; each <= PER_THREAD; ++each) {
+      int64_t columns = smaller_of(larger_of(each * threads / (rows * layers), 1), all.panels);
+      Extents block = {ceil_div(all.tiles, rows), smaller_of(ceil_div(all.panels, columns), most.panels)};
+      int64_t blocks = ceil_div(all.tiles, block.tiles) * ceil_div(all.panels, block.panels);
+      int64_t turns = ceil_div(blocks * layers, threads);
+      double time = (double)(turns * block.tiles * block.panels) * (1 + late / (double)turns);
+      time *= 1 + cost.of_row / (mr * (double)block.tiles) + cost.of_column / (nr * (double)block.panels);
+      if (time >= least) continue;
+      least = time;
+      best = block;
+    }
+  }
+  return best;
+}
+
+/* Blocks that suit the caches, cut further so that all threads have work. */
 static void choose_block(const Plan *plan, const int64_t *symbols, const Machine *machine, int64_t *values) {
-  enum { TASKS_PER_THREAD = 4, STREAMS = 8, COLUMNS_A_PACKING = 512 };
+  enum { STREAMS = 8, TASKS_PER_THREAD = 8 };
   const GemmMatch *match = plan->match;
   const Schedule *s = &plan->schedule;
   int64_t mr = s->values[FIELD_mr], nr = s->values[FIELD_nr], kc = values[FIELD_kc];
@@ -111,16 +157,11 @@ static void choose_block(const Plan *plan, const int64_t *symbols, const Machine
   Extents block = s->values[FIELD_mma] == MMA_ON_TILES ? block_of_tiles(plan, all, machine, k, kc)
                                                        : block_of_vectors(plan, all, machine, kc);
   if (is_thin(plan, symbols, machine)) block = (Extents){all.tiles, smaller_of(all.panels, STREAMS)};
-  int64_t wanted = values[FIELD_tasks] = machine->threads > 1 ? (int64_t)machine->threads * TASKS_PER_THREAD : 1;
-  int64_t row_blocks = ceil_div(all.tiles, block.tiles), column_blocks = ceil_div(all.panels, block.panels);
-  int64_t narrowest = s->values[FIELD_pack_a] == PACK_A_TASK ? larger_of(COLUMNS_A_PACKING / nr, 1) : 1;
-  int64_t most_columns = larger_of(all.panels / narrowest, column_blocks);
-  wanted = ceil_div(wanted, values[FIELD_layers]); /* blocks */
-  if (row_blocks * column_blocks < wanted) column_blocks = smaller_of(ceil_div(wanted, row_blocks), most_columns);
-  if (row_blocks * column_blocks < wanted) row_blocks = smaller_of(ceil_div(wanted, column_blocks), all.tiles);
-  values[FIELD_mc] = ceil_div(all.tiles, row_blocks) * mr;
-  values[FIELD_nc] = ceil_div(all.panels, column_blocks) * nr;
+  if (machine->threads > 1) block = share(plan, all, block, values[FIELD_layers], machine);
+  values[FIELD_mc] = block.tiles * mr;
+  values[FIELD_nc] = ceil_div(all.panels, ceil_div(all.panels, block.panels)) * nr;
   values[FIELD_strip] = all.panels; /* blocks that share rows of A follow each other */
+  values[FIELD_tasks] = machine->threads > 1 ? (int64_t)machine->threads * TASKS_PER_THREAD : 1;
 }
 
 /* Steps of k between visits to an accumulator; `k` is that of a layer. */

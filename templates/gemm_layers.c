@@ -8,6 +8,8 @@
 
 enum { COUNTER_BYTES = 4, COUNTERS = KILN_WORKSPACE_ZEROED / COUNTER_BYTES };
 
+int64_t gemm_layers(int64_t wished, int64_t blocks) { return blocks <= COUNTERS ? wished : 1; }
+
 Value *gemm_layer_count(const GemmBuild *g, Builder *b) {
   Value *are_few = build_index(b, OP_index_le, gemm_block_count(g, b), build_number(b, COUNTERS));
   return build_index_select(b, are_few, gemm_param(g, b, FIELD_layers), build_number(b, 1));

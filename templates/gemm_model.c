@@ -45,8 +45,8 @@ typedef struct Call {
   int64_t rows, columns, vectors; /* of a register tile */
   int64_t tiles, panels;          /* along m and n: of C, and of a block … */
   int64_t block_tiles, block_panels;
-  int64_t row_blocks, column_blocks, strip, tasks;
-  int64_t kc, visits; /* of k */
+  int64_t row_blocks, column_blocks, layers, strip, tasks;
+  int64_t kc, visits; /* of k, over all layers */
   double tile_count;  /* of C */
 } Call;
 
@@ -86,9 +86,11 @@ static Call call_of(const Plan *plan, const int64_t *symbols, const int64_t *par
   c.row_blocks = ceil_div(c.tiles, c.block_tiles);
   c.column_blocks = ceil_div(c.panels, c.block_panels);
   c.strip = larger_of(smaller_of(param_of(plan, params, FIELD_strip, c.column_blocks), c.column_blocks), 1);
-  c.tasks = smaller_of(param_of(plan, params, FIELD_tasks, 1), c.row_blocks * c.column_blocks);
-  c.kc = larger_of(smaller_of(param_of(plan, params, FIELD_kc, c.k), c.k), 1);
-  c.visits = larger_of(ceil_div(c.k, c.kc), 1);
+  c.layers = gemm_layers(param_of(plan, params, FIELD_layers, 1), c.row_blocks * c.column_blocks);
+  c.tasks = smaller_of(param_of(plan, params, FIELD_tasks, 1), c.row_blocks * c.column_blocks * c.layers);
+  int64_t depth = larger_of(ceil_div(c.k, c.layers), 1);
+  c.kc = smaller_of(param_of(plan, params, FIELD_kc, depth), depth);
+  c.visits = c.layers * ceil_div(depth, c.kc);
   return c;
 }
 
@@ -108,15 +110,15 @@ static double tiles_of_block(const Call *c, int64_t x) {
 
 /* Work of the busiest thread over the mean, where each task goes to the thread that is free first. */
 static double balance_of(const Call *c) {
-  int64_t blocks = c->row_blocks * c->column_blocks, threads = c->machine->threads;
-  if (threads <= 1 || blocks == 0 || blocks > MOST_BLOCKS || threads > MOST_THREADS) return 1;
+  int64_t items = c->row_blocks * c->column_blocks * c->layers, threads = c->machine->threads;
+  if (threads <= 1 || items == 0 || items > MOST_BLOCKS || threads > MOST_THREADS) return 1;
   double busy[MOST_THREADS] = {0}, longest = 0;
   for (int64_t task = 0; task < c->tasks; ++task) {
     int64_t next = 0;
     for (int64_t t = 1; t < threads; ++t)
       if (busy[t] < busy[next]) next = t;
-    for (int64_t x = task * blocks / c->tasks; x < (task + 1) * blocks / c->tasks; ++x)
-      busy[next] += tiles_of_block(c, x);
+    for (int64_t x = task * items / c->tasks; x < (task + 1) * items / c->tasks; ++x)
+      busy[next] += tiles_of_block(c, x / c->layers) / (double)c->layers;
     longest = fmax(longest, busy[next]);
   }
   return longest / (c->tile_count / (double)threads);
@@ -126,14 +128,13 @@ static double balance_of(const Call *c) {
 
 /* Cycles between two of the product's instruction. Two that a core lacks the units for: vdpbf16ps without the trait,
  * and bytes by pairs, which multiply and add apart. */
-static double instruction_cycles(const Call *c) {
-  const MmaInstruction *row = gemm_instruction(c->plan);
-  const Target *target = c->plan->problem.target;
-  if (c->on_tiles) return TILE_PRODUCT;
-  double cycles = 1.0 / c->machine->core->products;
-  if (row == NULL || target->family != FAMILY_X86_64) return cycles;
-  bool is_slow_dot = row->acc == KILN_F32 && row->k > 1 && !gemm_has_fast_dot(c->plan);
-  if (is_slow_dot && c->types.step > 1) return 4 * cycles;
+static double instruction_cycles(const Plan *plan, const Core *core) {
+  const MmaInstruction *row = gemm_instruction(plan);
+  if (plan->schedule.values[FIELD_mma] == MMA_ON_TILES) return TILE_PRODUCT;
+  double cycles = 1.0 / core->products;
+  if (row == NULL || plan->problem.target->family != FAMILY_X86_64) return cycles;
+  bool is_slow_dot = row->acc == KILN_F32 && row->k > 1 && !gemm_has_fast_dot(plan);
+  if (is_slow_dot && gemm_types(plan).step > 1) return 4 * cycles;
   return row->acc == KILN_I32 && row->k == 2 ? 2 * cycles : cycles;
 }
 
@@ -142,7 +143,7 @@ static double instruction_cycles(const Call *c) {
 static double step_cycles(const Call *c) {
   double rows = (double)c->rows, vectors = (double)c->vectors;
   if (c->on_tiles) return TILE_PRODUCT * ceil(rows / 16) * ceil((double)c->columns / 16);
-  double products = rows * vectors * instruction_cycles(c);
+  double products = rows * vectors * instruction_cycles(c->plan, c->machine->core);
   bool converts = c->types.a != c->types.acc && c->types.step == 1;
   if (converts) products += converted_load * (rows + vectors);
   return fmax(products, FMA_LATENCY);
@@ -164,11 +165,10 @@ static double tile_row_cycles(const Call *c) {
   return rows * (crossing + (c->k % c->types.step != 0 ? CUT_ROW : 0));
 }
 
-/* Operations a cycle at the instruction's peak. */
-static double peak_of(const Call *c) {
-  double step = c->types.step;
-  if (c->on_tiles) return 2.0 * 16 * 16 * step / TILE_PRODUCT;
-  return 2 * (double)gemm_lanes(c->plan) * step / instruction_cycles(c);
+double gemm_peak(const Plan *plan, const Core *core) {
+  bool on_tiles = plan->schedule.values[FIELD_mma] == MMA_ON_TILES;
+  int64_t accumulators = on_tiles ? 16 * 16 : gemm_lanes(plan);
+  return 2 * (double)accumulators * gemm_types(plan).step / instruction_cycles(plan, core);
 }
 
 /* What follows the product, and the accumulators' way out. */
@@ -196,8 +196,8 @@ static void count_bytes(const Call *c, double bytes[LEVEL_COUNT]) {
   double a_block = a_tile * (double)c->block_tiles, b_block = panel * (double)c->block_panels;
   double acc_tile = bytes_of(c->types.acc, (double)c->rows * (double)c->columns);
   double a = bytes_of(match->a.node->type, m * k), b = bytes_of(c->types.b, n * k);
-  double results = 2 * bytes_of(match->acc, m * n); /* read before they are written */
-  double kept = 2 * (visits - 1) * c->tile_count * acc_tile;
+  double results = 2 * bytes_of(match->acc, m * n);                            /* read before they are written */
+  double kept = 2 * (visits - 1 + (c->layers > 1)) * c->tile_count * acc_tile; /* written and read */
   double kept_block = visits > 1 ? acc_tile * (double)c->block_tiles * (double)c->block_panels : 0;
 
   double steps = visits * c->tile_count;
@@ -266,7 +266,7 @@ void gemm_predict(const Plan *plan, const int64_t *symbols, const int64_t *param
   double hz = machine->core->mhz * 1e6, all_threads = (double)machine->threads;
   double threads = fmin(all_threads, (double)larger_of(c.tasks, 1)), balance = balance_of(&c);
   double steps = c.tile_count * ceil((double)c.k / c.types.step), share = balance / all_threads;
-  Prediction p = {.balance = balance, .tasks = c.tasks, .peak = peak_of(&c) * hz};
+  Prediction p = {.balance = balance, .tasks = c.tasks, .peak = gemm_peak(plan, machine->core) * hz};
   double visits = c.tile_count * (double)c.visits, blocks = (double)c.row_blocks * (double)c.column_blocks;
   double calls = CALL + TILE_CALL * visits;
   if (plan->param_count > 0) calls += TASK_CALL * (double)c.tasks + BLOCK_CALL * blocks * (double)c.visits;
@@ -282,6 +282,7 @@ void gemm_predict(const Plan *plan, const int64_t *symbols, const int64_t *param
   p.seconds += p.levels[LEVEL_L2] * (c.on_tiles ? l2_exposed_of_tiles : l2_exposed);
   p.seconds += fmax(p.levels[LEVEL_L3], p.levels[LEVEL_MEMORY]) + p.packing + p.epilogue + p.fork;
   double tile = issue_time(&c, step_cycles(&c), step_load_cycles(&c));
-  p.tile_share = steps > 0 ? 2 * (double)c.m * (double)c.n * (double)c.k / peak_of(&c) / (steps * tile) : 0;
+  p.tile_share =
+      steps > 0 ? 2 * (double)c.m * (double)c.n * (double)c.k / gemm_peak(plan, machine->core) / (steps * tile) : 0;
   *prediction = p;
 }

@@ -103,3 +103,12 @@ Work tmpl_work(const kiln_graph *graph, const int64_t *symbols) {
   if (work.flops == 0) work.flops = element_ops;
   return work;
 }
+
+int tmpl_threads(Work work, int threads) {
+  /* Some ten microseconds of work each: waking a thread costs up to five. */
+  static const double flops_per_thread = 5e5, bytes_per_thread = 128 << 10;
+  double by_flops = work.flops / flops_per_thread, by_bytes = work.bytes / bytes_per_thread;
+  double worthwhile = by_flops > by_bytes ? by_flops : by_bytes;
+  if (worthwhile >= threads) return threads;
+  return worthwhile < 1 ? 1 : (int)worthwhile;
+}

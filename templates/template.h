@@ -150,6 +150,8 @@ typedef struct Work {
   double bytes; /* inputs and outputs once */
 } Work;
 Work tmpl_work(const kiln_graph *graph, const int64_t *symbols);
+/* Of `threads` as many as this work is worth: at least 1. */
+int tmpl_threads(Work work, int threads);
 
 /* ---- shared by templates ----------------------------------------------------------------------------------------- */
 
