@@ -102,7 +102,7 @@ typedef struct TuneBench {
 
 kiln_status tune_bench_open(TuneBench *bench);
 void tune_bench_close(TuneBench *bench);
-/* Adds candidates and makes their objects, in parallel where the bench's threads are. */
+/* Adds candidates and makes their objects, in parallel on the bench's threads, or on the engine's where that is one. */
 kiln_status tune_bench_add(TuneBench *bench, const Schedule *schedules, size_t count);
 /* Runs a candidate once and compares with the default's result, which must have been run; sets fault or is_verified and
  * batch. KILN_OUT_OF_MEMORY, or KILN_OK whatever came out. */

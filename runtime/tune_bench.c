@@ -232,8 +232,9 @@ kiln_status tune_bench_add(TuneBench *bench, const Schedule *schedules, size_t c
   if (arena_has_failed(&bench->arena)) return KILN_OUT_OF_MEMORY;
   Makings makings = {bench, first_object};
   int64_t objects = (int64_t)(bench->objects.count - first_object);
-  if (objects > 1 && bench->threads->count > 1)
-    bench->threads->parallel_for(bench->threads->ctx, objects, make_object, &makings);
+  const kiln_threads *own = &bench->engine->pool.threads, *threads = bench->threads;
+  if (threads->count <= 1) threads = own; /* nothing is measured meanwhile */
+  if (objects > 1 && threads->count > 1) threads->parallel_for(threads->ctx, objects, make_object, &makings);
   else
     for (int64_t i = 0; i < objects; ++i) make_object(&makings, i);
   for (size_t i = first_object; i < bench->objects.count; ++i) {

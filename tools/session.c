@@ -65,7 +65,9 @@ int engine_open(const Command *command, kiln_engine **engine) {
   int64_t threads = command->options.threads;
   if (threads == 0 || threads > MAX_THREADS)
     return complain("--threads is %lld, expected 1 to %d", (long long)threads, MAX_THREADS);
-  if (threads > 0) options.threads = (int32_t)threads;
+  /* Where one thread is tuned for, the engine's others compile candidates between measurements. */
+  bool compiles_beside = threads == 1 && strcmp(command->verb, "tune") == 0;
+  if (threads > 0 && !compiles_beside) options.threads = (int32_t)threads;
   kiln_status status = kiln_engine_create(&options, engine);
   return status == KILN_OK ? EXIT_GOOD : complain_status("engine", status, NULL);
 }
