@@ -32,10 +32,14 @@ static int64_t choose_kc_of_tiles(int64_t k, kiln_type type, const Machine *mach
 }
 
 /* B in place: a row at a time would be a page at a time for every panel, so few rows pass through all of C before the
- * next ones do; more of them where each is used often, or short (1 x 4096 x 4096: 2.8 ms with 16 rows, 10 with all). */
-static int64_t choose_kc_in_place(int64_t m, int64_t n, kiln_type type) {
+ * next ones do; more of them where each is used often, or short (1 x 4096 x 4096: 2.8 ms with 16 rows, 10 with all).
+ * Columns that run along k are read to their end. */
+static int64_t choose_kc_in_place(const Plan *plan, int64_t m, int64_t n, int64_t k) {
   enum { FEW = 32, MORE = 128, FEW_ROWS = 32, PAGE_BYTES = 4096 };
-  return m <= FEW_ROWS && gemm_bytes(type, n) >= PAGE_BYTES ? FEW : MORE;
+  const GemmMatch *match = plan->match;
+  BufType b = gemm_view(match->b.node, match->b.transposed);
+  if (gemm_runs_along_k(&b)) return larger_of(k, 1);
+  return m <= FEW_ROWS && gemm_bytes(b.type, n) >= PAGE_BYTES ? FEW : MORE;
 }
 
 /* A block of C in register tiles: how many of them along m, how many panels along n. */
@@ -170,7 +174,7 @@ static int64_t default_kc(const Plan *plan, const int64_t *symbols, const Machin
   const Schedule *s = &plan->schedule;
   int64_t m = dim_value(match->m, symbols), n = dim_value(match->n, symbols);
   GemmTypes types = gemm_types(plan);
-  if (s->values[FIELD_pack_b] == PACK_B_NONE) return choose_kc_in_place(m, n, types.b);
+  if (s->values[FIELD_pack_b] == PACK_B_NONE) return choose_kc_in_place(plan, m, n, k);
   if (is_thin(plan, symbols, machine)) return (int64_t)(m <= 4 ? 4 : 8) * types.step;
   if (s->values[FIELD_mma] == MMA_ON_TILES) return choose_kc_of_tiles(k, types.b, machine);
   return choose_kc(k, types.a, machine);

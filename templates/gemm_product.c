@@ -27,18 +27,28 @@ static Value *product_loop(GemmBuild *g, Value *acc, int rows, Value *lo, Value 
   return build_named(&loop.op->results[0], "acc");
 }
 
-/* Asks for `g->ahead_share` rows of the panel that comes next, from row `lo` on, so that they are in the second-level
- * cache when it does. */
+/* Rows of B that a request for the next panel brings: groups of a panel, rows as they lie, or where columns run along k
+ * a line of each. */
+static int64_t ahead_unit(const GemmBuild *g) {
+  if (gemm_field(g, FIELD_pack_b) == PACK_B_AHEAD) return g->types.group;
+  return gemm_runs_along_k(g->source->type.buf) ? larger_of(64 / gemm_bytes(g->source->type.buf->type, 1), 1) : 1;
+}
+
+/* Asks for `g->ahead_share` rows of the panel that comes next, or of what it is packed from, from row `lo` on, so that
+ * they are in the second-level cache when it does. */
 static void prefetch_panel(GemmBuild *g, Value *lo) {
-  int64_t nr = gemm_field(g, FIELD_nr), line = 64 / gemm_bytes(g->types.b, g->types.group);
+  bool is_packed = gemm_field(g, FIELD_pack_b) == PACK_B_AHEAD;
+  Value *from = is_packed ? g->panel : g->source;
+  int64_t nr = gemm_field(g, FIELD_nr), unit = ahead_unit(g);
+  int64_t line = is_packed || unit == 1 ? 64 / gemm_bytes(from->type.buf->type, is_packed ? unit : 1) : 1;
   Value *hi = build_min(&g->b, build_add(&g->b, lo, g->ahead_share), g->next_hi);
-  Loop loop = build_for(&g->b, lo, hi, gemm_number(g, g->types.group), NULL, 0);
+  Loop loop = build_for(&g->b, lo, hi, gemm_number(g, unit), NULL, 0);
   build_named(loop.index, "ahead");
   Block *outer = g->b.block;
   g->b.block = loop.body;
   for (int64_t c = 0; c < nr; c += line) {
     Value *column = build_add(&g->b, g->j, gemm_number(g, nr + c));
-    build_prefetch(&g->b, (Place){.buffer = g->panel, .indices = {loop.index, column}}, 2);
+    build_prefetch(&g->b, (Place){.buffer = from, .indices = {loop.index, column}}, 2);
   }
   build_yield(&g->b, NULL, 0);
   g->b.block = outer;
@@ -80,7 +90,7 @@ void gemm_place_chunks(GemmBuild *g) {
   enum { FEW_TILES = 12 };
   if (gemm_field(g, FIELD_prefetch) == PREFETCH_NONE && !overlaps(g)) return;
   Builder *b = &g->b;
-  Value *tiles = build_sub(b, g->t_hi, g->t_lo), *group = gemm_number(g, g->types.group);
+  Value *tiles = build_sub(b, g->t_hi, g->t_lo), *unit = gemm_number(g, ahead_unit(g));
   Value *is_few = build_index(b, OP_index_le, tiles, gemm_number(g, FEW_TILES));
   Value *shortest = gemm_number(g, shortest_chunk(g)), *longer = gemm_number(g, 2 * shortest_chunk(g));
   g->chunk = overlaps(g) ? shortest : build_named(build_index_select(b, is_few, shortest, longer), "chunk_steps");
@@ -88,8 +98,8 @@ void gemm_place_chunks(GemmBuild *g) {
   Value *some = build_index(b, OP_index_max, chunks, gemm_number(g, 1)),
         *height = gemm_number(g, gemm_field(g, FIELD_mr));
   if (gemm_field(g, FIELD_prefetch) != PREFETCH_NONE) {
-    Value *groups = build_ceildiv(b, g->chunk, build_mul(b, tiles, group));
-    g->ahead_share = build_named(build_mul(b, groups, group), "ahead_share");
+    Value *units = build_ceildiv(b, g->chunk, build_mul(b, tiles, unit));
+    g->ahead_share = build_named(build_mul(b, units, unit), "ahead_share");
     g->ahead_of_tile = build_named(build_mul(b, chunks, g->ahead_share), "ahead_of_tile");
   }
   if (gemm_field(g, FIELD_prefetch) == PREFETCH_BOTH)

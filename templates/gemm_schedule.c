@@ -119,12 +119,21 @@ static int64_t rows_that_fit(const Plan *plan, int64_t vectors) {
   return rows;
 }
 
+static bool is_in_place(const Schedule *s) { return s->set[FIELD_pack_b] && s->values[FIELD_pack_b] == PACK_B_NONE; }
+
+/* Whether vectors of B are turned from its columns as they lie. Each column is a stream of memory, so these are few. */
+static bool turns_in_place(const Plan *plan) {
+  const GemmMatch *match = plan->match;
+  BufType b = gemm_view(match->b.node, match->b.transposed);
+  return is_in_place(&plan->schedule) && gemm_runs_along_k(&b);
+}
+
 static void choose_register_tile(Plan *plan) {
   const GemmMatch *match = plan->match;
   Schedule *s = &plan->schedule;
-  int64_t lanes = gemm_lanes(plan), best_rows = 1, best_vectors = 1;
+  int64_t lanes = gemm_lanes(plan), best_rows = 1, best_vectors = 1, most_vectors = turns_in_place(plan) ? 1 : 4;
   double best = INFINITY;
-  for (int64_t vectors = 1; vectors <= 4; ++vectors) {
+  for (int64_t vectors = 1; vectors <= most_vectors || (s->fixed[FIELD_nr] && vectors <= 4); ++vectors) {
     if (s->fixed[FIELD_nr] && vectors != ceil_div(s->values[FIELD_nr], lanes)) continue;
     int64_t limit = smaller_of(rows_that_fit(plan, vectors), max_rows(plan));
     if (match->m.symbol < 0) limit = smaller_of(limit, larger_of(match->m.size, 1));
@@ -148,19 +157,26 @@ static bool may_pack_ahead(const Plan *plan) {
 }
 
 /* Whether B is read where it lies, in its own type: few rows of C use each element, so that packing it would cost more
- * than it brings. Measured with 4096 x 4096 (bench/results/speed.md): up to about 128 rows of f32; a quarter of that
- * where each use converts. Bytes are interleaved for their instructions. */
+ * than it brings. Measured (bench/results/speed.md): up to about 128 rows of f32 where several of B's share a page,
+ * else 32; fewer where each use converts, or where groups along k are joined first, or columns turned into vectors. */
 static bool reads_in_place(const Plan *plan) {
-  enum { FEW_ROWS = 128, FEW_ROWS_CONVERTED = 10 };
+  enum { FEW_ROWS = 32, MORE_ROWS = 128, FEW_ROWS_CONVERTED = 10, FEW_ROWS_JOINED = 4, FEW_ROWS_TURNED = 16 };
+  enum { PAGE_BYTES = 4096 };
   const GemmMatch *match = plan->match;
-  if (may_pack_ahead(plan) || match->m.symbol >= 0 || !type_is_floating(match->acc)) return false;
+  if (may_pack_ahead(plan) || match->m.symbol >= 0) return false;
   BufType b = gemm_view(match->b.node, match->b.transposed);
-  bool contiguous = b.layout == LAYOUT_ROW_MAJOR || (b.strides[1].symbol == EXTENT_NUMBER && b.strides[1].number == 1);
-  bool converts = match->a.node->type != match->acc || match->b.node->type != match->acc;
-  return contiguous && match->m.size <= (converts ? FEW_ROWS_CONVERTED : FEW_ROWS);
+  bool is_row = b.layout == LAYOUT_ROW_MAJOR || (b.strides[1].symbol == EXTENT_NUMBER && b.strides[1].number == 1);
+  bool is_float = type_is_floating(match->acc), turns = gemm_runs_along_k(&b);
+  bool is_joined = !is_float || (turns && match->b.node->type != match->acc);
+  bool converts = is_float && (match->a.node->type != match->acc || match->b.node->type != match->acc);
+  bool is_short = match->n.symbol < 0 && gemm_bytes(b.type, match->n.size) < PAGE_BYTES;
+  int most = is_joined  ? FEW_ROWS_JOINED
+             : turns    ? FEW_ROWS_TURNED
+             : converts ? FEW_ROWS_CONVERTED
+             : is_short ? MORE_ROWS
+                        : FEW_ROWS;
+  return (is_row || turns) && match->m.size <= most;
 }
-
-static bool is_in_place(const Schedule *s) { return s->set[FIELD_pack_b] && s->values[FIELD_pack_b] == PACK_B_NONE; }
 
 static int64_t default_pack_b(const Plan *plan) {
   if (may_pack_ahead(plan)) return PACK_B_AHEAD;
@@ -187,11 +203,17 @@ static int64_t default_prefetch(const Plan *plan) {
   const GemmMatch *match = plan->match;
   const Schedule *s = &plan->schedule;
   bool gains = (plan->problem.target->traits & TRAIT_WAITS_FOR_L3) != 0;
-  if (!gains || s->values[FIELD_pack_b] != PACK_B_AHEAD) return PREFETCH_NONE;
+  if (!gains || is_in_place(s)) return PREFETCH_NONE;
   int64_t m = match->m.symbol < 0 ? match->m.size : LARGE_SIZE, n = match->n.symbol < 0 ? match->n.size : LARGE_SIZE;
   int64_t k = match->k.symbol < 0 ? match->k.size : LARGE_SIZE, cache = machine_of(plan->problem.target, 1).l2_bytes;
   int64_t b_bytes = gemm_bytes(gemm_types(plan).b, k * n), c_bytes = gemm_bytes(match->acc, m * n);
   bool on_tiles = s->values[FIELD_mma] == MMA_ON_TILES, is_plain = gemm_types(plan).b == match->acc;
+  BufType b = gemm_view(match->b.node, match->b.transposed);
+  if (s->values[FIELD_pack_b] ==
+      PACK_B_TASK) { /* what packing reads, unless it does so along lines or in short steps */
+    bool gains_too = !on_tiles && m > FEW_ROWS && !gemm_runs_along_k(&b);
+    return gains_too && b_bytes > cache / 2 ? PREFETCH_BOTH : PREFETCH_NONE;
+  }
   if (m <= STREAMED_ROWS || (on_tiles && m <= 2 * FEW_ROWS)) return PREFETCH_NONE;
   if (m <= FEW_ROWS) return b_bytes > 4 * cache && is_plain ? PREFETCH_BOTH : PREFETCH_NONE;
   return b_bytes > cache / 2 || (!on_tiles && c_bytes > cache) ? PREFETCH_BOTH : PREFETCH_NONE;
@@ -250,8 +272,8 @@ static kiln_status check_fixed(const Plan *plan, Text *why_not) {
                 (long long)s->values[FIELD_ku], types.step);
     return KILN_UNSUPPORTED;
   }
-  if (s->values[FIELD_prefetch] != PREFETCH_NONE && s->values[FIELD_pack_b] != PACK_B_AHEAD) {
-    text_printf(why_not, "schedule: 'prefetch' is not none, but 'pack_b' is not ahead");
+  if (s->values[FIELD_prefetch] != PREFETCH_NONE && s->values[FIELD_pack_b] == PACK_B_NONE) {
+    text_printf(why_not, "schedule: 'prefetch' is not none, but 'pack_b' is");
     return KILN_UNSUPPORTED;
   }
   return KILN_OK;
@@ -286,18 +308,20 @@ static int64_t default_ku(const Plan *plan) {
   GemmTypes types = gemm_types(plan);
   int64_t step = types.step;
   /* More would meet an instruction that wants pairs of k, which B has not in place. */
-  if (is_in_place(&plan->schedule) && types.b != types.acc) return 1;
+  bool turns = turns_in_place(plan);
+  if (is_in_place(&plan->schedule) && type_is_floating(types.acc) && types.b != types.acc && !turns) return 1;
   /* Bytes by pairs (vpmaddwd) multiply and add apart: with more in an iteration LLVM runs out of registers. */
   bool is_one = plan->schedule.values[FIELD_mma] == MMA_ON_TILES || (match->acc == KILN_I32 && step == 2);
   enum { SEVERAL = 4, UNROLLED = 256, LONGEST = 64 };
-  int64_t most = is_one ? 1 : SEVERAL;
+  int64_t of_line = larger_of(64 / gemm_bytes(types.b, step), 1), most = turns ? of_line : is_one ? 1 : SEVERAL;
   if (match->k.symbol >= 0) return most * step;
   const Schedule *s = &plan->schedule;
   int64_t steps = ceil_div(larger_of(match->k.size, 1), step);
   int64_t products = s->values[FIELD_mr] * (s->values[FIELD_nr] / gemm_lanes(plan)) * steps;
   bool is_tile = match->m.symbol < 0 && match->m.size == s->values[FIELD_mr] && match->n.symbol < 0 &&
                  match->n.size <= s->values[FIELD_nr];
-  if (is_tile && s->values[FIELD_mma] != MMA_ON_TILES && steps <= LONGEST && products <= UNROLLED) most = steps;
+  if (is_tile && s->values[FIELD_mma] != MMA_ON_TILES && !turns && steps <= LONGEST && products <= UNROLLED)
+    most = steps;
   return smaller_of(steps, most) * step;
 }
 

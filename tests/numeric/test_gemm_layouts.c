@@ -1,5 +1,6 @@
 /* test_gemm_layouts.c: strides, transposes and results in place, against guard pages. */
 #include <criterion/criterion.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "tests/numeric/ladder.h"
@@ -40,6 +41,25 @@ Test(gemm_layouts, const_column_major) {
 Test(gemm_layouts, transposed_operands) {
   over_sizes("x: f32[k, m]; w: f32[n, k]; y = x.T @ w.T; return y", NULL, false);
   over_sizes("x: f32[k, m]; w: const f32[n, k]; y = x.T @ w.T; return y", NULL, false);
+}
+/* B of few rows of A, and of more, whose columns are turned into vectors, in place or where they are packed. */
+Test(gemm_layouts, columns_along_k) {
+  static const char *const types[][3] = {{"f32", "f32", "f32"}, {"bf16", "bf16", "f32"}, {"f16", "f16", "f32"},
+                                         {"u8", "i8", "i32"},   {"i8", "i8", "i32"},     {"f64", "f64", "f64"}};
+  static const int sizes[][3] = {{1, 40, 200}, {3, 17, 67}, {20, 33, 130}};
+  kiln_engine *engine = ladder_engine();
+  int targets;
+  const char *const *target = ladder_targets(engine, &targets);
+  for (int t = 0; t < targets; ++t)
+    for (size_t i = 0; i < sizeof types / sizeof *types * 3; ++i) {
+      const int *size = sizes[i % 3];
+      const char *const *type = types[i / 3];
+      char graph[128];
+      snprintf(graph, sizeof graph, "x: %s[%d,%d]; w: %s[%d,%d]; y: %s = x @ w.T; return y", type[0], size[0], size[2],
+               type[1], size[1], size[2], type[2]);
+      ladder_run(engine, &(LadderCase){.graph = graph, .target = target[t], .exact = true});
+    }
+  kiln_engine_destroy(engine);
 }
 Test(gemm_layouts, transposed_result) {
   over_sizes("x: f32[m, k]; w: f32[k, n]; y = (x @ w).T; return y", NULL, false);

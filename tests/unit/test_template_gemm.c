@@ -185,7 +185,7 @@ Test(template_gemm, wishes_that_do_not_fit) {
       {"mr=4 mr=4", "schedule: 'mr' is given twice"},
       {"pack_b=ahead", "schedule: 'pack_b' is ahead, but 'w' is not const"},
       {"convert=pack", "schedule: 'convert' has no meaning for this graph in template gemm"},
-      {"prefetch=panel", "schedule: 'prefetch' is not none, but 'pack_b' is not ahead"},
+      {"pack_b=none prefetch=panel", "schedule: 'prefetch' is not none, but 'pack_b' is"},
       {"pack_b=never", "schedule: 'pack_b' is 'never', expected one of none|ahead|task"},
       {"strip=4", "schedule: 'strip' has no meaning for this graph in template gemm"},
   };
