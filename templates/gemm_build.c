@@ -173,16 +173,15 @@ void gemm_place_columns(GemmBuild *g, Value *panel) {
 }
 
 /* Where this panel of B is read from; packs it first where tasks do. */
-static void place_panel(GemmBuild *g) {
+static void place_panel(GemmBuild *g, Value *panel) {
   g->panel = g->source;
   g->panel_column = g->j;
   g->panel_cols = gemm_field(g, FIELD_pack_b) == PACK_B_NONE ? g->cols : NULL;
   g->k_of_panel = NULL;
   if (gemm_field(g, FIELD_pack_b) != PACK_B_TASK) return;
   g->panel = g->task_panel;
-  g->panel_column = gemm_number(g, 0);
   g->k_of_panel = g->has_kc ? g->k_lo : NULL;
-  gemm_pack_panel(g);
+  g->panel_column = gemm_pack_panel(g, panel);
 }
 
 /* Where the rows of tile `t` are read from. */
@@ -267,11 +266,12 @@ static void tiles_of_block(GemmBuild *g) {
   build_named(panels.index, "panel");
   g->b.block = panels.body;
   gemm_place_columns(g, panels.index);
-  place_panel(g);
+  place_panel(g, panels.index);
   if (gemm_needs_column_sums(g)) sums_of_columns(g);
   gemm_place_chunks(g);
   if (gemm_field(g, FIELD_prefetch) != PREFETCH_NONE) {
-    Value *is_last = build_index(&g->b, OP_index_eq, build_add(&g->b, panels.index, gemm_number(g, 1)), g->panel_hi);
+    Value *next = build_add(&g->b, panels.index, gemm_number(g, gemm_panels_ahead(g)));
+    Value *is_last = build_index(&g->b, OP_index_le, g->panel_hi, next);
     g->next_hi = build_named(build_index_select(&g->b, is_last, gemm_number(g, 0), g->k_hi), "next_hi");
   }
   if (gemm_field(g, FIELD_epilogue) == EPILOGUE_OVERLAPPED) overlapped_tiles(g, panels.index);

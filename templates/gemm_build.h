@@ -91,12 +91,18 @@ Value *gemm_rows_bytes(const GemmBuild *g, Builder *b);
 /* The buffers there, from this byte offset on. */
 Value *gemm_panel_buffer(GemmBuild *g, Value *offset);
 Value *gemm_rows_buffer(GemmBuild *g, Value *offset);
-/* Copies this block of k: of the panel at g->j; of the rows of tiles t_lo … t_hi-1, unless they are there already. */
-void gemm_pack_panel(GemmBuild *g);
+/* Copies this block of k of panel `panel`, at g->j, unless it is there already; gives its first column there. */
+Value *gemm_pack_panel(GemmBuild *g, Value *panel);
+/* Panels a task packs one beside the other, so that it reads several lines of each row of B: a row is a page of its
+ * own, and one line of each would be a stream that no prefetching follows. */
+int64_t gemm_panels_at_once(const Plan *plan);
+/* Copies this block of k of the rows of tiles t_lo … t_hi-1, unless they are there already. */
 void gemm_pack_rows(GemmBuild *g);
 
 /* ---- gemm_product.c ---------------------------------------------------------------------------------------------- */
 
+/* How many panels further on the one is that prefetches ask for. */
+int64_t gemm_panels_ahead(const GemmBuild *g);
 /* What the chunks of a tile's k loop do besides, for the panel at hand. */
 void gemm_place_chunks(GemmBuild *g);
 /* The product of one tile over this block of k, and what follows the last one. */

@@ -31,28 +31,52 @@ static int pack_step_along_k(const Plan *plan, kiln_type type) {
 typedef struct Copy {
   const Plan *plan;
   Value *source, *target, *column, *target_column, *cols;
-  Value *first; /* the row of B that is row 0 of the panel */
-  int width;    /* columns */
+  Value *first;  /* the row of B that is row 0 of the panel */
+  int width;     /* columns of a panel */
+  Value *panels; /* how many, one beside the other, a few rows of all at a time; NULL: one */
 } Copy;
 
-/* Rows lo … hi-1, `step` at a time; `is_bounded`: hi - lo need not be a multiple. Columns that run along k are rows of
- * the transpose, and rows of the panel's too: so groups along k stay whole. */
-static void copy_rows(Builder *b, const Copy *c, Value *lo, Value *hi, int step, bool is_bounded) {
+/* One tile, from row `p` of B on; `rows` bounds it. Columns that run along k are rows of the transpose, and rows of the
+ * panel's too: so groups along k stay whole. */
+static void copy_tile(Builder *b, const Copy *c, Value *p, int step, Value *rows) {
   bool turns = gemm_runs_along_k(c->source->type.buf);
+  Value *row = build_sub(b, p, c->first);
+  Place from = {c->source, {p, c->column}, rows, c->cols}, to = {c->target, {row, c->target_column}, rows, NULL};
+  if (turns) {
+    from = (Place){turned(b, c->source), {c->column, p}, c->cols, rows};
+    to = (Place){turned(b, c->target), {c->target_column, row}, NULL, rows};
+  }
+  TileType type = type_tile(turns ? c->width : step, turns ? step : c->width, c->source->type.buf->type);
+  Value *tile = convert_build(b, build_load(b, OP_tile_load, from, type), c->target->type.buf->type);
+  build_store(b, OP_tile_store, tile, to);
+}
+
+/* The same columns of the panel `number` panels further on. */
+static Copy copy_of_panel(Builder *b, const Copy *c, Value *number) {
+  Copy result = *c;
+  Value *columns = build_mul(b, number, build_number(b, c->width));
+  result.column = build_add(b, c->column, columns);
+  result.target_column = build_add(b, c->target_column, columns);
+  if (c->cols != NULL) result.cols = build_sub(b, c->cols, columns);
+  return result;
+}
+
+/* Rows lo … hi-1, `step` at a time; `is_bounded`: hi - lo need not be a multiple. */
+static void copy_rows(Builder *b, const Copy *c, Value *lo, Value *hi, int step, bool is_bounded) {
   Loop loop = build_for(b, lo, hi, build_number(b, step), NULL, 0);
   build_named(loop.index, "p");
   Builder in = builder_of(b->kernel, loop.body);
   Value *rows = is_bounded ? build_named(build_sub(&in, hi, loop.index), "left") : NULL;
-  Value *row = build_sub(&in, loop.index, c->first);
-  Place from = {c->source, {loop.index, c->column}, rows, c->cols},
-        to = {c->target, {row, c->target_column}, rows, NULL};
-  if (turns) {
-    from = (Place){turned(&in, c->source), {c->column, loop.index}, c->cols, rows};
-    to = (Place){turned(&in, c->target), {c->target_column, row}, NULL, rows};
+  if (c->panels == NULL) {
+    copy_tile(&in, c, loop.index, step, rows);
+  } else {
+    Loop panels = build_for(&in, build_number(&in, 0), c->panels, build_number(&in, 1), NULL, 0);
+    build_named(panels.index, "beside");
+    Builder inner = builder_of(b->kernel, panels.body);
+    Copy one = copy_of_panel(&inner, c, panels.index);
+    copy_tile(&inner, &one, loop.index, step, rows);
+    build_yield(&inner, NULL, 0);
   }
-  TileType type = type_tile(turns ? c->width : step, turns ? step : c->width, c->source->type.buf->type);
-  Value *tile = convert_build(&in, build_load(&in, OP_tile_load, from, type), c->target->type.buf->type);
-  build_store(&in, OP_tile_store, tile, to);
   build_yield(&in, NULL, 0);
 }
 
@@ -111,7 +135,8 @@ void gemm_build_pack_kernel(const Plan *plan, const char *name, Module *module) 
   Value *cols = build_named(build_sub(&b, gemm_size(&b, match->n), column), "cols");
   source = gemm_operand_buffer(&b, source, &match->b);
   Value *zero = build_number(&b, 0);
-  pack_columns(&b, (Copy){plan, source, packed, column, column, cols, zero, (int)nr}, zero, gemm_size(&b, match->k));
+  pack_columns(&b, (Copy){plan, source, packed, column, column, cols, zero, (int)nr, NULL}, zero,
+               gemm_size(&b, match->k));
 }
 
 /* ---- in the task ------------------------------------------------------------------------------------------------- */
@@ -131,10 +156,18 @@ static Extent depth_extent(const GemmBuild *g) {
   return g->has_kc ? (Extent){0, gemm_param_symbol(g, FIELD_kc)} : gemm_extent(g->match->k);
 }
 
+int64_t gemm_panels_at_once(const Plan *plan) {
+  enum { PIECE = 256, LINE = 64 };
+  const GemmMatch *match = plan->match;
+  BufType b = gemm_view(match->b.node, match->b.transposed);
+  int64_t row_bytes = gemm_bytes(b.type, plan->schedule.values[FIELD_nr]);
+  return gemm_runs_along_k(&b) || row_bytes > LINE ? 1 : PIECE / row_bytes;
+}
+
 Value *gemm_panel_bytes(const GemmBuild *g, Builder *b) {
   if (gemm_field(g, FIELD_pack_b) != PACK_B_TASK) return build_number(b, 0);
-  return whole_lines(b,
-                     build_mul(b, gemm_depth(g, b), build_number(b, gemm_bytes(g->types.b, gemm_field(g, FIELD_nr)))));
+  int64_t columns = gemm_panels_at_once(g->plan) * gemm_field(g, FIELD_nr);
+  return whole_lines(b, build_mul(b, gemm_depth(g, b), build_number(b, gemm_bytes(g->types.b, columns))));
 }
 
 Value *gemm_rows_bytes(const GemmBuild *g, Builder *b) {
@@ -147,7 +180,7 @@ Value *gemm_panel_buffer(GemmBuild *g, Value *offset) {
   int nr = (int)gemm_field(g, FIELD_nr);
   BufType type = {.type = g->types.b, .rank = 2, .layout = LAYOUT_COL_PANEL, .panel = nr, .group = g->types.group};
   type.dims[0] = depth_extent(g);
-  type.dims[1] = (Extent){nr, EXTENT_NUMBER};
+  type.dims[1] = (Extent){nr * gemm_panels_at_once(g->plan), EXTENT_NUMBER};
   return build_named(build_workspace(&g->b, offset, &type), "packed");
 }
 
@@ -159,12 +192,26 @@ Value *gemm_rows_buffer(GemmBuild *g, Value *offset) {
   return build_named(build_workspace(&g->b, offset, &type), "packed_rows");
 }
 
-void gemm_pack_panel(GemmBuild *g) {
+Value *gemm_pack_panel(GemmBuild *g, Value *panel) {
+  Builder *b = &g->b;
+  int64_t nr = gemm_field(g, FIELD_nr), most = gemm_panels_at_once(g->plan);
   Copy copy = {.plan = g->plan, .source = g->source, .target = g->task_panel, .column = g->j, .cols = g->cols};
   copy.target_column = gemm_number(g, 0);
   copy.first = g->k_lo;
-  copy.width = (int)gemm_field(g, FIELD_nr);
-  pack_columns(&g->b, copy, g->k_lo, g->k_hi);
+  copy.width = (int)nr;
+  if (most == 1) {
+    pack_columns(b, copy, g->k_lo, g->k_hi);
+    return copy.target_column;
+  }
+  Value *beside = build_sub(b, panel, g->panel_lo), *group = gemm_number(g, most);
+  beside = build_named(build_index(b, OP_index_mod, beside, group), "panel_of_packed");
+  Value *is_first = build_index(b, OP_index_eq, beside, gemm_number(g, 0));
+  Builder in = builder_of(g->kernel, build_if(b, is_first, NULL, 0, false)->blocks[0]);
+  copy.panels = build_min(&in, build_sub(&in, g->panel_hi, panel), group);
+  if (g->cols != NULL) copy.cols = build_sub(&in, gemm_size(&in, g->match->n), g->j);
+  pack_columns(&in, copy, g->k_lo, g->k_hi);
+  build_yield(&in, NULL, 0);
+  return build_named(build_mul(b, beside, gemm_number(g, nr)), "packed_column");
 }
 
 /* Where packing the block's rows ends: at t_lo where the block before left them here, all of k. */

@@ -34,6 +34,10 @@ static int64_t ahead_unit(const GemmBuild *g) {
   return gemm_runs_along_k(g->source->type.buf) ? larger_of(64 / gemm_bytes(g->source->type.buf->type, 1), 1) : 1;
 }
 
+int64_t gemm_panels_ahead(const GemmBuild *g) {
+  return gemm_field(g, FIELD_pack_b) == PACK_B_TASK ? gemm_panels_at_once(g->plan) : 1;
+}
+
 /* Asks for `g->ahead_share` rows of the panel that comes next, or of what it is packed from, from row `lo` on, so that
  * they are in the second-level cache when it does. */
 static void prefetch_panel(GemmBuild *g, Value *lo) {
@@ -47,7 +51,7 @@ static void prefetch_panel(GemmBuild *g, Value *lo) {
   Block *outer = g->b.block;
   g->b.block = loop.body;
   for (int64_t c = 0; c < nr; c += line) {
-    Value *column = build_add(&g->b, g->j, gemm_number(g, nr + c));
+    Value *column = build_add(&g->b, g->j, gemm_number(g, nr * gemm_panels_ahead(g) + c));
     build_prefetch(&g->b, (Place){.buffer = from, .indices = {loop.index, column}}, 2);
   }
   build_yield(&g->b, NULL, 0);
