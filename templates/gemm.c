@@ -1,5 +1,6 @@
 /* gemm.c: recognises C = epilogue(A @ B): one product of two matrices that are inputs (either may be transposed), and
  * any element-wise graph of it and of inputs of shape [], [n], [1, n], [m, 1], [m, n], with one or several results.
+ * All of them may have leading axes, one matrix for each element of a batch, which broadcast.
  *
  * Where both factors are dequantised bytes, dequant(a, s, z) @ dequant(b, t, u), it is a product of integers: scales
  * a tensor or a row of A, a tensor or a column of B can be taken out of the sum, zero points become sums of rows and
@@ -16,6 +17,11 @@ GemmOperand gemm_operand(const kiln_graph *graph, const int *inputs_of_nodes, in
 
 BufType gemm_view(const Node *node, bool transposed) {
   BufType type = buf_of_node(node);
+  for (; type.rank > 2; --type.rank)
+    for (int axis = 0; axis + 1 < type.rank; ++axis) {
+      type.dims[axis] = type.dims[axis + 1];
+      type.strides[axis] = type.strides[axis + 1];
+    }
   if (!transposed || type.rank != 2) return type;
   Extent one = {.number = 1, .symbol = EXTENT_NUMBER};
   BufType view = type;
@@ -43,8 +49,8 @@ static int find_product(const kiln_graph *graph, Text *why_not) {
 static bool check_factor(const Node *node, const char *side, Text *why_not) {
   if (node == NULL) {
     text_printf(why_not, "the %s operand of the product is computed, not an input", side);
-  } else if (node->shape.rank != 2) {
-    text_printf(why_not, "'%s' has %d axes, expected 2", node->name, node->shape.rank);
+  } else if (node->shape.rank < 2) {
+    text_printf(why_not, "'%s' has %d axes, expected at least 2", node->name, node->shape.rank);
   } else if (type_bits(node->type) < 8 || node->type == KILN_BOOL) {
     text_printf(why_not, "'%s' is %s, which no product takes as it is", node->name, kiln_type_name(node->type));
   } else {
@@ -65,6 +71,17 @@ static bool check_types(GemmMatch *match, const Node *product, Text *why_not) {
 
 /* Whether a dimension broadcasts to `full`. */
 static bool fits(Dim d, Dim full) { return dim_is_one(d) || dim_equal(d, full); }
+
+/* Axis `axis` of the product, counted from the last one: n, m, the batch. */
+static Dim axis_from_last(const GemmMatch *match, int axis) {
+  return axis == 0 ? match->n : axis == 1 ? match->m : match->batch[match->batch_rank + 1 - axis];
+}
+
+int64_t gemm_batch(const GemmMatch *match, const int64_t *symbols) {
+  int64_t count = 1;
+  for (int i = 0; i < match->batch_rank; ++i) count *= dim_value(match->batch[i], symbols);
+  return count;
+}
 
 /* ---- quantised factors ------------------------------------------------------------------------------------------- */
 
@@ -129,8 +146,9 @@ static bool check_quant(const kiln_graph *graph, const GemmMatch *match, Text *w
 static bool check_operand(const GemmMatch *match, const Node *node, Text *why_not) {
   const Shape *s = &node->shape;
   const char *name = node->name != NULL ? node->name : graph_op_info(node->op)->spelling;
-  bool good = s->rank == 0 || (s->rank == 1 && fits(s->dims[0], match->n)) ||
-              (s->rank == 2 && fits(s->dims[0], match->m) && fits(s->dims[1], match->n));
+  bool good = s->rank <= match->batch_rank + 2;
+  for (int axis = 0; good && axis < s->rank; ++axis)
+    good = fits(s->dims[s->rank - 1 - axis], axis_from_last(match, axis));
   if (!good) text_printf(why_not, "'%s' does not broadcast to the product's rows and columns", name);
   else if (type_bits(node->type) < 8)
     text_printf(why_not, "'%s' is %s, two elements a byte", name, kiln_type_name(node->type));
@@ -160,8 +178,9 @@ static bool check_output(const kiln_graph *graph, const GemmMatch *match, int nu
   const Node *node = graph_node(graph, number);
   bool transposed = node->op == KILN_OP_TRANSPOSE;
   const Node *value = transposed ? graph_node(graph, node->operands[0]) : node;
-  bool full =
-      value->shape.rank == 2 && dim_equal(value->shape.dims[0], match->m) && dim_equal(value->shape.dims[1], match->n);
+  bool full = value->shape.rank == match->batch_rank + 2;
+  for (int axis = 0; full && axis < value->shape.rank; ++axis)
+    full = dim_equal(value->shape.dims[value->shape.rank - 1 - axis], axis_from_last(match, axis));
   if (!full || (transposed && node->type != value->type)) {
     text_printf(why_not, "result '%s' does not have the shape of the product", node->name != NULL ? node->name : "?");
     return false;
@@ -233,10 +252,12 @@ bool gemm_match(Plan *plan, Arena *arena, Text *why_not) {
   match->b = gemm_operand(graph, match->inputs_of_nodes, b);
   if (!check_factor(match->a.node, "left", why_not) || !check_factor(match->b.node, "right", why_not)) return false;
   if (!check_types(match, product, why_not)) return false;
-  match->m = product->shape.dims[0];
-  match->n = product->shape.dims[1];
+  match->batch_rank = product->shape.rank - 2;
+  for (int i = 0; i < match->batch_rank; ++i) match->batch[i] = product->shape.dims[i];
+  match->m = product->shape.dims[match->batch_rank];
+  match->n = product->shape.dims[match->batch_rank + 1];
   match->b_is_shared = match->b.node->use_count > 1 || graph_node(graph, b)->use_count > 1;
-  match->k = match->a.node->shape.dims[match->a.transposed ? 0 : 1];
+  match->k = match->a.node->shape.dims[match->a.node->shape.rank - (match->a.transposed ? 2 : 1)];
   plan->match = match;
   if (match->is_quantised && !check_quant(graph, match, why_not)) return false;
   return check_epilogue(graph, match, why_not);
@@ -244,7 +265,8 @@ bool gemm_match(Plan *plan, Arena *arena, Text *why_not) {
 
 const Template template_gemm = {
     .name = "gemm",
-    .meaning = "C = epilogue(A @ B): one product of two matrices and any element-wise graph of it",
+    .meaning =
+        "C = epilogue(A @ B): one product of two matrices, or of batches of them, and any element-wise graph of it",
     .is_fallback = false,
     .match = gemm_match,
     .schedule = gemm_schedule,

@@ -8,7 +8,7 @@
 
 #include "templates/template.h"
 
-/* A 2-D operand: an input, read as it is or transposed. */
+/* A matrix or a batch of them: an input, read as it is or with its last two axes swapped. */
 typedef struct GemmOperand {
   int input; /* index among the graph's inputs */
   const Node *node;
@@ -28,9 +28,11 @@ typedef struct GemmMatch {
   kiln_type acc;     /* f32, f64 or i32 */
   bool b_is_shared;  /* something else reads B too, so it cannot be packed ahead */
   Dim m, n, k;
-  int product;          /* node number of the product */
-  int *inputs_of_nodes; /* input index of each node, -1 for others */
-  double epilogue_cost; /* vector instructions an element, roughly */
+  Dim batch[GRAPH_MAX_RANK - 2]; /* leading axes of the product: one of each element after the other … */
+  int batch_rank;                /* … and how many there are */
+  int product;                   /* node number of the product */
+  int *inputs_of_nodes;          /* input index of each node, -1 for others */
+  double epilogue_cost;          /* vector instructions an element, roughly */
 } GemmMatch;
 
 /* What a register tile multiplies: element types of fragments and panels, the steps of k of one matrix instruction, and
@@ -61,6 +63,8 @@ const MmaInstruction *gemm_instruction(const Plan *plan);
 bool gemm_may_have_layers(const Plan *plan);
 /* Whether steps of k lie one after another in each column of B, as it is read. */
 bool gemm_runs_along_k(const BufType *b);
+/* Products that the batch has in a call; 1 where it is none. */
+int64_t gemm_batch(const GemmMatch *match, const int64_t *symbols);
 /* Accumulators in one vector register. */
 int64_t gemm_lanes(const Plan *plan);
 /* Bytes of `count` elements, a whole number of them. */
@@ -86,7 +90,7 @@ void gemm_explain(const Plan *plan, const int64_t *symbols, const Machine *machi
 
 /* The input behind a node that is an input or the transpose of one; node NULL: neither. */
 GemmOperand gemm_operand(const kiln_graph *graph, const int *inputs_of_nodes, int number);
-/* A 2-D view of a node's memory as seen from the product: transposed where asked. */
+/* A node's memory as seen from the product, one matrix of a batch: transposed where asked. Vectors stay as they are. */
 BufType gemm_view(const Node *node, bool transposed);
 
 #endif

@@ -80,7 +80,7 @@ static int64_t choose_layers(const Plan *plan, int64_t m, int64_t n, int64_t k) 
   if (plan->problem.batch_invariant || ((const GemmMatch *)plan->match)->m.symbol >= 0) m = 1;
   int64_t tiles = larger_of(ceil_div(m, s->values[FIELD_mr]) * ceil_div(n, s->values[FIELD_nr]), 1);
   int64_t most = gemm_bytes(gemm_types(plan).a, k) / SHORTEST_BYTES;
-  if (m * n * k < WORK) return 1;
+  if (m * n * k < WORK || ((const GemmMatch *)plan->match)->batch_rank > 0) return 1;
   return larger_of(smaller_of(ceil_div(WANTED, tiles), most), 1);
 }
 
@@ -121,10 +121,10 @@ static CutCost cut_cost(const Plan *plan, const Machine *machine) {
   };
 }
 
-/* Cuts blocks of at most `most`, each in so many layers, further until the busiest thread has least to do: for several
- * numbers of row blocks, as many column blocks as make one to four items a thread. More items than threads are worth
- * something by themselves, since threads may come late. */
-static Extents share(const Plan *plan, Extents all, Extents most, int64_t layers, const Machine *machine) {
+/* Cuts blocks of at most `most`, of which there are so many layers or products, further until the busiest thread has
+ * least to do: for several numbers of row blocks, as many column blocks as make one to four items a thread. More items
+ * than threads are worth something by themselves, since threads may come late. */
+static Extents share(const Plan *plan, Extents all, Extents most, int64_t parts, const Machine *machine) {
   enum { PER_THREAD = 4 };
   static const double late = 0.1;
   int64_t threads = machine->threads, fewest = ceil_div(all.tiles, most.tiles);
@@ -135,10 +135,10 @@ static Extents share(const Plan *plan, Extents all, Extents most, int64_t layers
   for (int64_t rows = fewest, next; rows <= last; rows = next) {
     next = rows == last ? last + 1 : smaller_of(rows + rows / 2 + (rows < 2), last);
     for (int64_t each = 1; each <= PER_THREAD; ++each) {
-      int64_t columns = smaller_of(larger_of(each * threads / (rows * layers), 1), all.panels);
+      int64_t columns = smaller_of(larger_of(each * threads / (rows * parts), 1), all.panels);
       Extents block = {ceil_div(all.tiles, rows), smaller_of(ceil_div(all.panels, columns), most.panels)};
       int64_t blocks = ceil_div(all.tiles, block.tiles) * ceil_div(all.panels, block.panels);
-      int64_t turns = ceil_div(blocks * layers, threads);
+      int64_t turns = ceil_div(blocks * parts, threads);
       double time = (double)(turns * block.tiles * block.panels) * (1 + late / (double)turns);
       time *= 1 + cost.of_row / (mr * (double)block.tiles) + cost.of_column / (nr * (double)block.panels);
       if (time >= least) continue;
@@ -161,7 +161,8 @@ static void choose_block(const Plan *plan, const int64_t *symbols, const Machine
   Extents block = s->values[FIELD_mma] == MMA_ON_TILES ? block_of_tiles(plan, all, machine, k, kc)
                                                        : block_of_vectors(plan, all, machine, kc);
   if (is_thin(plan, symbols, machine)) block = (Extents){all.tiles, smaller_of(all.panels, STREAMS)};
-  if (machine->threads > 1) block = share(plan, all, block, values[FIELD_layers], machine);
+  int64_t parts = values[FIELD_layers] * larger_of(gemm_batch(match, symbols), 1);
+  if (machine->threads > 1) block = share(plan, all, block, parts, machine);
   values[FIELD_mc] = block.tiles * mr;
   values[FIELD_nc] = ceil_div(all.panels, ceil_div(all.panels, block.panels)) * nr;
   values[FIELD_strip] = all.panels; /* blocks that share rows of A follow each other */

@@ -93,16 +93,20 @@ static void add_params(GemmBuild *g) {
 
 static void add_buffers(GemmBuild *g) {
   const kiln_graph *graph = g->graph;
-  g->buffers = ARENA_ARRAY(&g->kernel->module->arena, Value *, graph->inputs.count + graph->outputs.count);
+  size_t count = graph->inputs.count + graph->outputs.count;
+  g->wholes = ARENA_ARRAY(&g->kernel->module->arena, Value *, count);
+  g->buffers = ARENA_ARRAY(&g->kernel->module->arena, Value *, count);
   for (size_t i = 0; i < graph->inputs.count; ++i) {
     const Node *node = graph_node(graph, graph->inputs.items[i]);
     BufType type = g->plan->packs[i].packed ? g->plan->packs[i].type : buf_of_node(node);
-    g->buffers[i] = kernel_buffer(g->kernel, node->name, &type);
+    g->wholes[i] = g->buffers[i] = kernel_buffer(g->kernel, node->name, &type);
   }
   for (size_t i = 0; i < graph->outputs.count; ++i) {
     const Node *node = graph_node(graph, graph->outputs.items[i]);
-    BufType type = gemm_view(node, node->op == KILN_OP_TRANSPOSE);
-    g->buffers[graph->inputs.count + i] = kernel_buffer(g->kernel, node->name != NULL ? node->name : "result", &type);
+    bool is_turned = node->op == KILN_OP_TRANSPOSE && node->shape.rank == 2;
+    BufType type = is_turned ? gemm_view(node, true) : buf_of_node(node);
+    Value *buffer = kernel_buffer(g->kernel, node->name != NULL ? node->name : "result", &type);
+    g->wholes[graph->inputs.count + i] = g->buffers[graph->inputs.count + i] = buffer;
   }
 }
 
@@ -112,12 +116,16 @@ Value *gemm_operand_buffer(Builder *b, Value *buffer, const GemmOperand *operand
   return build_buf_transpose(b, buffer, &view);
 }
 
+/* What tasks share: blocks of C of all products of the batch, and their layers. */
+static Value *item_count(const GemmBuild *g, Builder *b) {
+  Value *items = gemm_batch_count(g, b);
+  if (gemm_has_field(g->plan, FIELD_mc)) items = build_mul(b, items, gemm_block_count(g, b));
+  return g->has_layers ? build_mul(b, items, gemm_layer_count(g, b)) : items;
+}
+
 static Value *task_count(const GemmBuild *g, Builder *b) {
   Value *tasks = gemm_param(g, b, FIELD_tasks);
-  if (tasks == NULL) return build_number(b, 1);
-  Value *items = gemm_block_count(g, b);
-  if (g->has_layers) items = build_mul(b, items, gemm_layer_count(g, b));
-  return build_min(b, tasks, items);
+  return tasks == NULL ? build_number(b, 1) : build_min(b, tasks, item_count(g, b));
 }
 
 /* What a task packs: a panel of B, rows of A, their sums. */
@@ -344,21 +352,72 @@ static void one_block(GemmBuild *g, Value *number, Value *layer) {
   if (g->has_layers) gemm_finish_layers(g, number);
 }
 
-/* The task's run of blocks. Where sizes are few and fixed there is one, and nothing to choose. */
+/* How C is cut, in numbers of tiles, panels and blocks. */
+typedef struct Cut {
+  Value *tiles, *panels, *tiles_of_block, *panels_of_block, *row_blocks, *column_blocks, *blocks;
+} Cut;
+
+static Cut cut_of(GemmBuild *g) {
+  Builder *b = &g->b;
+  Cut cut = {.tiles = build_named(tile_count(g, b), "tiles"), .panels = build_named(panel_count(g, b), "panels")};
+  if (!gemm_has_field(g->plan, FIELD_mc)) return cut;
+  cut.tiles_of_block = build_named(gemm_tiles_per_block(g, b), "mt");
+  cut.panels_of_block = build_named(gemm_panels_per_block(g, b), "nt");
+  cut.row_blocks = build_named(row_blocks(g, b), "row_blocks");
+  cut.column_blocks = build_named(column_blocks(g, b), "column_blocks");
+  cut.blocks = build_named(build_mul(b, cut.row_blocks, cut.column_blocks), "blocks");
+  return cut;
+}
+
+/* Places block `number` of product `product` (NULL: there is one). The block before had rows `row_before`; this one's
+ * come out, numbered through the batch. */
+static Value *place_rows_and_columns(GemmBuild *g, const Cut *cut, Value *number, Value *product, Value *row_before) {
+  Builder *b = &g->b;
+  Value *row, *column;
+  place_block(g, number, cut->row_blocks, cut->column_blocks, &row, &column);
+  g->t_lo = build_named(build_mul(b, row, cut->tiles_of_block), "t_lo");
+  g->t_hi = build_named(build_min(b, build_add(b, g->t_lo, cut->tiles_of_block), cut->tiles), "t_hi");
+  g->panel_lo = build_named(build_mul(b, column, cut->panels_of_block), "panel_lo");
+  g->panel_hi = build_named(build_min(b, build_add(b, g->panel_lo, cut->panels_of_block), cut->panels), "panel_hi");
+  if (product != NULL) row = build_named(build_add(b, build_mul(b, product, cut->row_blocks), row), "row_of_batch");
+  g->is_same_rows = build_named(build_index(b, OP_index_eq, row, row_before), "is_same_rows");
+  return row;
+}
+
+/* Item `item` of those that tasks share: a layer of a block of a product. Its row of blocks comes out, NULL where there
+ * are no blocks. */
+static Value *one_item(GemmBuild *g, const Cut *cut, Value *item, Value *row_before) {
+  Builder *b = &g->b;
+  Value *number = item, *layer = NULL, *product = NULL, *row = NULL;
+  if (g->has_layers) {
+    number = build_named(build_index(b, OP_index_div, item, g->layer_count), "block");
+    layer = build_named(build_index(b, OP_index_mod, item, g->layer_count), "layer");
+  }
+  if (g->match->batch_rank > 0) {
+    product = cut->blocks == NULL ? number : build_named(build_index(b, OP_index_div, number, cut->blocks), "product");
+    number = cut->blocks == NULL ? gemm_number(g, 0)
+                                 : build_named(build_index(b, OP_index_mod, number, cut->blocks), "block");
+    gemm_place_product(g, product);
+  }
+  if (cut->blocks != NULL) row = place_rows_and_columns(g, cut, number, product, row_before);
+  one_block(g, number, layer);
+  return row;
+}
+
+/* The task's run of blocks, of one product of the batch after the other. Where sizes are few and fixed, each is one. */
 static void blocks_of_task(GemmBuild *g) {
   Builder *b = &g->b;
-  Value *tiles = build_named(tile_count(g, b), "tiles"), *panels = build_named(panel_count(g, b), "panels");
+  Cut cut = cut_of(g);
   g->t_lo = g->panel_lo = gemm_number(g, 0);
-  g->t_hi = tiles;
-  g->panel_hi = panels;
+  g->t_hi = cut.tiles;
+  g->panel_hi = cut.panels;
+  if (g->match->batch_rank == 0) gemm_place_product(g, NULL);
   if (gemm_param(g, b, FIELD_tasks) == NULL) {
     one_block(g, gemm_number(g, 0), NULL);
     return;
   }
-  Value *mt = build_named(gemm_tiles_per_block(g, b), "mt"), *nt = build_named(gemm_panels_per_block(g, b), "nt");
-  Value *rows = build_named(row_blocks(g, b), "row_blocks"),
-        *columns = build_named(column_blocks(g, b), "column_blocks");
-  Value *items = build_named(build_mul(b, rows, columns), "blocks"), *task = kernel_task(g->kernel);
+  Value *task = kernel_task(g->kernel), *items = gemm_batch_count(g, b);
+  if (cut.blocks != NULL) items = g->match->batch_rank > 0 ? build_mul(b, items, cut.blocks) : cut.blocks;
   if (g->has_layers) {
     g->layer_count = build_named(gemm_layer_count(g, b), "layer_count");
     items = build_named(build_mul(b, items, g->layer_count), "layers_of_blocks");
@@ -366,24 +425,14 @@ static void blocks_of_task(GemmBuild *g) {
   Value *tasks = build_named(build_min(b, gemm_param(g, b, FIELD_tasks), items), "tasks_of_blocks");
   Value *lo = build_index(b, OP_index_div, build_mul(b, task, items), tasks);
   Value *hi = build_index(b, OP_index_div, build_mul(b, build_add(b, task, gemm_number(g, 1)), items), tasks);
-  Loop loop = build_for(b, lo, hi, gemm_number(g, 1), &rows, 1); /* no such row */
+  bool has_blocks = cut.blocks != NULL;
+  Value *no_row = has_blocks ? gemm_number(g, -1) : NULL;
+  Loop loop = build_for(b, lo, hi, gemm_number(g, 1), &no_row, has_blocks);
   build_named(loop.index, "item");
-  build_named(loop.carried[0], "row_before");
   Block *outer = b->block;
   b->block = loop.body;
-  Value *row, *column, *number = loop.index, *layer = NULL;
-  if (g->has_layers) {
-    number = build_named(build_index(b, OP_index_div, loop.index, g->layer_count), "block");
-    layer = build_named(build_index(b, OP_index_mod, loop.index, g->layer_count), "layer");
-  }
-  place_block(g, number, rows, columns, &row, &column);
-  g->is_same_rows = build_named(build_index(b, OP_index_eq, row, loop.carried[0]), "is_same_rows");
-  g->t_lo = build_named(build_mul(b, row, mt), "t_lo");
-  g->t_hi = build_named(build_min(b, build_add(b, g->t_lo, mt), tiles), "t_hi");
-  g->panel_lo = build_named(build_mul(b, column, nt), "panel_lo");
-  g->panel_hi = build_named(build_min(b, build_add(b, g->panel_lo, nt), panels), "panel_hi");
-  one_block(g, number, layer);
-  build_yield(b, &row, 1);
+  Value *row = one_item(g, &cut, loop.index, has_blocks ? build_named(loop.carried[0], "row_before") : NULL);
+  build_yield(b, &row, has_blocks);
   b->block = outer;
 }
 
@@ -393,8 +442,6 @@ static void build_body(GemmBuild *g) {
   g->tile_rows = build_named(tile_rows(g, b), "tile_rows");
   g->first_end = build_sub(b, gemm_size(b, g->match->m), build_mul(b, before_last, g->tile_rows));
   build_named(g->first_end, "first_end");
-  g->a = gemm_operand_buffer(b, g->buffers[g->match->a.input], &g->match->a);
-  g->source = gemm_operand_buffer(b, g->buffers[g->match->b.input], &g->match->b);
   g->tile_buffer = (BufType){.type = g->types.acc, .rank = 2};
   g->tile_buffer.dims[0] = (Extent){gemm_field(g, FIELD_mr), EXTENT_NUMBER};
   g->tile_buffer.dims[1] = (Extent){gemm_field(g, FIELD_nr), EXTENT_NUMBER};

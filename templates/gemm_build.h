@@ -1,6 +1,6 @@
 /* gemm_build.h: what the files that write the gemm template's tile IR share: gemm_build.c (tasks and tiles),
- * gemm_layers.c (k shared by tasks), gemm_pack.c (panels), gemm_product.c (one register tile), gemm_epilogue.c (what is
- * done with it). */
+ * gemm_batch.c (batches), gemm_layers.c (k shared by tasks), gemm_pack.c (panels), gemm_product.c (one register tile),
+ * gemm_epilogue.c (what is done with it). */
 #ifndef KILN_TEMPLATES_GEMM_BUILD_H
 #define KILN_TEMPLATES_GEMM_BUILD_H
 
@@ -12,7 +12,8 @@ typedef struct GemmBuild {
   const kiln_graph *graph;
   Kernel *kernel;
   Builder b;       /* where operations go now */
-  Value **buffers; /* the graph's inputs, then its outputs */
+  Value **wholes;  /* buffers of the graph's inputs, then of its outputs … */
+  Value **buffers; /* … and the matrices of them at hand, one of each batch; elsewhere the same */
   int first_param; /* symbol of the first param */
   GemmTypes types;
   bool has_kc;     /* k is visited in blocks */
@@ -81,6 +82,16 @@ Value *gemm_layers_bytes(const GemmBuild *g, Builder *b);
 void gemm_place_layer(GemmBuild *g, Value *block, Value *layer);
 /* Where layers are several and this one is the block's last to be done: adds them up and finishes C. */
 void gemm_finish_layers(GemmBuild *g, Value *block);
+
+/* ---- gemm_batch.c ------------------------------------------------------------------------------------------------ */
+
+/* Products of the batch. */
+Value *gemm_batch_count(const GemmBuild *g, Builder *b);
+/* Places operands and results of product `number`; NULL: there is one. */
+void gemm_place_product(GemmBuild *g, Value *number);
+/* For the kernel that packs B: `source` and `packed` become the matrices of which this task packs a panel of `nr`
+ * columns, whose number in them comes out. */
+Value *gemm_place_packed(Builder *b, const GemmMatch *match, Value **source, Value **packed, int64_t nr);
 
 /* ---- gemm_pack.c ------------------------------------------------------------------------------------------------- */
 

@@ -13,12 +13,13 @@ typedef struct Evaluation {
 static Value *load_leaf(Evaluation *e, const GemmOperand *leaf) {
   GemmBuild *g = e->g;
   const Shape *s = &leaf->node->shape;
+  int rank = s->rank < 2 ? s->rank : 2;
   Place place = {.buffer = gemm_operand_buffer(&g->b, g->buffers[leaf->input], leaf)};
   int rows = 1, columns = 1;
   Value *origin = gemm_number(g, 0);
-  for (int axis = 0; axis < s->rank; ++axis) {
-    bool is_row = s->rank == 2 && axis == 0;
-    Dim d = s->dims[leaf->transposed ? 1 - axis : axis];
+  for (int axis = 0; axis < rank; ++axis) {
+    bool is_row = rank == 2 && axis == 0;
+    Dim d = s->dims[s->rank - rank + (leaf->transposed ? 1 - axis : axis)];
     bool whole = !dim_is_one(d);
     place.indices[axis] = !whole ? origin : is_row ? e->i : g->j;
     if (whole && is_row) rows = e->count, place.rows = e->rows;

@@ -80,10 +80,13 @@ static Call call_of(const Plan *plan, const int64_t *symbols, const int64_t *par
   c.vectors = c.columns / gemm_lanes(plan);
   c.tiles = ceil_div(c.m, c.rows);
   c.panels = ceil_div(c.n, c.columns);
-  c.tile_count = (double)c.tiles * (double)c.panels;
   c.block_tiles = larger_of(smaller_of(ceil_div(param_of(plan, params, FIELD_mc, c.m), c.rows), c.tiles), 1);
   c.block_panels = larger_of(smaller_of(ceil_div(param_of(plan, params, FIELD_nc, c.n), c.columns), c.panels), 1);
-  c.row_blocks = ceil_div(c.tiles, c.block_tiles);
+  int64_t batch = gemm_batch(match, symbols); /* as if its products stood one above the other */
+  c.row_blocks = ceil_div(c.tiles, c.block_tiles) * batch;
+  c.m *= batch;
+  c.tiles *= batch;
+  c.tile_count = (double)c.tiles * (double)c.panels;
   c.column_blocks = ceil_div(c.panels, c.block_panels);
   c.strip = larger_of(smaller_of(param_of(plan, params, FIELD_strip, c.column_blocks), c.column_blocks), 1);
   c.layers = gemm_layers(param_of(plan, params, FIELD_layers, 1), c.row_blocks * c.column_blocks);

@@ -130,8 +130,12 @@ void gemm_build_pack_kernel(const Plan *plan, const char *name, Module *module) 
   int64_t nr = plan->schedule.values[FIELD_nr];
   Builder header = builder_of(kernel, kernel->header);
   kernel->tasks = build_ceildiv(&header, gemm_size(&header, match->n), build_number(&header, nr));
+  for (int axis = 0; axis < source_type.rank - 2; ++axis)
+    kernel->tasks = build_mul(&header, kernel->tasks, gemm_size(&header, match->b.node->shape.dims[axis]));
   Builder b = builder_of(kernel, kernel->body);
-  Value *column = build_named(build_mul(&b, kernel_task(kernel), build_number(&b, nr)), "j");
+  Value *task = kernel_task(kernel);
+  if (source_type.rank > 2) task = gemm_place_packed(&b, match, &source, &packed, nr);
+  Value *column = build_named(build_mul(&b, task, build_number(&b, nr)), "j");
   Value *cols = build_named(build_sub(&b, gemm_size(&b, match->n), column), "cols");
   source = gemm_operand_buffer(&b, source, &match->b);
   Value *zero = build_number(&b, 0);

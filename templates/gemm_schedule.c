@@ -245,6 +245,10 @@ static kiln_status check_fixed(const Plan *plan, Text *why_not) {
                                          : "to be passed as it is");
     return KILN_UNSUPPORTED;
   }
+  if (s->fixed[FIELD_layers] && match->batch_rank > 0) {
+    text_add(why_not, "schedule: 'layers' is set, but the product is a batch");
+    return KILN_UNSUPPORTED;
+  }
   GemmTypes types = gemm_types(plan);
   bool on_tiles = s->values[FIELD_mma] == MMA_ON_TILES;
   if (on_tiles && (s->values[FIELD_nr] % 16 != 0 || ceil_div(s->values[FIELD_mr], 16) * s->values[FIELD_nr] > 64)) {
@@ -338,21 +342,25 @@ bool gemm_has_field(const Plan *plan, Field field) {
   return false;
 }
 
-/* Few operations of fixed sizes are one task of one block. */
+/* Few operations of fixed sizes are one block, and one task but where there is a batch of them. */
 static void choose_params(Plan *plan) {
   enum { ONE_TASK = 64 * 64 * 64 };
   const GemmMatch *match = plan->match;
   const Schedule *s = &plan->schedule;
   bool is_fixed = match->m.symbol < 0 && match->n.symbol < 0 && match->k.symbol < 0;
-  bool has_wish =
-      s->fixed[FIELD_mc] || s->fixed[FIELD_nc] || s->fixed[FIELD_kc] || s->fixed[FIELD_layers] || s->fixed[FIELD_tasks];
+  bool is_batch = match->batch_rank > 0;
+  bool has_wish = s->fixed[FIELD_mc] || s->fixed[FIELD_nc] || s->fixed[FIELD_kc] || s->fixed[FIELD_layers] ||
+                  (s->fixed[FIELD_tasks] && !is_batch);
   double work = (double)match->m.size * (double)match->n.size * (double)match->k.size;
-  if (is_fixed && work <= ONE_TASK && !has_wish) return;
+  if (is_fixed && work <= ONE_TASK && !has_wish) {
+    if (is_batch) add_param(plan, FIELD_tasks);
+    return;
+  }
   add_param(plan, FIELD_mc);
   add_param(plan, FIELD_nc);
   bool on_tiles = s->values[FIELD_mma] == MMA_ON_TILES;
   bool is_long = match->k.symbol >= 0 || gemm_bytes(gemm_types(plan).a, match->k.size) > BYTES_WITHOUT_BLOCKS;
-  bool has_layers = s->fixed[FIELD_layers] || gemm_may_have_layers(plan);
+  bool has_layers = !is_batch && (s->fixed[FIELD_layers] || gemm_may_have_layers(plan));
   if (is_long || s->fixed[FIELD_kc] || is_in_place(s) || on_tiles || has_layers) add_param(plan, FIELD_kc);
   if (has_layers) add_param(plan, FIELD_layers);
   add_param(plan, FIELD_strip);
@@ -370,6 +378,14 @@ static int64_t default_epilogue(const Plan *plan) {
   if (gemm_is_bare(plan)) return EPILOGUE_NONE;
   bool has_next = match->m.symbol >= 0 || match->m.size > s->values[FIELD_mr];
   return has_next && match->epilogue_cost >= WORTH_OVERLAPPING ? EPILOGUE_OVERLAPPED : EPILOGUE_ROWS;
+}
+
+/* B packed ahead, matrix after matrix; its panels are filled in by the schedule. */
+static BufType pack_type(const GemmMatch *match) {
+  BufType matrix = gemm_view(match->b.node, match->b.transposed), type = buf_of_node(match->b.node);
+  type.dims[type.rank - 2] = matrix.dims[0];
+  type.dims[type.rank - 1] = matrix.dims[1];
+  return type;
 }
 
 kiln_status gemm_schedule(Plan *plan, Text *why_not) {
@@ -391,7 +407,7 @@ kiln_status gemm_schedule(Plan *plan, Text *why_not) {
   if (s->values[FIELD_pack_b] == PACK_B_AHEAD) {
     Pack *pack = &plan->packs[match->b.input];
     pack->packed = true;
-    pack->type = gemm_view(match->b.node, match->b.transposed);
+    pack->type = pack_type(match);
     pack->type.layout = LAYOUT_COL_PANEL;
     pack->type.panel = (int)s->values[FIELD_nr];
     pack->type.type = types.b;
@@ -420,6 +436,9 @@ void gemm_explain(const Plan *plan, const int64_t *symbols, const Machine *machi
   const GemmMatch *match = plan->match;
   const Schedule *s = &plan->schedule;
   explain_tile(plan, out);
+  if (match->batch_rank > 0)
+    text_add(out, gemm_has_field(plan, FIELD_mc) ? "batch: tasks share blocks of all its products\n"
+                                                 : "batch: tasks share its products, each of one block\n");
   static const char *const epilogues[] = {
       [EPILOGUE_REGISTERS] = "on the register tile",
       [EPILOGUE_ROWS] = "row by row through L1 (small code)",

@@ -21,6 +21,7 @@ GRAPHS = {
     "square": "x: f32[1024,1024]; w: const f32[1024,1024]; y = x @ w; return y",
     "bert": "x: f32[m,768]; w: const f32[768,3072]; b: const f32[3072]; y: f32 = gelu(x @ w + b); return y",
     "bert_back": "x: f32[m,3072]; w: const f32[3072,768]; r: f32[m,768]; y: f32 = x @ w + r; return y",
+    "batch": "x: f32[b,16,16]; w: f32[b,16,16]; y = x @ w; return y",
     "symbolic": "x: f32[m,k]; w: const f32[k,n]; b: f32[n]; y: f32 = relu(x @ w + b); return y",
     "strided": "x: f32[m,k] strides [ldx,1]; w: f32[k,n] strides [ldw,1]; "
                "y: f32[m,n] strides [ldy,1] = x @ w; return y",

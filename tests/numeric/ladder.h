@@ -28,7 +28,7 @@ typedef struct LadderCase {
   bool flushes;  /* by an instruction that takes subnormal factors as zeros, and gives zeros for subnormal sums */
   bool in_place; /* output 0 takes the memory of the last input */
   int threads;   /* 0: the calling thread */
-  int64_t symbols[8];
+  int64_t symbols[12];
 } LadderCase;
 
 /* One engine without a disk cache, for all cases of a test. */

@@ -1,5 +1,5 @@
-/* test_gemm_random.c: gemm of random element types, layouts, shapes, quantisation, epilogues and schedules, on every
- * target of x86, emulated where this CPU is another; against the interpreter with its bound, on guarded memory.
+/* test_gemm_random.c: gemm of random element types, layouts, shapes, batches, quantisation, epilogues and schedules, on
+ * every target of x86, emulated where this CPU is another; against the interpreter with its bound, on guarded memory.
  *
  * KILN_TEST_SEED=n begins with another seed, KILN_TEST_COUNT=n runs as many. The seed stands in the first line of the
  * graph that a failure prints. Each seed is a case of its own. */
@@ -38,10 +38,11 @@ static unsigned below(Chance *chance, unsigned count) {
 typedef struct Graph {
   char text[1200];
   size_t length;
-  int64_t symbols[8]; /* as they first appear */
+  int64_t symbols[12]; /* as they first appear */
   int symbol_count;
   char m[8], n[8], k[8]; /* as the text says them */
   int64_t sizes[3];
+  const char *batch; /* leading axes: "", "b, " or numbers */
   const char *a, *b;
   bool is_integer, is_exact; /* no result can be off, whatever the order of additions */
 } Graph;
@@ -66,7 +67,7 @@ static void bind_name(Graph *g, const char *name, const char *symbol, int64_t va
 }
 
 typedef struct Bound {
-  bool sizes[3];
+  bool sizes[3], batch;
 } Bound;
 
 static void use_size(Graph *g, Bound *bound, int which) {
@@ -74,17 +75,25 @@ static void use_size(Graph *g, Bound *bound, int which) {
   bind_name(g, names[which], symbols[which], g->sizes[which], &bound->sizes[which]);
 }
 
-/* `name: type[rows, columns]`, plain or with strides; a leading stride is a symbol of its own. */
+enum { BATCH = 2 };
+
+/* `name: type[rows, columns]`, plain or with strides; leading strides are symbols of their own. With leading axes where
+ * the graph is a batch, or now and then without, which broadcast. */
 static void declare(Graph *g, Bound *bound, Chance *chance, const char *name, const char *type, int rows, int columns) {
   const char *names[] = {g->m, g->n, g->k};
-  say(g, "%s: %s[%s, %s]", name, type, names[rows], names[columns]);
+  bool is_first = name[0] == 'x', is_batch = g->batch[0] != '\0' && (is_first || below(chance, 3) > 0);
+  say(g, "%s: %s[%s%s, %s]", name, type, is_batch ? g->batch : "", names[rows], names[columns]);
+  if (is_batch) bind_name(g, g->batch, "b, ", BATCH, &bound->batch);
   use_size(g, bound, rows);
   use_size(g, bound, columns);
   unsigned way = below(chance, 5);
-  if (way > 1 || g->symbol_count >= 8) return;
-  int64_t inner = g->sizes[way == 0 ? columns : rows];
-  say(g, way == 0 ? " strides [ld%s, 1]" : " strides [1, ld%s]", name);
-  g->symbols[g->symbol_count++] = inner + 1 + below(chance, 9);
+  if (way > 1 || (is_batch && strcmp(g->batch, "b, ") != 0)) return;
+  int64_t inner = g->sizes[way == 0 ? columns : rows], ld = inner + 1 + below(chance, 9);
+  say(g, " strides [");
+  if (is_batch) say(g, "bs%s, ", name);
+  say(g, way == 0 ? "ld%s, 1]" : "1, ld%s]", name);
+  if (is_batch) g->symbols[g->symbol_count++] = (g->sizes[way == 0 ? rows : columns] + below(chance, 2)) * ld;
+  g->symbols[g->symbol_count++] = ld;
 }
 
 static void choose_types(Graph *g, Chance *chance) {
@@ -107,6 +116,7 @@ static void choose_sizes(Graph *g, Chance *chance) {
   g->sizes[0] = PICK(chance, ms);
   g->sizes[1] = PICK(chance, ns);
   g->sizes[2] = PICK(chance, ks);
+  g->batch = below(chance, 4) > 0 ? "" : below(chance, 2) ? "b, " : "2, 1, ";
   name_size(g->m, "m", g->sizes[0], below(chance, 3) > 0);
   name_size(g->n, "n", g->sizes[1], below(chance, 3) > 0);
   name_size(g->k, "k", g->sizes[2], below(chance, 3) > 0);

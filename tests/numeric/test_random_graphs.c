@@ -121,7 +121,7 @@ static void check_seed(kiln_engine *engine, const char *const *targets, int targ
       .packing = seed / 5 % 3 == 0 ? KILN_PACK_NEVER : KILN_PACK_CONST,
       .threads = (int)(seed / 3 % 5),
   };
-  memcpy(c.symbols, random.symbols, sizeof c.symbols);
+  memcpy(c.symbols, random.symbols, sizeof random.symbols);
   ladder_run(engine, &c);
   c.template_ = "reference";
   c.schedule = NULL;

@@ -169,7 +169,15 @@ Test(template_gemm, refusals) {
       "reference");
   expect((TemplateRun){.graph = "x: i8[3, 4]; w: i8[4, 6]; z: f32[]; y = dequant(x, 0.5, z) @ dequant(w, 1); return y"},
          "reference");
-  expect((TemplateRun){.graph = "x: f32[2, 3, 4]; w: f32[4, 5]; y = x @ w; return y"}, "reference");
+  expect((TemplateRun){.graph = "x: f32[4]; w: f32[4, 5]; y = x @ w; return y"}, "reference");
+  expect((TemplateRun){.graph = "x: f32[2, 3, 4]; w: f32[4, 5]; r: f32[3, 2, 3, 5]; y = x @ w + r; return y"},
+         "reference");
+}
+
+Test(template_gemm, batches) {
+  expect((TemplateRun){.graph = "x: f32[2, 3, 4]; w: f32[4, 5]; y = x @ w; return y"}, "gemm");
+  expect((TemplateRun){.graph = "x: f32[2, 1, 3, 4]; w: const f32[3, 4, 20]; r: f32[3, 1, 1]; y = x @ w + r; return y"},
+         "gemm");
 }
 
 Test(template_gemm, wishes_that_do_not_fit) {
