@@ -89,7 +89,7 @@ kiln_status jit_machine_create(const Target *target, LLVMTargetMachineRef *out, 
   add_features(target->family, target->features, &features);
   kiln_status status = features.failed
                            ? KILN_OUT_OF_MEMORY
-                           : create(target->family, text_get(&features), LLVMCodeGenLevelDefault, out, faults);
+                           : create(target->family, text_get(&features), LLVMCodeGenLevelLess, out, faults);
   text_release(&features);
   return status;
 }

@@ -68,8 +68,20 @@ static void emit_expression(Emitter *e, const Value *value) {
   lower_operation(e, value->op);
 }
 
+/* A query is some dozens of scalar instructions that run once a call at most: code quality is worth less here than the
+ * tenth of a compile that it takes. */
+static void compile_fast(const Emitter *e) {
+  static const char *const names[] = {"optnone", "noinline"}; /* LLVM wants both */
+  for (size_t i = 0; i < ARRAY_LENGTH(names); ++i) {
+    unsigned kind = LLVMGetEnumAttributeKindForName(names[i], strlen(names[i]));
+    LLVMAddAttributeAtIndex(e->function, (LLVMAttributeIndex)LLVMAttributeFunctionIndex,
+                            LLVMCreateEnumAttribute(e->context, kind, 0));
+  }
+}
+
 static void emit_query(Emitter *e, const char *prefix, const char *suffix, const Value *value, int64_t absent) {
   begin(e, prefix, suffix, LLVMFunctionType(e->i64, &e->pointer, 1, false));
+  compile_fast(e);
   e->is_query = true;
   LLVMValueRef result = lower_i64(e, absent);
   if (value != NULL) {
