@@ -55,6 +55,26 @@ typedef struct Trip {
   bool is_known_to_run, is_never, is_once;
 } Trip;
 
+static bool is_part(const Emitter *e, const Value *value, LLVMValueRef part) {
+  return lower_get(e, value)->parts[0] == part;
+}
+
+/* `for p = chunk to min(chunk + steps, end)` inside of `for chunk = … to end step steps`: runs once at least. What a
+ * loop that may not run carries goes round it: a copy of each accumulator, which cost the compiler, not the kernel. */
+static bool is_chunk(const Emitter *e, const Op *op, LLVMValueRef lo) {
+  const Op *hi = op->operands[1]->op;
+  const LoopScope *around = e->scope;
+  while (around && around->index != lo) around = around->outer;
+  if (!around || !hi || hi->code != OP_index_min) return false;
+  for (int i = 0; i < 2; ++i) {
+    const Op *sum = hi->operands[i]->op;
+    if (sum && sum->code == OP_index_add && is_part(e, sum->operands[0], lo) &&
+        is_part(e, sum->operands[1], around->step) && is_part(e, hi->operands[1 - i], around->hi))
+      return true;
+  }
+  return false;
+}
+
 static Trip trip_of(const Emitter *e, const Op *op) {
   Trip trip = {lower_get(e, op->operands[0])->parts[0],
                lower_get(e, op->operands[1])->parts[0],
@@ -63,7 +83,10 @@ static Trip trip_of(const Emitter *e, const Op *op) {
                false,
                false};
   int64_t lo, hi, step;
-  if (!lower_is_integer(trip.lo, &lo) || !lower_is_integer(trip.hi, &hi)) return trip;
+  if (!lower_is_integer(trip.lo, &lo) || !lower_is_integer(trip.hi, &hi)) {
+    trip.is_known_to_run = is_chunk(e, op, trip.lo);
+    return trip;
+  }
   trip.is_known_to_run = lo < hi;
   trip.is_never = !trip.is_known_to_run;
   trip.is_once = trip.is_known_to_run && lower_is_integer(trip.step, &step) && step > 0 && step >= hi - lo;

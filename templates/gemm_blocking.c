@@ -184,7 +184,7 @@ static int64_t default_kc(const Plan *plan, const int64_t *symbols, const Machin
 void gemm_bind(const Plan *plan, const int64_t *symbols, const Machine *machine, int64_t *params) {
   const GemmMatch *match = plan->match;
   const Schedule *s = &plan->schedule;
-  int64_t values[FIELD_COUNT], step = gemm_types(plan).step, k = dim_value(match->k, symbols);
+  int64_t values[FIELD_COUNT], ku = s->values[FIELD_ku], k = dim_value(match->k, symbols);
   values[FIELD_layers] = !gemm_has_field(plan, FIELD_layers) ? 1
                          : s->fixed[FIELD_layers]
                              ? s->values[FIELD_layers]
@@ -193,7 +193,7 @@ void gemm_bind(const Plan *plan, const int64_t *symbols, const Machine *machine,
   values[FIELD_kc] = !gemm_has_field(plan, FIELD_kc) ? k
                      : s->fixed[FIELD_kc]            ? s->values[FIELD_kc]
                                                      : default_kc(plan, symbols, machine, k);
-  values[FIELD_kc] = ceil_div(values[FIELD_kc], step) * step; /* a cut step is left to the last block */
+  values[FIELD_kc] = ceil_div(values[FIELD_kc], ku) * ku; /* a cut iteration is left to the last block */
   choose_block(plan, symbols, machine, values);
   for (int i = 0; i < plan->param_count; ++i) {
     Field field = plan->params[i];

@@ -297,7 +297,7 @@ static void blocks_of_k(GemmBuild *g) {
     tiles_of_block(g);
     return;
   }
-  Value *kc = gemm_depth(g, &g->b); /* whole steps, so that no block of k begins inside of one */
+  Value *kc = gemm_depth(g, &g->b); /* whole iterations: only the last block of k may have a rest */
   Value *next = build_add(&g->b, g->layer_lo, gemm_number(g, 1));
   Loop loop = build_for(&g->b, g->layer_lo, build_index(&g->b, OP_index_max, k, next), kc, NULL, 0);
   g->k_lo = build_named(loop.index, "k_lo");

@@ -151,10 +151,9 @@ static Value *whole_lines(Builder *b, Value *bytes) {
 }
 
 Value *gemm_depth(const GemmBuild *g, Builder *b) {
-  Value *steps = g->has_kc ? gemm_param(g, b, FIELD_kc) : gemm_size(b, g->match->k);
-  if (g->types.step == 1) return steps;
-  Value *whole = build_ceildiv(b, steps, build_number(b, g->types.step));
-  return build_mul(b, whole, build_number(b, g->types.step));
+  Value *depth = g->has_kc ? gemm_param(g, b, FIELD_kc) : gemm_size(b, g->match->k);
+  int64_t unit = g->has_kc ? gemm_field(g, FIELD_ku) : g->types.step;
+  return unit == 1 ? depth : build_mul(b, build_ceildiv(b, depth, build_number(b, unit)), build_number(b, unit));
 }
 static Extent depth_extent(const GemmBuild *g) {
   return g->has_kc ? (Extent){0, gemm_param_symbol(g, FIELD_kc)} : gemm_extent(g->match->k);

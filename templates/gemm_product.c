@@ -168,7 +168,8 @@ static Value *product(GemmBuild *g, Value *acc, int rows) {
     if (whole > 0) acc = chunked_loop(g, acc, rows, gemm_number(g, 0), gemm_number(g, whole), (int)ku);
     return rest_of_product(g, acc, rows, gemm_number(g, whole), gemm_number(g, k.size));
   }
-  if (ku == 1) return chunked_loop(g, acc, rows, g->k_lo, g->k_hi, 1);
+  bool has_rest = k.symbol >= 0 || k.size % ku != 0; /* blocks of k are whole iterations */
+  if (ku == 1 || !has_rest) return chunked_loop(g, acc, rows, g->k_lo, g->k_hi, (int)ku);
   Value *steps = build_index(&g->b, OP_index_div, build_sub(&g->b, g->k_hi, g->k_lo), gemm_number(g, ku));
   Value *whole = build_named(build_add(&g->b, g->k_lo, build_mul(&g->b, steps, gemm_number(g, ku))), "whole");
   acc = chunked_loop(g, acc, rows, g->k_lo, whole, (int)ku);
