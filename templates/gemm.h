@@ -59,6 +59,8 @@ bool gemm_is_bare(const Plan *plan);
 bool gemm_has_field(const Plan *plan, Field field);
 /* The instruction that register tiles multiply with; NULL: there is none but plain arithmetic. */
 const MmaInstruction *gemm_instruction(const Plan *plan);
+/* Whether a product of these sizes is bound by reading packed B, a few rows of C using each element. */
+bool gemm_is_stream(const Plan *plan, int64_t m, int64_t n, int64_t k, int64_t l2_bytes);
 /* Whether sizes may come that are worth sharing k between tasks. */
 bool gemm_may_have_layers(const Plan *plan);
 /* Whether steps of k lie one after another in each column of B, as it is read. */

@@ -93,14 +93,28 @@ bool gemm_may_have_layers(const Plan *plan) {
 
 /* Few rows of C with more of B than the second-level cache holds: the limit is how fast memory is read, and one panel
  * after the other is one stream, in which the processor's prefetching starts anew with each page. Eight panels in turn,
- * a kilobyte of each, are eight streams (1 x 4096 x 4096: 2.8 instead of 4.3 ms, all of the bandwidth). */
+ * half a kilobyte of each, are eight streams (1 x 4096 x 4096: 2.8 instead of 4.3 ms, all of the bandwidth). */
+bool gemm_is_stream(const Plan *plan, int64_t m, int64_t n, int64_t k, int64_t l2_bytes) {
+  enum { FEW_ROWS = 8, FEW_ON_TILES = 16 };
+  const Schedule *s = &plan->schedule;
+  int64_t few = s->values[FIELD_mma] == MMA_ON_TILES ? FEW_ON_TILES : FEW_ROWS;
+  return s->values[FIELD_pack_b] == PACK_B_AHEAD && m <= few && gemm_bytes(gemm_types(plan).b, k * n) > 2 * l2_bytes;
+}
+
+/* Tile registers take part only with the narrow panels that were chosen for that. */
 static bool is_thin(const Plan *plan, const int64_t *symbols, const Machine *machine) {
-  enum { FEW_ROWS = 8 };
   const GemmMatch *match = plan->match;
   const Schedule *s = &plan->schedule;
-  if (s->values[FIELD_pack_b] != PACK_B_AHEAD || s->values[FIELD_mma] == MMA_ON_TILES) return false;
-  int64_t b_bytes = gemm_bytes(gemm_types(plan).b, dim_value(match->k, symbols) * dim_value(match->n, symbols));
-  return dim_value(match->m, symbols) <= FEW_ROWS && b_bytes > 2 * machine->l2_bytes;
+  if (s->values[FIELD_mma] == MMA_ON_TILES && s->values[FIELD_prefetch] != PREFETCH_STREAM) return false;
+  return gemm_is_stream(plan, dim_value(match->m, symbols), dim_value(match->n, symbols), dim_value(match->k, symbols),
+                        machine->l2_bytes);
+}
+
+/* Steps of k of one stream before the next has its turn: the fewer, the more streams are under way at once. */
+static int64_t steps_of_stream(const Plan *plan, int64_t m) {
+  int64_t step = gemm_types(plan).step;
+  if (plan->schedule.values[FIELD_mma] == MMA_ON_TILES) return (m <= 8 ? 1 : 2) * step;
+  return (m <= 4 ? 4 : 8) * step;
 }
 
 /* What cutting costs beside the products, in parts of them for a block of one row or one column: its operands come from
@@ -176,7 +190,7 @@ static int64_t default_kc(const Plan *plan, const int64_t *symbols, const Machin
   int64_t m = dim_value(match->m, symbols), n = dim_value(match->n, symbols);
   GemmTypes types = gemm_types(plan);
   if (s->values[FIELD_pack_b] == PACK_B_NONE) return choose_kc_in_place(plan, m, n, k);
-  if (is_thin(plan, symbols, machine)) return (int64_t)(m <= 4 ? 4 : 8) * types.step;
+  if (is_thin(plan, symbols, machine)) return steps_of_stream(plan, m);
   if (s->values[FIELD_mma] == MMA_ON_TILES) return choose_kc_of_tiles(k, types.b, machine);
   return choose_kc(k, types.a, machine);
 }

@@ -277,7 +277,7 @@ static void tiles_of_block(GemmBuild *g) {
   place_panel(g, panels.index);
   if (gemm_needs_column_sums(g)) sums_of_columns(g);
   gemm_place_chunks(g);
-  if (gemm_field(g, FIELD_prefetch) != PREFETCH_NONE) {
+  if (gemm_prefetches_next(g)) {
     Value *next = build_add(&g->b, panels.index, gemm_number(g, gemm_panels_ahead(g)));
     Value *is_last = build_index(&g->b, OP_index_le, g->panel_hi, next);
     g->next_hi = build_named(build_index_select(&g->b, is_last, gemm_number(g, 0), g->k_hi), "next_hi");

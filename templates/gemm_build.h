@@ -114,6 +114,8 @@ void gemm_pack_rows(GemmBuild *g);
 
 /* How many panels further on the one is that prefetches ask for. */
 int64_t gemm_panels_ahead(const GemmBuild *g);
+/* Whether the panel after this one is asked for while this one is multiplied. */
+bool gemm_prefetches_next(const GemmBuild *g);
 /* What the chunks of a tile's k loop do besides, for the panel at hand. */
 void gemm_place_chunks(GemmBuild *g);
 /* The product of one tile over this block of k, and what follows the last one. */

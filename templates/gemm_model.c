@@ -240,7 +240,7 @@ static double packed_elements(const Call *c) {
 static double slowness(const Call *c, Level level) {
   const Schedule *s = &c->plan->schedule;
   const GemmMatch *match = c->plan->match;
-  bool is_few_rows = c->m <= 8 && !c->on_tiles;
+  bool is_few_rows = c->m <= 8 && !c->on_tiles; /* gemm_is_stream: several panels in turn */
   double times = s->values[FIELD_pack_b] == PACK_B_NONE && !is_few_rows ? in_place : 1;
   if (s->values[FIELD_pack_b] == PACK_B_TASK && !match->b.transposed) times = strided;
   bool has_streams = is_few_rows || s->values[FIELD_prefetch] != PREFETCH_NONE;

@@ -2,6 +2,19 @@
  * the variants for tiles with few rows. */
 #include "templates/gemm_build.h"
 
+/* Asks for lines of the panel at hand some way ahead of step `p`, for those that one iteration will read then. */
+static void prefetch_stream(GemmBuild *g, Value *p, int steps) {
+  enum { AHEAD_BYTES = 1024 };
+  int64_t nr = gemm_field(g, FIELD_nr), line = 64 / gemm_bytes(g->types.b, g->types.group);
+  int64_t ahead = AHEAD_BYTES / gemm_bytes(g->types.b, nr);
+  for (int r = 0; r < steps; r += g->types.group)
+    for (int64_t c = 0; c < nr; c += line) {
+      Value *row = build_add(&g->b, p, gemm_number(g, ahead + r));
+      Value *column = build_add(&g->b, g->panel_column, gemm_number(g, c));
+      build_prefetch(&g->b, (Place){.buffer = g->panel, .indices = {row, column}}, 1);
+    }
+}
+
 /* acc + A * B for k from lo to hi, `steps` at a time. Where `is_bounded`, hi - lo need not be a multiple of
  * them, and what is beyond hi counts as 0. */
 static Value *product_loop(GemmBuild *g, Value *acc, int rows, Value *lo, Value *hi, int steps, bool is_bounded) {
@@ -21,6 +34,7 @@ static Value *product_loop(GemmBuild *g, Value *acc, int rows, Value *lo, Value 
   Value *row = g->k_of_panel != NULL ? build_sub(&g->b, loop.index, g->k_of_panel) : loop.index;
   Value *fb = build_load(&g->b, OP_frag_load, (Place){g->panel, {row, g->panel_column}, left, g->panel_cols},
                          type_frag(ROLE_B, steps, columns, g->panel->type.buf->type));
+  if (gemm_field(g, FIELD_prefetch) == PREFETCH_STREAM && !is_bounded) prefetch_stream(g, loop.index, steps);
   Value *next = build_ternary(&g->b, OP_mma, loop.carried[0], build_named(fa, "fa"), build_named(fb, "fb"));
   build_yield(&g->b, &next, 1);
   g->b.block = outer;
@@ -84,6 +98,10 @@ static int64_t shortest_chunk(const GemmBuild *g) {
   return (int64_t)(gemm_field(g, FIELD_mma) == MMA_ON_TILES ? 2 : 16) * g->types.step;
 }
 
+bool gemm_prefetches_next(const GemmBuild *g) {
+  return gemm_field(g, FIELD_prefetch) == PREFETCH_PANEL || gemm_field(g, FIELD_prefetch) == PREFETCH_BOTH;
+}
+
 static bool overlaps(const GemmBuild *g) { return gemm_field(g, FIELD_epilogue) == EPILOGUE_OVERLAPPED; }
 
 /* How much each chunk of a tile's k loop asks for: the next panel evenly over the chunks of all tiles of the block, the
@@ -92,7 +110,7 @@ static bool overlaps(const GemmBuild *g) { return gemm_field(g, FIELD_epilogue) 
  * work to mix in. */
 void gemm_place_chunks(GemmBuild *g) {
   enum { FEW_TILES = 12 };
-  if (gemm_field(g, FIELD_prefetch) == PREFETCH_NONE && !overlaps(g)) return;
+  if (!gemm_prefetches_next(g) && !overlaps(g)) return;
   Builder *b = &g->b;
   Value *tiles = build_sub(b, g->t_hi, g->t_lo), *unit = gemm_number(g, ahead_unit(g));
   Value *is_few = build_index(b, OP_index_le, tiles, gemm_number(g, FEW_TILES));
@@ -101,7 +119,7 @@ void gemm_place_chunks(GemmBuild *g) {
   Value *chunks = build_named(build_ceildiv(b, build_sub(b, g->k_hi, g->k_lo), g->chunk), "chunks");
   Value *some = build_index(b, OP_index_max, chunks, gemm_number(g, 1)),
         *height = gemm_number(g, gemm_field(g, FIELD_mr));
-  if (gemm_field(g, FIELD_prefetch) != PREFETCH_NONE) {
+  if (gemm_prefetches_next(g)) {
     Value *units = build_ceildiv(b, g->chunk, build_mul(b, tiles, unit));
     g->ahead_share = build_named(build_mul(b, units, unit), "ahead_share");
     g->ahead_of_tile = build_named(build_mul(b, chunks, g->ahead_share), "ahead_of_tile");
@@ -113,7 +131,7 @@ void gemm_place_chunks(GemmBuild *g) {
 
 /* The product loop in chunks, each with its share of other work; the variants for few rows go without. */
 static Value *chunked_loop(GemmBuild *g, Value *acc, int rows, Value *lo, Value *hi, int steps) {
-  bool prefetches = gemm_field(g, FIELD_prefetch) != PREFETCH_NONE;
+  bool prefetches = gemm_prefetches_next(g);
   bool has_results = gemm_field(g, FIELD_prefetch) == PREFETCH_BOTH;
   bool is_whole = rows == gemm_field(g, FIELD_mr) && shortest_chunk(g) % steps == 0;
   g->done = gemm_number(g, 0);

@@ -88,6 +88,14 @@ static int64_t max_rows(const Plan *plan) {
   return match->m.symbol < 0 && match->m.size <= ROWS_OF_FIXED ? ROWS_OF_FIXED : ROWS;
 }
 
+/* Sizes known to be bound by reading B: narrow panels, so that many streams fit what is under way at once. */
+static bool is_stream(const Plan *plan) {
+  const GemmMatch *match = plan->match;
+  if (match->m.symbol >= 0 || match->n.symbol >= 0 || match->k.symbol >= 0) return false;
+  int64_t l2_bytes = machine_of(plan->problem.target, 1).l2_bytes;
+  return gemm_is_stream(plan, match->m.size, match->n.size, match->k.size, l2_bytes);
+}
+
 /* Four accumulators: 2x2 registers of 16x16, or all in a row where C is thin. */
 static void choose_tile_registers(Plan *plan) {
   const GemmMatch *match = plan->match;
@@ -96,7 +104,7 @@ static void choose_tile_registers(Plan *plan) {
   int64_t n = match->n.symbol < 0 ? larger_of(match->n.size, 1) : 1 << 30;
   int64_t rows = m <= 16 ? 1 : n <= 16 ? 4 : 2;
   if (s->fixed[FIELD_mr]) rows = smaller_of(ceil_div(s->values[FIELD_mr], 16), 4);
-  int64_t columns = smaller_of(4 / rows, ceil_div(n, 16));
+  int64_t columns = is_stream(plan) ? 1 : smaller_of(4 / rows, ceil_div(n, 16));
   if (!s->fixed[FIELD_mr]) s->values[FIELD_mr] = smaller_of(16 * rows, m);
   if (!s->fixed[FIELD_nr]) s->values[FIELD_nr] = 16 * larger_of(columns, 1);
 }
@@ -131,7 +139,8 @@ static bool turns_in_place(const Plan *plan) {
 static void choose_register_tile(Plan *plan) {
   const GemmMatch *match = plan->match;
   Schedule *s = &plan->schedule;
-  int64_t lanes = gemm_lanes(plan), best_rows = 1, best_vectors = 1, most_vectors = turns_in_place(plan) ? 1 : 4;
+  int64_t lanes = gemm_lanes(plan), best_rows = 1, best_vectors = 1;
+  int64_t most_vectors = turns_in_place(plan) ? 1 : is_stream(plan) ? 2 : 4;
   double best = INFINITY;
   for (int64_t vectors = 1; vectors <= most_vectors || (s->fixed[FIELD_nr] && vectors <= 4); ++vectors) {
     if (s->fixed[FIELD_nr] && vectors != ceil_div(s->values[FIELD_nr], lanes)) continue;
@@ -215,6 +224,7 @@ static int64_t default_prefetch(const Plan *plan) {
     bool gains_too = !on_tiles && m > FEW_ROWS && !gemm_runs_along_k(&b);
     return gains_too && b_bytes > cache / 2 ? PREFETCH_BOTH : PREFETCH_NONE;
   }
+  if (is_stream(plan)) return PREFETCH_STREAM;
   if (m <= STREAMED_ROWS || (on_tiles && m <= 2 * FEW_ROWS)) return PREFETCH_NONE;
   if (m <= FEW_ROWS) return b_bytes > 4 * cache && is_plain ? PREFETCH_BOTH : PREFETCH_NONE;
   return b_bytes > cache / 2 || (!on_tiles && c_bytes > cache) ? PREFETCH_BOTH : PREFETCH_NONE;
@@ -279,6 +289,10 @@ static kiln_status check_fixed(const Plan *plan, Text *why_not) {
   }
   if (s->values[FIELD_prefetch] != PREFETCH_NONE && s->values[FIELD_pack_b] == PACK_B_NONE) {
     text_printf(why_not, "schedule: 'prefetch' is not none, but 'pack_b' is");
+    return KILN_UNSUPPORTED;
+  }
+  if (s->values[FIELD_prefetch] == PREFETCH_STREAM && s->values[FIELD_pack_b] != PACK_B_AHEAD) {
+    text_printf(why_not, "schedule: 'prefetch' is stream, but 'pack_b' is not ahead");
     return KILN_UNSUPPORTED;
   }
   return KILN_OK;
@@ -361,7 +375,8 @@ static void choose_params(Plan *plan) {
   bool on_tiles = s->values[FIELD_mma] == MMA_ON_TILES;
   bool is_long = match->k.symbol >= 0 || gemm_bytes(gemm_types(plan).a, match->k.size) > BYTES_WITHOUT_BLOCKS;
   bool has_layers = !is_batch && (s->fixed[FIELD_layers] || gemm_may_have_layers(plan));
-  if (is_long || s->fixed[FIELD_kc] || is_in_place(s) || on_tiles || has_layers) add_param(plan, FIELD_kc);
+  if (is_long || s->fixed[FIELD_kc] || is_in_place(s) || on_tiles || has_layers || is_stream(plan))
+    add_param(plan, FIELD_kc);
   if (has_layers) add_param(plan, FIELD_layers);
   add_param(plan, FIELD_strip);
   add_param(plan, FIELD_tasks);

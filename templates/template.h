@@ -42,7 +42,7 @@ enum { CONVERT_LOAD, CONVERT_PACK };
 enum { PACK_A_NONE, PACK_A_TASK };
 enum { LOAD_A_PLAIN, LOAD_A_STREAMED };
 enum { PACK_B_NONE, PACK_B_AHEAD, PACK_B_TASK };
-enum { PREFETCH_NONE, PREFETCH_PANEL, PREFETCH_BOTH };
+enum { PREFETCH_NONE, PREFETCH_PANEL, PREFETCH_BOTH, PREFETCH_STREAM };
 enum { EPILOGUE_REGISTERS, EPILOGUE_ROWS, EPILOGUE_NONE, EPILOGUE_OVERLAPPED };
 
 /* A field is set by the caller (fixed), by the template (set), or not used at all. Passed fields that are not fixed are

@@ -78,6 +78,22 @@ Test(template_gemm, more_blocks_than_counters_have_one_layer) {
                             .schedule = "layers=2 mr=1 mc=1"});
 }
 
+Test(template_gemm, streams) {
+  const char *graph = "x: f32[m, k]; w: const f32[k, n]; b: f32[n]; y = relu(x @ w + b); return y";
+  expect_gemm((TemplateRun){.graph = graph, .symbols = {3, 21, 70}, .schedule = "prefetch=stream kc=4 nc=40 nr=16"});
+  expect_gemm((TemplateRun){.graph = "x: bf16[m, k]; w: const bf16[k, n]; y: f32 = x @ w; return y",
+                            .symbols = {5, 70, 40},
+                            .target = "sapphirerapids",
+                            .schedule = "prefetch=stream kc=32 nr=16"});
+  Text why;
+  text_init(&why, NULL);
+  template_run(
+      &(TemplateRun){.graph = "x: f32[3, 4]; w: f32[4, 5]; y = x @ w; return y", .schedule = "prefetch=stream"}, NULL,
+      NULL, &why);
+  cr_expect_str_eq(text_get(&why), "schedule: 'prefetch' is stream, but 'pack_b' is not ahead");
+  text_release(&why);
+}
+
 Test(template_gemm, accumulators_are_the_result) {
   const char *bare = "x: f32[m, k]; w: f32[k, n]; y = x @ w; return y";
   expect_gemm((TemplateRun){.graph = bare, .symbols = {31, 21, 100}, .schedule = "epilogue=none kc=8 mc=5"});
