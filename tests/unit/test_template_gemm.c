@@ -87,9 +87,9 @@ Test(template_gemm, streams) {
                             .schedule = "prefetch=stream kc=32 nr=16"});
   Text why;
   text_init(&why, NULL);
-  template_run(
-      &(TemplateRun){.graph = "x: f32[3, 4]; w: f32[4, 5]; y = x @ w; return y", .schedule = "prefetch=stream"}, NULL,
-      NULL, &why);
+  template_run(&(TemplateRun){.graph = "x: f32[3, 4]; w: f32[4, 5]; y = x @ w; return y",
+                              .schedule = "pack_b=task prefetch=stream"},
+               NULL, NULL, &why);
   cr_expect_str_eq(text_get(&why), "schedule: 'prefetch' is stream, but 'pack_b' is not ahead");
   text_release(&why);
 }
