@@ -2,7 +2,7 @@
  * which part of it lies in which cache, and how many tasks share the parts. In closed form, since calls with symbolic
  * sizes come here each time.
  *
- * Results depend on none of it but kc of dot products, and kc on k and the cache alone. */
+ * Results depend on none of it but layers, which come of the sizes (gemm_layers.c says where there is one). */
 #include <math.h>
 
 #include "templates/gemm.h"

@@ -31,7 +31,7 @@ static const double pack_element = 0.35, converted_load = 1, epilogue_rate = 2;
 static const double one_stream = 0.57, in_place = 3.5, strided = 1.7;
 static const double wake_seconds = 2e-6, wake_each_seconds = 0.2e-6;
 /* Of a cache, what data used again and again may fill before others drive it out. */
-static const double usable = 0.75, usable_l3 = 0.33; /* which others share */
+static const double usable = 0.75, usable_l3 = 0.33; /* that guest's share of it */
 /* Most blocks and threads that are counted one by one; beyond them a call is as good as even. */
 enum { MOST_BLOCKS = 1 << 16, MOST_THREADS = 1024 };
 
