@@ -6,6 +6,7 @@
 #ifndef KILN_TEMPLATES_GEMM_H
 #define KILN_TEMPLATES_GEMM_H
 
+#include "kiln/args.h"
 #include "templates/template.h"
 
 /* A matrix or a batch of them: an input, read as it is or with its last two axes swapped. */
@@ -59,8 +60,18 @@ bool gemm_is_bare(const Plan *plan);
 bool gemm_has_field(const Plan *plan, Field field);
 /* The instruction that register tiles multiply with; NULL: there is none but plain arithmetic. */
 const MmaInstruction *gemm_instruction(const Plan *plan);
+/* k as its loops go: up to the next whole instruction where both operands are packed, with zeros behind their ends. */
+Dim gemm_loop_k(const Plan *plan);
 /* Whether a product of these sizes is bound by reading packed B, a few rows of C using each element. */
 bool gemm_is_stream(const Plan *plan, int64_t m, int64_t n, int64_t k, int64_t l2_bytes);
+/* Whether sizes are known, and such: panels are narrow then, so that many streams fit what is under way at once. */
+bool gemm_is_known_stream(const Plan *plan);
+/* Whether B is to be read where it lies; whether vectors of it are then turned from its columns. */
+bool gemm_is_in_place(const Plan *plan);
+bool gemm_turns_in_place(const Plan *plan);
+/* Completes mr and nr. */
+void gemm_choose_registers(Plan *plan);
+void gemm_explain_registers(const Plan *plan, Text *out);
 /* Whether sizes may come that are worth sharing k between tasks. */
 bool gemm_may_have_layers(const Plan *plan);
 /* Whether steps of k lie one after another in each column of B, as it is read. */
@@ -80,8 +91,8 @@ bool gemm_match(Plan *plan, Arena *arena, Text *why_not);
 kiln_status gemm_schedule(Plan *plan, Text *why_not);
 void gemm_build(const Plan *plan, const char *name, Module *module);
 void gemm_bind(const Plan *plan, const int64_t *symbols, const Machine *machine, int64_t *params);
-/* The layers there are, of those wished for, with so many blocks of C: one where counters are too few. */
-int64_t gemm_layers(int64_t wished, int64_t blocks);
+/* Blocks of C that k in several layers allows: each needs a counter. */
+enum { GEMM_COUNTERS = KILN_WORKSPACE_ZEROED / 4 };
 /* Operations a cycle of one core at the peak of the instruction chosen. */
 double gemm_peak(const Plan *plan, const Core *core);
 void gemm_predict(const Plan *plan, const int64_t *symbols, const int64_t *params, const Machine *machine,

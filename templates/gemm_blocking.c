@@ -163,13 +163,20 @@ static Extents share(const Plan *plan, Extents all, Extents most, int64_t parts,
   return best;
 }
 
+/* As gemm_build.c makes them where k is in layers. */
+static Extents within_counters(Extents all, Extents block) {
+  block.panels = larger_of(block.panels, ceil_div(all.panels, GEMM_COUNTERS));
+  int64_t rows = GEMM_COUNTERS / ceil_div(all.panels, block.panels);
+  return (Extents){larger_of(block.tiles, ceil_div(all.tiles, rows)), block.panels};
+}
+
 /* Blocks that suit the caches, cut further so that all threads have work. */
 static void choose_block(const Plan *plan, const int64_t *symbols, const Machine *machine, int64_t *values) {
   enum { STREAMS = 8, TASKS_PER_THREAD = 8 };
   const GemmMatch *match = plan->match;
   const Schedule *s = &plan->schedule;
   int64_t mr = s->values[FIELD_mr], nr = s->values[FIELD_nr], kc = values[FIELD_kc];
-  int64_t k = ceil_div(dim_value(match->k, symbols), values[FIELD_layers]);
+  int64_t k = ceil_div(dim_value(gemm_loop_k(plan), symbols), values[FIELD_layers]);
   Extents all = {larger_of(ceil_div(dim_value(match->m, symbols), mr), 1),
                  larger_of(ceil_div(dim_value(match->n, symbols), nr), 1)};
   Extents block = s->values[FIELD_mma] == MMA_ON_TILES ? block_of_tiles(plan, all, machine, k, kc)
@@ -177,6 +184,7 @@ static void choose_block(const Plan *plan, const int64_t *symbols, const Machine
   if (is_thin(plan, symbols, machine)) block = (Extents){all.tiles, smaller_of(all.panels, STREAMS)};
   int64_t parts = values[FIELD_layers] * larger_of(gemm_batch(match, symbols), 1);
   if (machine->threads > 1) block = share(plan, all, block, parts, machine);
+  if (values[FIELD_layers] > 1) block = within_counters(all, block);
   values[FIELD_mc] = block.tiles * mr;
   values[FIELD_nc] = ceil_div(all.panels, ceil_div(all.panels, block.panels)) * nr;
   values[FIELD_strip] = all.panels; /* blocks that share rows of A follow each other */
@@ -198,7 +206,7 @@ static int64_t default_kc(const Plan *plan, const int64_t *symbols, const Machin
 void gemm_bind(const Plan *plan, const int64_t *symbols, const Machine *machine, int64_t *params) {
   const GemmMatch *match = plan->match;
   const Schedule *s = &plan->schedule;
-  int64_t values[FIELD_COUNT], ku = s->values[FIELD_ku], k = dim_value(match->k, symbols);
+  int64_t values[FIELD_COUNT], ku = s->values[FIELD_ku], k = dim_value(gemm_loop_k(plan), symbols);
   values[FIELD_layers] = !gemm_has_field(plan, FIELD_layers) ? 1
                          : s->fixed[FIELD_layers]
                              ? s->values[FIELD_layers]

@@ -49,22 +49,44 @@ static Value *tile_count(const GemmBuild *g, Builder *b) {
 static Value *panel_count(const GemmBuild *g, Builder *b) {
   return build_ceildiv(b, gemm_size(b, g->match->n), build_number(b, gemm_field(g, FIELD_nr)));
 }
-/* Tiles along m and panels along n of a block: all of them where the kernel has no blocks. */
-Value *gemm_tiles_per_block(const GemmBuild *g, Builder *b) {
-  Value *mc = gemm_param(g, b, FIELD_mc);
-  return mc == NULL ? tile_count(g, b) : build_ceildiv(b, mc, tile_rows(g, b));
+/* Whether there may be layers of more register tiles than there are counters. */
+static bool has_many_layers(const GemmBuild *g) {
+  const GemmMatch *match = g->match;
+  if (!g->has_layers || match->m.symbol >= 0 || match->n.symbol >= 0) return g->has_layers;
+  int64_t tiles = ceil_div(match->m.size, gemm_field(g, FIELD_mr));
+  return tiles * ceil_div(match->n.size, gemm_field(g, FIELD_nr)) > GEMM_COUNTERS;
 }
+
+/* With several layers C has no more blocks than there are counters, however the params cut it: how C is cut must not
+ * change the order of additions. */
+static Value *at_least(const GemmBuild *g, Builder *b, Value *count, Value *all, Value *most_blocks) {
+  Value *more = build_index(b, OP_index_max, count, build_ceildiv(b, all, most_blocks));
+  Value *are_several = build_index(b, OP_index_lt, build_number(b, 1), gemm_param(g, b, FIELD_layers));
+  return build_index_select(b, are_several, more, count);
+}
+
+/* Tiles along m and panels along n of a block: all of them where the kernel has no blocks. */
 Value *gemm_panels_per_block(const GemmBuild *g, Builder *b) {
   Value *nc = gemm_param(g, b, FIELD_nc);
-  return nc == NULL ? panel_count(g, b) : build_ceildiv(b, nc, build_number(b, gemm_field(g, FIELD_nr)));
-}
-static Value *row_blocks(const GemmBuild *g, Builder *b) {
-  return build_ceildiv(b, tile_count(g, b), gemm_tiles_per_block(g, b));
+  if (nc == NULL) return panel_count(g, b);
+  Value *count = build_ceildiv(b, nc, build_number(b, gemm_field(g, FIELD_nr)));
+  return has_many_layers(g) ? at_least(g, b, count, panel_count(g, b), build_number(b, GEMM_COUNTERS)) : count;
 }
 static Value *column_blocks(const GemmBuild *g, Builder *b) {
   return build_ceildiv(b, panel_count(g, b), gemm_panels_per_block(g, b));
 }
-
+Value *gemm_tiles_per_block(const GemmBuild *g, Builder *b) {
+  Value *mc = gemm_param(g, b, FIELD_mc);
+  if (mc == NULL) return tile_count(g, b);
+  Value *count = build_ceildiv(b, mc, tile_rows(g, b));
+  if (!has_many_layers(g)) return count;
+  Value *columns = build_index(b, OP_index_max, column_blocks(g, b), build_number(b, 1));
+  Value *rows = build_index(b, OP_index_div, build_number(b, GEMM_COUNTERS), columns);
+  return at_least(g, b, count, tile_count(g, b), rows);
+}
+static Value *row_blocks(const GemmBuild *g, Builder *b) {
+  return build_ceildiv(b, tile_count(g, b), gemm_tiles_per_block(g, b));
+}
 Value *gemm_block_count(const GemmBuild *g, Builder *b) { return build_mul(b, row_blocks(g, b), column_blocks(g, b)); }
 Value *gemm_block_bytes(const GemmBuild *g, Builder *b) {
   Value *tile_bytes = build_number(b, gemm_bytes(g->types.acc, gemm_field(g, FIELD_mr) * gemm_field(g, FIELD_nr)));
@@ -138,7 +160,7 @@ static Value *packed_bytes(const GemmBuild *g, Builder *b) {
 static Value *kept_bytes(const GemmBuild *g, Builder *b) {
   Value *nothing = build_number(b, 0);
   if (!g->has_kc) return nothing;
-  Value *is_cut = build_index(b, OP_index_lt, gemm_param(g, b, FIELD_kc), gemm_size(b, g->match->k));
+  Value *is_cut = build_index(b, OP_index_lt, gemm_param(g, b, FIELD_kc), gemm_size(b, g->loop_k));
   Value *kept = build_index_select(b, is_cut, gemm_block_bytes(g, b), nothing);
   if (!g->has_layers) return kept;
   Value *is_single = build_index(b, OP_index_eq, gemm_layer_count(g, b), build_number(b, 1));
@@ -290,7 +312,7 @@ static void tiles_of_block(GemmBuild *g) {
 
 /* Visits the layer's k in blocks of kc; at least once, so that k = 0 still gives the epilogue of zero. */
 static void blocks_of_k(GemmBuild *g) {
-  Value *k = g->layer_hi != NULL ? g->layer_hi : gemm_size(&g->b, g->match->k);
+  Value *k = g->layer_hi != NULL ? g->layer_hi : gemm_size(&g->b, g->loop_k);
   if (!g->has_kc) {
     g->k_lo = gemm_number(g, 0);
     g->k_hi = k;
@@ -467,6 +489,7 @@ void gemm_build(const Plan *plan, const char *name, Module *module) {
   GemmBuild g = {.plan = plan, .match = plan->match, .graph = plan->problem.graph, .types = gemm_types(plan)};
   g.kernel = kernel_create(module, name);
   g.b = builder_of(g.kernel, g.kernel->body);
+  g.loop_k = gemm_loop_k(plan);
   g.has_kc = gemm_has_field(plan, FIELD_kc);
   g.has_layers = gemm_has_field(plan, FIELD_layers);
   add_symbols(g.graph, g.kernel);

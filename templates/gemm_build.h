@@ -16,6 +16,7 @@ typedef struct GemmBuild {
   Value **buffers; /* … and the matrices of them at hand, one of each batch; elsewhere the same */
   int first_param; /* symbol of the first param */
   GemmTypes types;
+  Dim loop_k;      /* k as the loops go */
   bool has_kc;     /* k is visited in blocks */
   bool has_layers; /* k may be shared by tasks; then has_kc too */
 

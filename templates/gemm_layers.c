@@ -2,18 +2,10 @@
  * k, of a block, and leaves its accumulators in the workspace. The last to arrive at a block adds the layers up, in
  * their order, and finishes C, so nobody waits and any number of threads gives the same result.
  *
- * Assumes that counters are 0 when a call begins (args.h). Blocks beyond the counters there are have one layer. */
-#include "kiln/args.h"
+ * Assumes that counters are 0 when a call begins (args.h). */
 #include "templates/gemm_build.h"
 
-enum { COUNTER_BYTES = 4, COUNTERS = KILN_WORKSPACE_ZEROED / COUNTER_BYTES };
-
-int64_t gemm_layers(int64_t wished, int64_t blocks) { return blocks <= COUNTERS ? wished : 1; }
-
-Value *gemm_layer_count(const GemmBuild *g, Builder *b) {
-  Value *are_few = build_index(b, OP_index_le, gemm_block_count(g, b), build_number(b, COUNTERS));
-  return build_index_select(b, are_few, gemm_param(g, b, FIELD_layers), build_number(b, 1));
-}
+Value *gemm_layer_count(const GemmBuild *g, Builder *b) { return gemm_param(g, b, FIELD_layers); }
 
 /* Nothing where there is one layer. */
 static Value *where_several(const GemmBuild *g, Builder *b, Value *bytes) {
@@ -43,7 +35,7 @@ static Value *first_layer(GemmBuild *g, Value *block) {
  * last ones may be short, or empty and beyond k. */
 void gemm_place_layer(GemmBuild *g, Value *block, Value *layer) {
   Builder *b = &g->b;
-  Value *count = g->layer_count, *k = gemm_size(b, g->match->k), *ku = gemm_number(g, gemm_field(g, FIELD_ku));
+  Value *count = g->layer_count, *k = gemm_size(b, g->loop_k), *ku = gemm_number(g, gemm_field(g, FIELD_ku));
   Value *depth = build_mul(b, build_ceildiv(b, build_ceildiv(b, k, count), ku), ku);
   g->layer_lo = build_named(build_mul(b, layer, depth), "layer_lo");
   Value *end = build_min(b, build_add(b, g->layer_lo, depth), k);
@@ -124,7 +116,7 @@ static void finish_block(GemmBuild *g) {
 static Value *is_last_to_arrive(GemmBuild *g, Value *block) {
   Builder *b = &g->b;
   BufType counters = {.type = KILN_I32, .rank = 1};
-  counters.dims[0] = extent_number(COUNTERS);
+  counters.dims[0] = extent_number(GEMM_COUNTERS);
   Value *arrivals = build_named(build_workspace(b, gemm_number(g, 0), &counters), "arrivals");
   Value *one = build_const(b, 1, type_scalar(KILN_I32));
   Value *before = build_named(build_atomic_add(b, one, (Place){arrivals, {block}, NULL, NULL}), "arrived_before");

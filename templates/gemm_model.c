@@ -89,7 +89,7 @@ static Call call_of(const Plan *plan, const int64_t *symbols, const int64_t *par
   c.tile_count = (double)c.tiles * (double)c.panels;
   c.column_blocks = ceil_div(c.panels, c.block_panels);
   c.strip = larger_of(smaller_of(param_of(plan, params, FIELD_strip, c.column_blocks), c.column_blocks), 1);
-  c.layers = gemm_layers(param_of(plan, params, FIELD_layers, 1), c.row_blocks * c.column_blocks);
+  c.layers = param_of(plan, params, FIELD_layers, 1);
   c.tasks = smaller_of(param_of(plan, params, FIELD_tasks, 1), c.row_blocks * c.column_blocks * c.layers);
   int64_t depth = larger_of(ceil_div(c.k, c.layers), 1);
   c.kc = smaller_of(param_of(plan, params, FIELD_kc, depth), depth);

@@ -32,18 +32,19 @@ typedef struct Copy {
   const Plan *plan;
   Value *source, *target, *column, *target_column, *cols;
   Value *first;  /* the row of B that is row 0 of the panel */
+  Value *end;    /* how many rows B has: beyond are zeros */
   int width;     /* columns of a panel */
   Value *panels; /* how many, one beside the other, a few rows of all at a time; NULL: one */
 } Copy;
 
-/* One tile, from row `p` of B on; `rows` bounds it. Columns that run along k are rows of the transpose, and rows of the
- * panel's too: so groups along k stay whole. */
+/* One tile, from row `p` of B on, `rows` of the panel; NULL: all, and B has them. Columns that run along k are rows of
+ * the transpose, and rows of the panel's too: so groups along k stay whole. */
 static void copy_tile(Builder *b, const Copy *c, Value *p, int step, Value *rows) {
   bool turns = gemm_runs_along_k(c->source->type.buf);
-  Value *row = build_sub(b, p, c->first);
-  Place from = {c->source, {p, c->column}, rows, c->cols}, to = {c->target, {row, c->target_column}, rows, NULL};
+  Value *row = build_sub(b, p, c->first), *source_rows = rows != NULL ? build_sub(b, c->end, p) : NULL;
+  Place from = {c->source, {p, c->column}, source_rows, c->cols}, to = {c->target, {row, c->target_column}, rows, NULL};
   if (turns) {
-    from = (Place){turned(b, c->source), {c->column, p}, c->cols, rows};
+    from = (Place){turned(b, c->source), {c->column, p}, c->cols, source_rows};
     to = (Place){turned(b, c->target), {c->target_column, row}, NULL, rows};
   }
   TileType type = type_tile(turns ? c->width : step, turns ? step : c->width, c->source->type.buf->type);
@@ -83,16 +84,18 @@ static void copy_rows(Builder *b, const Copy *c, Value *lo, Value *hi, int step,
 /* Whole steps, and the rest by short ones, for bounds cost a choice or a mask for each row. */
 static void copy_columns(Builder *b, const Copy *c, Value *lo, Value *hi) {
   const Dim k = ((const GemmMatch *)c->plan->match)->k;
+  bool has_zeros = !dim_equal(k, gemm_loop_k(c->plan));
   int group = gemm_types(c->plan).group, short_step = pack_step(c->plan, group);
   bool turns = gemm_runs_along_k(c->source->type.buf);
   int step = turns ? pack_step_along_k(c->plan, c->source->type.buf->type) : short_step;
   if (!turns) short_step = group;
-  Value *steps = build_index(b, OP_index_div, build_sub(b, hi, lo), build_number(b, step));
+  Value *source_hi = has_zeros ? build_min(b, hi, c->end) : hi;
+  Value *steps = build_index(b, OP_index_div, build_sub(b, source_hi, lo), build_number(b, step));
   Value *whole = build_named(build_add(b, lo, build_mul(b, steps, build_number(b, step))), "whole");
   if (k.symbol >= 0 || k.size >= step) copy_rows(b, c, lo, whole, step, false);
   if (k.symbol < 0 && k.size % step == 0 && !gemm_has_field(c->plan, FIELD_kc)) return;
   bool is_even = short_step == 1 || (k.symbol < 0 && k.size % short_step == 0 && !turns);
-  copy_rows(b, c, whole, hi, short_step, !is_even);
+  copy_rows(b, c, whole, hi, short_step, !is_even || has_zeros);
 }
 
 /* Copies rows lo … hi-1 of B's columns to panel rows 0 …; 0 where B has no column. Columns that run along k are so many
@@ -139,8 +142,8 @@ void gemm_build_pack_kernel(const Plan *plan, const char *name, Module *module) 
   Value *cols = build_named(build_sub(&b, gemm_size(&b, match->n), column), "cols");
   source = gemm_operand_buffer(&b, source, &match->b);
   Value *zero = build_number(&b, 0);
-  pack_columns(&b, (Copy){plan, source, packed, column, column, cols, zero, (int)nr, NULL}, zero,
-               gemm_size(&b, match->k));
+  Value *k = gemm_size(&b, match->k), *end = gemm_size(&b, gemm_loop_k(plan));
+  pack_columns(&b, (Copy){plan, source, packed, column, column, cols, zero, k, (int)nr, NULL}, zero, end);
 }
 
 /* ---- in the task ------------------------------------------------------------------------------------------------- */
@@ -151,12 +154,12 @@ static Value *whole_lines(Builder *b, Value *bytes) {
 }
 
 Value *gemm_depth(const GemmBuild *g, Builder *b) {
-  Value *depth = g->has_kc ? gemm_param(g, b, FIELD_kc) : gemm_size(b, g->match->k);
+  Value *depth = g->has_kc ? gemm_param(g, b, FIELD_kc) : gemm_size(b, g->loop_k);
   int64_t unit = g->has_kc ? gemm_field(g, FIELD_ku) : g->types.step;
   return unit == 1 ? depth : build_mul(b, build_ceildiv(b, depth, build_number(b, unit)), build_number(b, unit));
 }
 static Extent depth_extent(const GemmBuild *g) {
-  return g->has_kc ? (Extent){0, gemm_param_symbol(g, FIELD_kc)} : gemm_extent(g->match->k);
+  return g->has_kc ? (Extent){0, gemm_param_symbol(g, FIELD_kc)} : gemm_extent(g->loop_k);
 }
 
 int64_t gemm_panels_at_once(const Plan *plan) {
@@ -201,6 +204,7 @@ Value *gemm_pack_panel(GemmBuild *g, Value *panel) {
   Copy copy = {.plan = g->plan, .source = g->source, .target = g->task_panel, .column = g->j, .cols = g->cols};
   copy.target_column = gemm_number(g, 0);
   copy.first = g->k_lo;
+  copy.end = gemm_size(b, g->match->k);
   copy.width = (int)nr;
   if (most == 1) {
     pack_columns(b, copy, g->k_lo, g->k_hi);
@@ -224,7 +228,7 @@ static Value *end_of_rows(GemmBuild *g) {
   if (g->has_kc) {
     Value *past = build_add(&g->b, gemm_param(g, &g->b, FIELD_kc), gemm_number(g, 1));
     if (g->is_single != NULL) past = build_index_select(&g->b, g->is_single, past, gemm_number(g, 0));
-    Value *is_whole = build_index(&g->b, OP_index_lt, gemm_size(&g->b, g->match->k), past);
+    Value *is_whole = build_index(&g->b, OP_index_lt, gemm_size(&g->b, g->loop_k), past);
     again = build_index_select(&g->b, is_whole, g->t_lo, g->t_hi);
   }
   return build_index_select(&g->b, g->is_same_rows, again, g->t_hi);
@@ -245,7 +249,9 @@ void gemm_pack_rows(GemmBuild *g) {
   Value *rows = g->match->m.symbol < 0 ? NULL : g->tile_rows;
   Value *cols = build_named(build_sub(&g->b, g->k_hi, loop.index), "left");
   TileType type = type_tile(mr, step, g->a->type.buf->type);
-  Value *tile = build_load(&g->b, OP_tile_load, (Place){g->a, {g->i, loop.index}, rows, cols}, type);
+  bool has_zeros = !dim_equal(g->match->k, g->loop_k);
+  Value *there = has_zeros ? build_sub(&g->b, gemm_size(&g->b, g->match->k), loop.index) : cols;
+  Value *tile = build_load(&g->b, OP_tile_load, (Place){g->a, {g->i, loop.index}, rows, there}, type);
   if (g->types.shift != 0) {
     Value *shift = build_const(&g->b, g->types.shift, type_scalar(KILN_I32));
     tile = build_binary(&g->b, OP_tile_add, convert_build(&g->b, tile, KILN_I32), shift);

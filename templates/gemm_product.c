@@ -165,9 +165,9 @@ static Value *chunked_loop(GemmBuild *g, Value *acc, int rows, Value *lo, Value 
 
 /* Steps of one instruction, and the last one, which may be cut: bounds cost loads element by element. */
 static Value *rest_of_product(GemmBuild *g, Value *acc, int rows, Value *lo, Value *hi) {
-  int64_t step = g->types.step, k = g->match->k.size;
-  bool is_known = !g->has_kc && g->match->k.symbol < 0;
-  bool is_even = step == 1 || (g->match->k.symbol < 0 && k % step == 0); /* so are blocks of k */
+  int64_t step = g->types.step, k = g->loop_k.size;
+  bool is_known = !g->has_kc && g->loop_k.symbol < 0;
+  bool is_even = step == 1 || (g->loop_k.symbol < 0 && k % step == 0); /* so are blocks of k */
   if (is_even && is_known && k % gemm_field(g, FIELD_ku) == 0) return acc;
   if (is_even) return product_loop(g, acc, rows, lo, hi, (int)step, false);
   Value *steps = build_index(&g->b, OP_index_div, build_sub(&g->b, hi, lo), gemm_number(g, step));
@@ -180,7 +180,7 @@ static Value *rest_of_product(GemmBuild *g, Value *acc, int rows, Value *lo, Val
 /* Whole iterations of ku, then the rest. */
 static Value *product(GemmBuild *g, Value *acc, int rows) {
   int64_t ku = gemm_field(g, FIELD_ku);
-  const Dim k = g->match->k;
+  const Dim k = g->loop_k;
   if (!g->has_kc && k.symbol < 0) {
     int64_t whole = k.size / ku * ku;
     if (whole > 0) acc = chunked_loop(g, acc, rows, gemm_number(g, 0), gemm_number(g, whole), (int)ku);

@@ -1,64 +1,23 @@
-/* gemm_schedule.c: the default schedule of the gemm template, from a model of one core: issue slots, loads, latency and
- * what tails waste. The baked part depends on problem and target only, so that a cache filled elsewhere fits. */
-#include <math.h>
-
+/* gemm_schedule.c: the default schedule of the gemm template, but for its register tile (gemm_registers.c). The baked
+ * part depends on problem and target only, so that a cache filled elsewhere fits. */
 #include "templates/gemm.h"
 
 /* What a size that is not known counts as. */
 enum { LARGE_SIZE = 4096 };
 
-/* Two fused multiply-adds and two loads a cycle, four cycles of latency: every x86 core since Haswell, nearly. Chains
- * of just that latency are late now and then (8 accumulators: 85 % of the rate, 12: 99 %). Loads that fit beside the
- * multiply-adds still cost a little, and a vector of B, which comes from the second-level cache where its panel
- * overflows the first, more. (bench/results/speed.md) */
-enum { FMA_PER_CYCLE = 2, LOADS_PER_CYCLE = 2 };
-static const double chain_cycles = 4.7, load_cost = 0.06, panel_cost = 0.25;
-
-/* What the model takes for a size that is not known. */
-static int64_t size_or(Dim d, int64_t unknown) { return d.symbol < 0 ? larger_of(d.size, 1) : unknown; }
-static int64_t usual_k(const Plan *plan) {
-  const GemmMatch *match = plan->match;
-  return size_or(match->k, 512);
-}
-
-/* Cycles one register tile takes for each step of k. */
-static double tile_cycles(const Plan *plan, int64_t rows, int64_t vectors) {
-  GemmTypes types = gemm_types(plan);
-  int64_t depth = ceil_div(usual_k(plan), types.group) * types.group;
-  int64_t panel_bytes = gemm_bytes(types.b, depth * vectors * gemm_lanes(plan));
-  const GemmMatch *match = plan->match;
-  bool panel_stays = match->k.symbol < 0 && panel_bytes <= machine_of(plan->problem.target, 1).l1d_bytes * 2 / 3;
-  double fma = (double)(rows * vectors) / FMA_PER_CYCLE;
-  double loads = (double)(rows + vectors) / LOADS_PER_CYCLE;
-  double hidden = load_cost * (double)(rows + vectors) + (panel_stays ? 0 : panel_cost * (double)vectors);
-  return fmax(fmax(fma, loads), chain_cycles) + hidden;
-}
-
-/* Cycles to begin and end a tile. Where A and C come from beyond the second-level cache, each row is a stream of A and
- * one of C, and so many at once are late by this much: 14x32 by 121 cycles, 8x32 by 34, 4x64 by 9 (4096 x 192 x 64). */
-static double tile_overhead(const Plan *plan, int64_t rows, int64_t vectors) {
-  static const double begin = 5, accumulator_cost = 0.4, row_cost = 0.6;
-  const GemmMatch *match = plan->match;
-  int64_t row_bytes = gemm_bytes(match->a.node->type, usual_k(plan)) + gemm_bytes(match->acc, size_or(match->n, 1));
-  bool is_streamed = size_or(match->m, 1) * row_bytes > machine_of(plan->problem.target, 1).l2_bytes;
-  double fill = begin + accumulator_cost * (double)(rows * vectors);
-  return fill + (is_streamed ? row_cost * (double)(rows * rows) : 0);
-}
-
-/* Modelled cycles for the product with this register tile; unknown sizes count as even. */
-static double product_cycles(const Plan *plan, int64_t rows, int64_t vectors) {
-  const GemmMatch *match = plan->match;
-  int64_t columns = vectors * gemm_lanes(plan);
-  int64_t m = size_or(match->m, 96 * rows), n = size_or(match->n, 96 * columns);
-  double steps = (double)ceil_div(usual_k(plan), gemm_types(plan).step);
-  double tiles = (double)ceil_div(m, rows) * (double)ceil_div(n, columns);
-  double cycles = tile_cycles(plan, rows, vectors) * steps + tile_overhead(plan, rows, vectors);
-  return tiles * cycles / ((double)m * (double)n);
-}
-
 /* A in place, or packed where the lines of a register tile's rows would drive each other out of the first-level cache:
  * rows a multiple of 4096 bytes apart share one set, and sets have 8 ways or 12. Packing a row costs less than a
  * percent of multiplying it with 512 columns. */
+/* A cut last step of k is copied by each tile, which costs as much as 500 steps do (u8 x i8 1000 cubed: four times the
+ * time of 1024 cubed). Packed A has zeros there, and pays from the second panel on. */
+static bool is_cut_for_panels(const Plan *plan) {
+  enum { COLUMNS = 32 };
+  const GemmMatch *match = plan->match;
+  bool has_panels = match->n.symbol >= 0 || match->n.size > COLUMNS;
+  return match->k.symbol < 0 && match->k.size % gemm_types(plan).step != 0 && has_panels &&
+         plan->schedule.values[FIELD_pack_b] != PACK_B_NONE;
+}
+
 static int64_t default_pack_a(const Plan *plan) {
   enum { WAY_BYTES = 4096, FEW_ROWS = 32, FEW_COLUMNS = 512 };
   const GemmMatch *match = plan->match;
@@ -71,93 +30,10 @@ static int64_t default_pack_a(const Plan *plan) {
   bool is_small =
       (match->m.symbol < 0 && match->m.size < FEW_ROWS) || (match->n.symbol < 0 && match->n.size < FEW_COLUMNS);
   bool on_tiles = plan->schedule.values[FIELD_mma] == MMA_ON_TILES;
+  if (on_tiles && is_cut_for_panels(plan)) return PACK_A_TASK;
   if (!is_small && !on_tiles && gemm_has_pairs_of_rows(plan)) return PACK_A_TASK; /* a load then brings both */
   if (row.symbol != EXTENT_NUMBER || is_small) return PACK_A_NONE;
   return gemm_bytes(match->a.node->type, row.number) % WAY_BYTES == 0 ? PACK_A_TASK : PACK_A_NONE;
-}
-
-/* Row addresses live in general registers unless the row stride is a number or rows are adjacent; x86-64 has 16 of
- * them. A tile of more than 14 rows is one vector wide: all of C, of fixed size, or none. */
-static int64_t max_rows(const Plan *plan) {
-  enum { ROWS_OF_FIXED = 24, ROWS = 14, ROWS_OF_ADDRESSES = 12 };
-  const GemmMatch *match = plan->match;
-  if (plan->schedule.values[FIELD_pack_a] == PACK_A_TASK) return ROWS;
-  BufType a = gemm_view(match->a.node, match->a.transposed);
-  Extent step = a.layout == LAYOUT_STRIDED ? a.strides[0] : a.dims[1];
-  if (step.symbol != EXTENT_NUMBER) return ROWS_OF_ADDRESSES;
-  return match->m.symbol < 0 && match->m.size <= ROWS_OF_FIXED ? ROWS_OF_FIXED : ROWS;
-}
-
-/* Sizes known to be bound by reading B: narrow panels, so that many streams fit what is under way at once. */
-static bool is_stream(const Plan *plan) {
-  const GemmMatch *match = plan->match;
-  if (match->m.symbol >= 0 || match->n.symbol >= 0 || match->k.symbol >= 0) return false;
-  int64_t l2_bytes = machine_of(plan->problem.target, 1).l2_bytes;
-  return gemm_is_stream(plan, match->m.size, match->n.size, match->k.size, l2_bytes);
-}
-
-/* Four accumulators: 2x2 registers of 16x16, or all in a row where C is thin. */
-static void choose_tile_registers(Plan *plan) {
-  const GemmMatch *match = plan->match;
-  Schedule *s = &plan->schedule;
-  int64_t m = match->m.symbol < 0 ? larger_of(match->m.size, 1) : 1 << 30;
-  int64_t n = match->n.symbol < 0 ? larger_of(match->n.size, 1) : 1 << 30;
-  int64_t rows = m <= 16 ? 1 : n <= 16 ? 4 : 2;
-  if (s->fixed[FIELD_mr]) rows = smaller_of(ceil_div(s->values[FIELD_mr], 16), 4);
-  int64_t columns = is_stream(plan) ? 1 : smaller_of(4 / rows, ceil_div(n, 16));
-  if (!s->fixed[FIELD_mr]) s->values[FIELD_mr] = smaller_of(16 * rows, m);
-  if (!s->fixed[FIELD_nr]) s->values[FIELD_nr] = 16 * larger_of(columns, 1);
-}
-
-/* Rows that leave registers for operands. A row of B is in registers twice: LLVM loads the next while this one is in
- * use. AArch64 takes scalars of A as lanes of vectors, and either a vector of each row stays while B passes, or B of as
- * many k as a vector has (lower/pieces.c); of packed rows a vector has four. Its matrix products take rows by twos. */
-static int64_t rows_that_fit(const Plan *plan, int64_t vectors) {
-  const Target *target = plan->problem.target;
-  int64_t registers = target->vector_registers, rows = larger_of(registers / vectors - 2, 1);
-  if (target->family != FAMILY_AARCH64) return rows;
-  bool is_packed = plan->schedule.values[FIELD_pack_a] == PACK_A_TASK, has_pairs = gemm_has_pairs_of_rows(plan);
-  for (; rows > 1; --rows) {
-    int64_t of_a = has_pairs ? rows / 2 : is_packed ? ceil_div(rows, 4) : rows;
-    int64_t of_b = has_pairs ? 2 * vectors : is_packed ? vectors : 4 * vectors;
-    if (target->vector_bits == 512 && of_b < of_a) of_b += 4; /* LLVM loads the next ones early: 11x32 spilled */
-    bool is_even = has_pairs ? rows % 2 == 0 : !is_packed || rows < 4 || rows % 4 == 0;
-    if (is_even && rows * vectors + smaller_of(of_a, of_b) + 1 < registers) break;
-  }
-  return rows;
-}
-
-static bool is_in_place(const Schedule *s) { return s->set[FIELD_pack_b] && s->values[FIELD_pack_b] == PACK_B_NONE; }
-
-/* Whether vectors of B are turned from its columns as they lie. Each column is a stream of memory, so these are few. */
-static bool turns_in_place(const Plan *plan) {
-  const GemmMatch *match = plan->match;
-  BufType b = gemm_view(match->b.node, match->b.transposed);
-  return is_in_place(&plan->schedule) && gemm_runs_along_k(&b);
-}
-
-static void choose_register_tile(Plan *plan) {
-  const GemmMatch *match = plan->match;
-  Schedule *s = &plan->schedule;
-  int64_t lanes = gemm_lanes(plan), best_rows = 1, best_vectors = 1;
-  int64_t most_vectors = turns_in_place(plan) ? 1 : is_stream(plan) ? 2 : 4;
-  double best = INFINITY;
-  for (int64_t vectors = 1; vectors <= most_vectors || (s->fixed[FIELD_nr] && vectors <= 4); ++vectors) {
-    if (s->fixed[FIELD_nr] && vectors != ceil_div(s->values[FIELD_nr], lanes)) continue;
-    int64_t limit = smaller_of(rows_that_fit(plan, vectors), max_rows(plan));
-    if (match->m.symbol < 0) limit = smaller_of(limit, larger_of(match->m.size, 1));
-    if (s->fixed[FIELD_mr] && s->values[FIELD_mr] > limit && vectors > 1) continue;
-    for (int64_t rows = match->m.symbol < 0 ? 1 : limit; rows <= limit; ++rows) {
-      if (s->fixed[FIELD_mr] && rows != smaller_of(s->values[FIELD_mr], limit)) continue;
-      double cycles = product_cycles(plan, rows, vectors);
-      if (cycles >= best * 0.999) continue;
-      best = cycles;
-      best_rows = rows;
-      best_vectors = vectors;
-    }
-  }
-  if (!s->fixed[FIELD_mr]) s->values[FIELD_mr] = best_rows;
-  if (!s->fixed[FIELD_nr]) s->values[FIELD_nr] = best_vectors * lanes;
 }
 
 static bool may_pack_ahead(const Plan *plan) {
@@ -201,7 +77,7 @@ static int64_t default_mma(const Plan *plan) {
   const GemmMatch *match = plan->match;
   bool few_rows = match->m.symbol < 0 && match->m.size < FEW_ROWS && !type_is_floating(match->acc);
   bool is_short = match->k.symbol < 0 && gemm_bytes(match->a.node->type, match->k.size) < SHORT_BYTES;
-  return few_rows || is_short || is_in_place(&plan->schedule) ? MMA_ON_VECTORS : MMA_ON_TILES;
+  return few_rows || is_short || gemm_is_in_place(plan) ? MMA_ON_VECTORS : MMA_ON_TILES;
 }
 
 /* The first pass over a panel that lies in the third-level cache waits for it, and so do stores to lines that do: on
@@ -213,7 +89,7 @@ static int64_t default_prefetch(const Plan *plan) {
   const GemmMatch *match = plan->match;
   const Schedule *s = &plan->schedule;
   bool gains = (plan->problem.target->traits & TRAIT_WAITS_FOR_L3) != 0;
-  if (!gains || is_in_place(s)) return PREFETCH_NONE;
+  if (!gains || gemm_is_in_place(plan)) return PREFETCH_NONE;
   int64_t m = match->m.symbol < 0 ? match->m.size : LARGE_SIZE, n = match->n.symbol < 0 ? match->n.size : LARGE_SIZE;
   int64_t k = match->k.symbol < 0 ? match->k.size : LARGE_SIZE, cache = machine_of(plan->problem.target, 1).l2_bytes;
   int64_t b_bytes = gemm_bytes(gemm_types(plan).b, k * n), c_bytes = gemm_bytes(match->acc, m * n);
@@ -224,7 +100,7 @@ static int64_t default_prefetch(const Plan *plan) {
     bool gains_too = !on_tiles && m > FEW_ROWS && !gemm_runs_along_k(&b);
     return gains_too && b_bytes > cache / 2 ? PREFETCH_BOTH : PREFETCH_NONE;
   }
-  if (is_stream(plan)) return PREFETCH_STREAM;
+  if (gemm_is_known_stream(plan)) return PREFETCH_STREAM;
   if (m <= STREAMED_ROWS || (on_tiles && m <= 2 * FEW_ROWS)) return PREFETCH_NONE;
   if (m <= FEW_ROWS) return b_bytes > 4 * cache && is_plain ? PREFETCH_BOTH : PREFETCH_NONE;
   return b_bytes > cache / 2 || (!on_tiles && c_bytes > cache) ? PREFETCH_BOTH : PREFETCH_NONE;
@@ -306,7 +182,7 @@ static int64_t default_convert(const Plan *plan) {
   const Schedule *s = &plan->schedule;
   bool few_rows = match->m.symbol < 0 && match->m.size < FEW_ROWS;
   bool a_stays = s->fixed[FIELD_pack_a] && s->values[FIELD_pack_a] == PACK_A_NONE;
-  bool b_stays = is_in_place(s);
+  bool b_stays = gemm_is_in_place(plan);
   if (a_stays || b_stays) return CONVERT_LOAD;
   if (!type_is_floating(match->acc)) return few_rows ? CONVERT_LOAD : CONVERT_PACK;
   return gemm_has_fast_dot(plan) || few_rows ? CONVERT_LOAD : CONVERT_PACK;
@@ -327,8 +203,8 @@ static int64_t default_ku(const Plan *plan) {
   GemmTypes types = gemm_types(plan);
   int64_t step = types.step;
   /* More would meet an instruction that wants pairs of k, which B has not in place. */
-  bool turns = turns_in_place(plan);
-  if (is_in_place(&plan->schedule) && type_is_floating(types.acc) && types.b != types.acc && !turns) return 1;
+  bool turns = gemm_turns_in_place(plan);
+  if (gemm_is_in_place(plan) && type_is_floating(types.acc) && types.b != types.acc && !turns) return 1;
   /* Bytes by pairs (vpmaddwd) multiply and add apart: with more in an iteration LLVM runs out of registers. */
   bool is_one = plan->schedule.values[FIELD_mma] == MMA_ON_TILES || (match->acc == KILN_I32 && step == 2);
   enum { SEVERAL = 4, UNROLLED = 256, LONGEST = 64 };
@@ -375,7 +251,7 @@ static void choose_params(Plan *plan) {
   bool on_tiles = s->values[FIELD_mma] == MMA_ON_TILES;
   bool is_long = match->k.symbol >= 0 || gemm_bytes(gemm_types(plan).a, match->k.size) > BYTES_WITHOUT_BLOCKS;
   bool has_layers = !is_batch && (s->fixed[FIELD_layers] || gemm_may_have_layers(plan));
-  if (is_long || s->fixed[FIELD_kc] || is_in_place(s) || on_tiles || has_layers || is_stream(plan))
+  if (is_long || s->fixed[FIELD_kc] || gemm_is_in_place(plan) || on_tiles || has_layers || gemm_is_known_stream(plan))
     add_param(plan, FIELD_kc);
   if (has_layers) add_param(plan, FIELD_layers);
   add_param(plan, FIELD_strip);
@@ -410,9 +286,7 @@ kiln_status gemm_schedule(Plan *plan, Text *why_not) {
   if (gemm_has_tiles(plan)) set_default(s, FIELD_mma, default_mma(plan));
   if (gemm_converts(plan)) set_default(s, FIELD_convert, default_convert(plan));
   set_default(s, FIELD_pack_a, default_pack_a(plan));
-  if (s->values[FIELD_mma] == MMA_ON_TILES) choose_tile_registers(plan);
-  else choose_register_tile(plan);
-  s->set[FIELD_mr] = s->set[FIELD_nr] = true;
+  gemm_choose_registers(plan);
   if (s->values[FIELD_mma] == MMA_ON_TILES) set_default(s, FIELD_load_a, default_load_a(plan));
   set_default(s, FIELD_ku, default_ku(plan));
   set_default(s, FIELD_prefetch, default_prefetch(plan));
@@ -427,30 +301,16 @@ kiln_status gemm_schedule(Plan *plan, Text *why_not) {
     pack->type.panel = (int)s->values[FIELD_nr];
     pack->type.type = types.b;
     pack->type.group = types.group;
+    Dim k = gemm_loop_k(plan);
+    if (k.symbol < 0) pack->type.dims[pack->type.rank - 2] = extent_number(k.size);
   }
   return check_fixed(plan, why_not);
-}
-
-static void explain_tile(const Plan *plan, Text *out) {
-  const Schedule *s = &plan->schedule;
-  long long mr = s->values[FIELD_mr], nr = s->values[FIELD_nr];
-  if (s->values[FIELD_mma] == MMA_ON_TILES) {
-    text_printf(out, "register tile %lldx%lld: %lld accumulators of 8 tile registers\n", mr, nr,
-                (long long)(ceil_div(mr, 16) * ceil_div(nr, 16)));
-    return;
-  }
-  int64_t vectors = nr / gemm_lanes(plan);
-  text_printf(out,
-              "register tile %lldx%lld: %lld accumulators of %d registers, %g cycles an instruction's k where %g would "
-              "be peak\n",
-              mr, nr, (long long)(mr * vectors), plan->problem.target->vector_registers, tile_cycles(plan, mr, vectors),
-              (double)(mr * vectors) / FMA_PER_CYCLE);
 }
 
 void gemm_explain(const Plan *plan, const int64_t *symbols, const Machine *machine, Text *out) {
   const GemmMatch *match = plan->match;
   const Schedule *s = &plan->schedule;
-  explain_tile(plan, out);
+  gemm_explain_registers(plan, out);
   if (match->batch_rank > 0)
     text_add(out, gemm_has_field(plan, FIELD_mc) ? "batch: tasks share blocks of all its products\n"
                                                  : "batch: tasks share its products, each of one block\n");

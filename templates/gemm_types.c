@@ -96,6 +96,17 @@ const MmaInstruction *gemm_instruction(const Plan *plan) {
   return best_row(plan, types.a, types.b, plan->schedule.values[FIELD_mma] == MMA_ON_TILES);
 }
 
+Dim gemm_loop_k(const Plan *plan) {
+  const GemmMatch *match = plan->match;
+  const Schedule *s = &plan->schedule;
+  Dim k = match->k;
+  bool both_packed = s->values[FIELD_pack_a] == PACK_A_TASK && s->values[FIELD_pack_b] != PACK_B_NONE;
+  if (k.symbol >= 0 || s->values[FIELD_mma] != MMA_ON_TILES || !both_packed) return k;
+  int64_t step = gemm_types(plan).step;
+  k.size = ceil_div(k.size, step) * step;
+  return k;
+}
+
 bool gemm_has_pairs_of_rows(const Plan *plan) {
   GemmTypes types = gemm_types(plan);
   const MmaInstruction *row = best_row(plan, types.a, types.b, false);

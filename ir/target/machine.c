@@ -57,7 +57,8 @@ kiln_status machine_parse(const char *text, Machine *machine, Text *why) {
     if (field == NULL || number == 0) {
       text_printf(why, "machine: '%.*s', expected ", (int)length, text);
       text_add(why, field != NULL ? "a number from 1, with K, M or G" : "one of");
-#define MACHINE_FIELD(name, meaning) text_printf(why, field != NULL ? "" : " %s", #name);
+#define MACHINE_FIELD(name, meaning)                                                                                   \
+  if (field == NULL) text_printf(why, " %s", #name);
 #include "ir/target/machine.def"
 #undef MACHINE_FIELD
       return KILN_INVALID_ARGUMENT;

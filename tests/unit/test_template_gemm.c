@@ -72,10 +72,27 @@ Test(template_gemm, layers_of_k) {
             .graph = graphs[g], .symbols = {sizes[i][0], sizes[i][1], sizes[i][2]}, .schedule = schedules[s]});
 }
 
-Test(template_gemm, more_blocks_than_counters_have_one_layer) {
-  expect_gemm((TemplateRun){.graph = "x: f32[m, k]; w: f32[k, n]; y = x @ w; return y",
-                            .symbols = {300, 8, 2},
-                            .schedule = "layers=2 mr=1 mc=1"});
+Test(template_gemm, no_more_blocks_than_counters) {
+  const char *graph = "x: f32[m, k]; w: f32[k, n]; y = x @ w; return y";
+  expect_gemm((TemplateRun){.graph = graph, .symbols = {300, 8, 2}, .schedule = "layers=2 mr=1 mc=1 tasks=999"});
+  expect_gemm((TemplateRun){.graph = graph, .symbols = {40, 8, 200}, .schedule = "layers=2 mr=1 mc=1 nc=16 tasks=999"});
+}
+
+Test(template_gemm, zeros_behind_a_cut_step_of_tile_registers) {
+  static const char *const graphs[] = {
+      "x: bf16[40, 100]; w: const bf16[100, 70]; y: f32 = x @ w; return y",
+      "x: bf16[40, 100]; w: bf16[70, 100]; b: f32[70]; y: bf16 = gelu(x @ w.T + b); return y",
+      "x: u8[33, 70]; w: i8[70, 65]; y: f32 = dequant(x, 0.5, 3) @ dequant(w, 0.25, 7); return y",
+      "x: i8[m, 129]; w: const i8[129, 50]; y = x @ w; return y",
+      "x: bf16[2, 20, 33]; w: const bf16[2, 33, 40]; y: f32 = x @ w; return y",
+  };
+  static const char *const schedules[] = {"mma=tiles pack_a=task", "mma=tiles pack_a=task kc=64 mc=32 nc=32 tasks=3"};
+  for (size_t g = 0; g < ARRAY_LENGTH(graphs); ++g)
+    for (size_t s = 0; s < ARRAY_LENGTH(schedules); ++s)
+      expect_gemm(
+          (TemplateRun){.graph = graphs[g], .symbols = {37}, .target = "sapphirerapids", .schedule = schedules[s]});
+  expect_gemm((TemplateRun){
+      .graph = graphs[0], .target = "sapphirerapids", .schedule = "mma=tiles pack_a=task pack_b=ahead layers=3"});
 }
 
 Test(template_gemm, streams) {

@@ -1,0 +1,185 @@
+/* gemm_registers.c: the register tile of the gemm template (mr, nr), from a model of one core: issue slots, loads,
+ * latency and what tails waste; of tile registers, how they cut C. Reads what the schedule has chosen so far: how B is
+ * packed, the instruction, whether A is packed. */
+#include <math.h>
+
+#include "templates/gemm.h"
+
+/* Two fused multiply-adds and two loads a cycle, four cycles of latency: every x86 core since Haswell, nearly. Chains
+ * of just that latency are late now and then (8 accumulators: 85 % of the rate, 12: 99 %). Loads that fit beside the
+ * multiply-adds still cost a little, and a vector of B, which comes from the second-level cache where its panel
+ * overflows the first, more. (bench/results/speed.md) */
+enum { FMA_PER_CYCLE = 2, LOADS_PER_CYCLE = 2 };
+static const double chain_cycles = 4.7, load_cost = 0.06, panel_cost = 0.25;
+
+/* What the model takes for a size that is not known. */
+static int64_t size_or(Dim d, int64_t unknown) { return d.symbol < 0 ? larger_of(d.size, 1) : unknown; }
+static int64_t usual_k(const Plan *plan) {
+  const GemmMatch *match = plan->match;
+  return size_or(match->k, 512);
+}
+
+/* Cycles one register tile takes for each step of k. */
+static double tile_cycles(const Plan *plan, int64_t rows, int64_t vectors) {
+  GemmTypes types = gemm_types(plan);
+  int64_t depth = ceil_div(usual_k(plan), types.group) * types.group;
+  int64_t panel_bytes = gemm_bytes(types.b, depth * vectors * gemm_lanes(plan));
+  const GemmMatch *match = plan->match;
+  bool panel_stays = match->k.symbol < 0 && panel_bytes <= machine_of(plan->problem.target, 1).l1d_bytes * 2 / 3;
+  double fma = (double)(rows * vectors) / FMA_PER_CYCLE;
+  double loads = (double)(rows + vectors) / LOADS_PER_CYCLE;
+  double hidden = load_cost * (double)(rows + vectors) + (panel_stays ? 0 : panel_cost * (double)vectors);
+  return fmax(fmax(fma, loads), chain_cycles) + hidden;
+}
+
+/* Cycles to begin and end a tile. Where A and C come from beyond the second-level cache, each row is a stream of A and
+ * one of C, and so many at once are late by this much: 14x32 by 121 cycles, 8x32 by 34, 4x64 by 9 (4096 x 192 x 64). */
+static double tile_overhead(const Plan *plan, int64_t rows, int64_t vectors) {
+  static const double begin = 5, accumulator_cost = 0.4, row_cost = 0.6;
+  const GemmMatch *match = plan->match;
+  int64_t row_bytes = gemm_bytes(match->a.node->type, usual_k(plan)) + gemm_bytes(match->acc, size_or(match->n, 1));
+  bool is_streamed = size_or(match->m, 1) * row_bytes > machine_of(plan->problem.target, 1).l2_bytes;
+  double fill = begin + accumulator_cost * (double)(rows * vectors);
+  return fill + (is_streamed ? row_cost * (double)(rows * rows) : 0);
+}
+
+/* Modelled cycles for the product with this register tile; unknown sizes count as even. */
+static double product_cycles(const Plan *plan, int64_t rows, int64_t vectors) {
+  const GemmMatch *match = plan->match;
+  int64_t columns = vectors * gemm_lanes(plan);
+  int64_t m = size_or(match->m, 96 * rows), n = size_or(match->n, 96 * columns);
+  double steps = (double)ceil_div(usual_k(plan), gemm_types(plan).step);
+  double tiles = (double)ceil_div(m, rows) * (double)ceil_div(n, columns);
+  double cycles = tile_cycles(plan, rows, vectors) * steps + tile_overhead(plan, rows, vectors);
+  return tiles * cycles / ((double)m * (double)n);
+}
+
+/* Row addresses live in general registers unless the row stride is a number or rows are adjacent; x86-64 has 16 of
+ * them. A tile of more than 14 rows is one vector wide: all of C, of fixed size, or none. */
+static int64_t max_rows(const Plan *plan) {
+  enum { ROWS_OF_FIXED = 24, ROWS = 14, ROWS_OF_ADDRESSES = 12 };
+  const GemmMatch *match = plan->match;
+  if (plan->schedule.values[FIELD_pack_a] == PACK_A_TASK) return ROWS;
+  BufType a = gemm_view(match->a.node, match->a.transposed);
+  Extent step = a.layout == LAYOUT_STRIDED ? a.strides[0] : a.dims[1];
+  if (step.symbol != EXTENT_NUMBER) return ROWS_OF_ADDRESSES;
+  return match->m.symbol < 0 && match->m.size <= ROWS_OF_FIXED ? ROWS_OF_FIXED : ROWS;
+}
+
+/* Sizes known to be bound by reading B. */
+bool gemm_is_known_stream(const Plan *plan) {
+  const GemmMatch *match = plan->match;
+  if (match->m.symbol >= 0 || match->n.symbol >= 0 || match->k.symbol >= 0) return false;
+  int64_t l2_bytes = machine_of(plan->problem.target, 1).l2_bytes;
+  return gemm_is_stream(plan, match->m.size, match->n.size, match->k.size, l2_bytes);
+}
+
+/* Cycles of one step of k for all of C in tiles of rows x columns registers: a product takes 16, and bringing an
+ * operand about 26, since most come from the second-level cache (33 x 65 x 1023 of bf16 in 2x2, 2x1 and 3x1
+ * registers: 15.6, 10.9 and 9.2 us; 48 x 1024 x 1024 in 2x2, 3x1 and 1x4: 156, 167 and 134). */
+static double register_cycles(int64_t m, int64_t n, int64_t rows, int64_t columns) {
+  double products = 16 * (double)(rows * columns), operands = 26 * (double)(rows + columns);
+  return (double)(ceil_div(m, 16 * rows) * ceil_div(n, 16 * columns)) * fmax(products, operands);
+}
+
+/* Up to four accumulators of 16x16, 2x2 unless others cut C better; one where reading B is all there is to do. */
+static void choose_tile_registers(Plan *plan) {
+  enum { LARGE = 1 << 20, MOST = 4 };
+  const GemmMatch *match = plan->match;
+  Schedule *s = &plan->schedule;
+  int64_t m = match->m.symbol < 0 ? larger_of(match->m.size, 1) : LARGE;
+  int64_t n = match->n.symbol < 0 ? larger_of(match->n.size, 1) : LARGE;
+  int64_t best_rows = 1, best_columns = 1;
+  double best = INFINITY;
+  for (int64_t i = 0; i < MOST; ++i) {
+    int64_t rows = i == 0 ? 2 : i == 1 ? 1 : i + 1;
+    if (s->fixed[FIELD_mr] && rows != ceil_div(s->values[FIELD_mr], 16)) continue;
+    for (int64_t columns = MOST / rows; columns >= 1; --columns) {
+      if (gemm_is_known_stream(plan) && columns > 1) continue;
+      if (s->fixed[FIELD_nr] && columns != s->values[FIELD_nr] / 16) continue;
+      double cycles = register_cycles(m, n, rows, columns);
+      if (cycles >= best * 0.999) continue;
+      best = cycles;
+      best_rows = rows;
+      best_columns = columns;
+    }
+  }
+  if (!s->fixed[FIELD_mr]) s->values[FIELD_mr] = smaller_of(16 * best_rows, m);
+  if (!s->fixed[FIELD_nr]) s->values[FIELD_nr] = 16 * best_columns;
+}
+
+/* Rows that leave registers for operands. A row of B is in registers twice: LLVM loads the next while this one is in
+ * use. AArch64 takes scalars of A as lanes of vectors, and either a vector of each row stays while B passes, or B of as
+ * many k as a vector has (lower/pieces.c); of packed rows a vector has four. Its matrix products take rows by twos. */
+static int64_t rows_that_fit(const Plan *plan, int64_t vectors) {
+  const Target *target = plan->problem.target;
+  int64_t registers = target->vector_registers, rows = larger_of(registers / vectors - 2, 1);
+  if (target->family != FAMILY_AARCH64) return rows;
+  bool is_packed = plan->schedule.values[FIELD_pack_a] == PACK_A_TASK, has_pairs = gemm_has_pairs_of_rows(plan);
+  for (; rows > 1; --rows) {
+    int64_t of_a = has_pairs ? rows / 2 : is_packed ? ceil_div(rows, 4) : rows;
+    int64_t of_b = has_pairs ? 2 * vectors : is_packed ? vectors : 4 * vectors;
+    if (target->vector_bits == 512 && of_b < of_a) of_b += 4; /* LLVM loads the next ones early: 11x32 spilled */
+    bool is_even = has_pairs ? rows % 2 == 0 : !is_packed || rows < 4 || rows % 4 == 0;
+    if (is_even && rows * vectors + smaller_of(of_a, of_b) + 1 < registers) break;
+  }
+  return rows;
+}
+
+bool gemm_is_in_place(const Plan *plan) {
+  return plan->schedule.set[FIELD_pack_b] && plan->schedule.values[FIELD_pack_b] == PACK_B_NONE;
+}
+
+/* Whether vectors of B are turned from its columns as they lie. Each column is a stream of memory, so these are few. */
+bool gemm_turns_in_place(const Plan *plan) {
+  const GemmMatch *match = plan->match;
+  BufType b = gemm_view(match->b.node, match->b.transposed);
+  return gemm_is_in_place(plan) && gemm_runs_along_k(&b);
+}
+
+static void choose_register_tile(Plan *plan) {
+  const GemmMatch *match = plan->match;
+  Schedule *s = &plan->schedule;
+  int64_t lanes = gemm_lanes(plan), best_rows = 1, best_vectors = 1;
+  int64_t most_vectors = gemm_turns_in_place(plan) ? 1 : gemm_is_known_stream(plan) ? 2 : 4;
+  double best = INFINITY;
+  for (int64_t vectors = 1; vectors <= most_vectors || (s->fixed[FIELD_nr] && vectors <= 4); ++vectors) {
+    if (s->fixed[FIELD_nr] && vectors != ceil_div(s->values[FIELD_nr], lanes)) continue;
+    int64_t limit = smaller_of(rows_that_fit(plan, vectors), max_rows(plan));
+    if (match->m.symbol < 0) limit = smaller_of(limit, larger_of(match->m.size, 1));
+    if (s->fixed[FIELD_mr] && s->values[FIELD_mr] > limit && vectors > 1) continue;
+    for (int64_t rows = match->m.symbol < 0 ? 1 : limit; rows <= limit; ++rows) {
+      if (s->fixed[FIELD_mr] && rows != smaller_of(s->values[FIELD_mr], limit)) continue;
+      double cycles = product_cycles(plan, rows, vectors);
+      if (cycles >= best * 0.999) continue;
+      best = cycles;
+      best_rows = rows;
+      best_vectors = vectors;
+    }
+  }
+  if (!s->fixed[FIELD_mr]) s->values[FIELD_mr] = best_rows;
+  if (!s->fixed[FIELD_nr]) s->values[FIELD_nr] = best_vectors * lanes;
+}
+
+void gemm_choose_registers(Plan *plan) {
+  Schedule *s = &plan->schedule;
+  if (s->values[FIELD_mma] == MMA_ON_TILES) choose_tile_registers(plan);
+  else choose_register_tile(plan);
+  s->set[FIELD_mr] = s->set[FIELD_nr] = true;
+}
+
+void gemm_explain_registers(const Plan *plan, Text *out) {
+  const Schedule *s = &plan->schedule;
+  long long mr = s->values[FIELD_mr], nr = s->values[FIELD_nr];
+  if (s->values[FIELD_mma] == MMA_ON_TILES) {
+    text_printf(out, "register tile %lldx%lld: %lld accumulators of 8 tile registers\n", mr, nr,
+                (long long)(ceil_div(mr, 16) * ceil_div(nr, 16)));
+    return;
+  }
+  int64_t vectors = nr / gemm_lanes(plan);
+  text_printf(out,
+              "register tile %lldx%lld: %lld accumulators of %d registers, %g cycles an instruction's k where %g would "
+              "be peak\n",
+              mr, nr, (long long)(mr * vectors), plan->problem.target->vector_registers, tile_cycles(plan, mr, vectors),
+              (double)(mr * vectors) / FMA_PER_CYCLE);
+}
