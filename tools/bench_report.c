@@ -151,12 +151,13 @@ static void print_block(const Report *report, const Measured *measured) {
            measured->has_peers ? "; peers compute the product only" : "");
     if (measured->typed_flops > 0) printf("measured peak of these types %.1f Gop/s\n", measured->typed_flops * 1e-9);
   }
+  const BenchCase *kiln = fastest(measured->cases, measured->own);
   for (int i = 0; i < measured->count; ++i) {
     const BenchCase *c = &measured->cases[i];
     Row row = row_of(measured, c);
     printf("%-40s %11.2f us  +-%4.1f %%  %8.1f Gop/s  %5.1f %% of peak  %5.1f %% of bandwidth", c->name, c->median_us,
            100 * c->spread, row.gops, 100 * row.peak_share, 100 * row.bandwidth_share);
-    if (i >= measured->own) printf("  kiln is %.2fx", c->median_us / measured->cases[0].median_us);
+    if (i >= measured->own) printf("  kiln is %.2fx", c->median_us / kiln->median_us);
     printf("\n");
   }
 }
