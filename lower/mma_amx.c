@@ -134,20 +134,8 @@ static void load_operand(Emitter *e, const Op *op) {
   else lower_load_groups_of_b(e, pending, result->parts);
 }
 
-static void emit_load(Emitter *e, const Op *op) {
-  const Value *value = &op->results[0];
-  if (value->type.role != ROLE_ACC) {
-    load_operand(e, op);
-    return;
-  }
-  LLVMValueRef *parts = LOWER_ARRAY(e, LLVMValueRef, value->type.rows * lower_chunks(e, value->type.cols));
-  Window window = lower_window(e, op, value->type);
-  lower_load(e, &window, parts);
-  write_parts(e, value, parts);
-}
-
-/* The condition for storing registers to their place as they are; *stride NULL: its layout does not allow it. */
-static LLVMValueRef can_store_whole(Emitter *e, Window *window, LLVMValueRef *stride) {
+/* The condition for moving registers from or to their place as they are; *stride NULL: its layout does not allow it. */
+static LLVMValueRef can_move_whole(Emitter *e, Window *window, LLVMValueRef *stride) {
   const Address *address = &window->address;
   bool is_direct = lower_address_is_contiguous(&address->cols, 0, window->cols);
   LLVMValueRef distance = is_direct ? lower_address_distance(e, &address->rows, 0, window->rows) : NULL;
@@ -156,10 +144,45 @@ static LLVMValueRef can_store_whole(Emitter *e, Window *window, LLVMValueRef *st
                         lower_is_below(e, window->col_bound, window->cols - 1));
 }
 
+/* By way of vectors and stack memory. */
+static void load_parts(Emitter *e, const Value *acc, Window *window) {
+  LLVMValueRef *parts = LOWER_ARRAY(e, LLVMValueRef, acc->type.rows * lower_chunks(e, acc->type.cols));
+  lower_load(e, window, parts);
+  write_parts(e, acc, parts);
+}
+
+static void load_accumulator(Emitter *e, const Value *acc, Window *window) {
+  LLVMValueRef stride, is_whole = can_move_whole(e, window, &stride);
+  if (!stride) {
+    load_parts(e, acc, window);
+    return;
+  }
+  LLVMValueRef pointer = lower_address_pointer(e, &window->address, 0, 0);
+  AmxWays ways = {NULL, NULL};
+  if (is_whole) ways = lower_amx_open(e, is_whole);
+  lower_define(e, acc, 0);
+  move_registers(e, INTRINSIC_TILE_LOAD, acc, pointer, stride);
+  if (!is_whole) return;
+  lower_amx_turn(e, ways);
+  Window bounded = lower_window_fork(e, window);
+  load_parts(e, acc, &bounded);
+  lower_amx_close(e, ways);
+}
+
+static void emit_load(Emitter *e, const Op *op) {
+  const Value *value = &op->results[0];
+  if (value->type.role != ROLE_ACC) {
+    load_operand(e, op);
+    return;
+  }
+  Window window = lower_window(e, op, value->type);
+  load_accumulator(e, value, &window);
+}
+
 static void emit_store(Emitter *e, const Op *op) {
   const Value *acc = op->operands[0];
   Window window = lower_window(e, op, acc->type);
-  LLVMValueRef stride, is_whole = can_store_whole(e, &window, &stride);
+  LLVMValueRef stride, is_whole = can_move_whole(e, &window, &stride);
   if (!stride || lower_amx_is_zero(acc)) {
     lower_store(e, &window, read_parts(e, acc));
     return;

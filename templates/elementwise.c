@@ -47,10 +47,19 @@ static Value *smaller(const Expansion *e, Value *x, Value *y) { return build_bin
 static Value *larger(const Expansion *e, Value *x, Value *y) { return build_binary(e->b, OP_tile_max, x, y); }
 static Value *call(const Expansion *e, OpCode code, Value *x) { return build_unary(e->b, code, x); }
 
-static Value *sigmoid(const Expansion *e, Value *x) {
-  Value *decay = call(e, OP_tile_exp, call(e, OP_tile_neg, x));
-  return quotient(e, number(e, 1), add(e, number(e, 1), decay));
+/* 1 + exp(x), by which logistic functions of -x divide. Where exp(x) would be subnormal the sum is 1 all the same, and
+ * processors take hundreds of cycles for such a number. */
+static Value *one_and_exp(const Expansion *e, Value *x) {
+  static const double negligible = -80;
+  return add(e, number(e, 1), call(e, OP_tile_exp, larger(e, x, number(e, negligible))));
 }
+
+static Value *sigmoid(const Expansion *e, Value *x) {
+  return quotient(e, number(e, 1), one_and_exp(e, call(e, OP_tile_neg, x)));
+}
+
+/* x * sigmoid(x), by one division: sigmoid(x) itself may be subnormal where this is not. */
+static Value *silu(const Expansion *e, Value *x) { return quotient(e, x, one_and_exp(e, call(e, OP_tile_neg, x))); }
 
 /* x / 2 * (1 + erf(x / sqrt 2)) */
 static Value *gelu(const Expansion *e, Value *x) {
@@ -62,9 +71,9 @@ static Value *gelu(const Expansion *e, Value *x) {
 /* x / 2 * (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))) = x * sigmoid(2 sqrt(2/pi) (x + 0.044715 x^3)): no cancellation
  * where x < 0 */
 static Value *gelu_tanh(const Expansion *e, Value *x) {
-  double scale = 2 * sqrt(2 / acos(-1.0));
+  double scale = -2 * sqrt(2 / acos(-1.0));
   Value *cubic = build_ternary(e->b, OP_tile_fma, mul(e, x, x), number(e, scale * 0.044715), number(e, scale));
-  return mul(e, x, sigmoid(e, mul(e, x, cubic)));
+  return quotient(e, x, one_and_exp(e, mul(e, x, cubic)));
 }
 
 static Value *hardsigmoid(const Expansion *e, Value *x) {
@@ -106,7 +115,7 @@ static Value *one_operand(const Expansion *e, kiln_op op, Value *x) {
   case KILN_OP_RELU: return larger(e, x, number(e, 0));
   case KILN_OP_GELU: return gelu(e, x);
   case KILN_OP_GELU_TANH: return gelu_tanh(e, x);
-  case KILN_OP_SILU: return mul(e, x, sigmoid(e, x));
+  case KILN_OP_SILU: return silu(e, x);
   case KILN_OP_HARDSWISH: return mul(e, x, hardsigmoid(e, x));
   case KILN_OP_HARDSIGMOID: return hardsigmoid(e, x);
   default: KILN_ASSERT(!"an element-wise function without its formula"); return x;

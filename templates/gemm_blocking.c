@@ -21,12 +21,16 @@ static int64_t choose_kc(int64_t k, kiln_type type, const Machine *machine) {
 }
 
 /* Tile registers ask for 64 bytes a cycle, as much as the second-level cache ever gives: k is cut so that the panel of
- * B at hand stays in the first-level cache while A streams past it, unless it is short: accumulators that wait in
- * memory cost as much as half the panel from the second-level cache (bench/results/types.md). */
-static int64_t choose_kc_of_tiles(int64_t k, kiln_type type, const Machine *machine) {
+ * B at hand stays in the first-level cache while A streams past it. Accumulators that wait in memory cost less than a
+ * panel that overflows does (256 x 256 x 1024 of bf16: 93 us whole, 72 in two; bench/results/speed.md), but an epilogue
+ * beside the last visit needs time: gelu of 384 x 3072 x 768 1781 us whole, 1996 in two, where the bare product has
+ * 1769 and 1578. */
+static int64_t choose_kc_of_tiles(const Plan *plan, int64_t k, const Machine *machine) {
   enum { COLUMNS = 32, MULTIPLE = 64 };
-  int64_t limit = larger_of(machine->l1d_bytes * 2 / 3 / gemm_bytes(type, COLUMNS), MULTIPLE);
-  if (k <= 2 * limit) return larger_of(k, 1);
+  bool is_overlapped = plan->schedule.values[FIELD_epilogue] == EPILOGUE_OVERLAPPED;
+  int64_t bytes = gemm_bytes(gemm_types(plan).b, COLUMNS);
+  int64_t limit = larger_of(machine->l1d_bytes * 2 / 3 / bytes, MULTIPLE);
+  if (k <= (is_overlapped ? limit * 2 : limit * 5 / 4)) return larger_of(k, 1);
   int64_t visits = ceil_div(k, limit);
   return ceil_div(ceil_div(k, visits), MULTIPLE) * MULTIPLE;
 }
@@ -56,18 +60,35 @@ static Extents block_of_vectors(const Plan *plan, Extents all, const Machine *ma
   return (Extents){ceil_div(all.tiles, ceil_div(all.tiles, resident)), all.panels};
 }
 
-/* The rows of A at hand fill less than a third of the second-level cache, and accumulators that wait for the next block
- * of k a quarter, unless packing A again for each block of columns would cost more than they do. */
+/* Where all of B stays in the second-level cache and C does not, vectors finish a large block of it a few rows at a
+ * time, so that what leaves the cache leaves it in one stream (2048 x 512 x 13 of u8 x i8: 247 to 177 us). */
+static int64_t tiles_that_leave(const Plan *plan, Extents all, Extents block, const Machine *machine, int64_t k) {
+  enum { LARGE = 4, PART = 32 };
+  const Schedule *s = &plan->schedule;
+  GemmTypes types = gemm_types(plan);
+  int64_t columns = all.panels * s->values[FIELD_nr];
+  int64_t row_bytes = larger_of(gemm_bytes(types.acc, columns * s->values[FIELD_mr]), 1);
+  bool is_ahead = s->values[FIELD_pack_b] == PACK_B_AHEAD && s->values[FIELD_mma] != MMA_ON_TILES;
+  bool b_stays = gemm_bytes(types.b, k * columns) <= machine->l2_bytes / 2;
+  bool is_large = row_bytes * block.tiles / all.panels * block.panels > machine->l2_bytes / LARGE;
+  if (!is_ahead || !b_stays || !is_large || row_bytes * all.tiles <= machine->l2_bytes) return block.tiles;
+  int64_t few = larger_of(machine->l2_bytes / PART / row_bytes, 1);
+  return ceil_div(block.tiles, ceil_div(block.tiles, few));
+}
+
+/* The rows of A at hand fill an eighth of the second-level cache, and accumulators that wait for the next block of k
+ * another, so that the first stay while the others, results and panels of B pass, in a cache whose pages lie at random;
+ * twice as many accumulators where packing A again for each block of columns would cost more (bench/results/speed.md).
+ */
 static Extents block_of_tiles(const Plan *plan, Extents all, const Machine *machine, int64_t k, int64_t kc) {
-  enum { MOST_ROWS = 512, COLUMNS_OF_PACKED = 2048 };
+  enum { SHARE = 8, SHARE_OF_PACKED = 4 };
   int64_t mr = plan->schedule.values[FIELD_mr], nr = plan->schedule.values[FIELD_nr];
   int64_t row_bytes = larger_of(gemm_bytes(gemm_types(plan).a, kc), 1);
-  int64_t rows = smaller_of(machine->l2_bytes * 5 / 16 / row_bytes, MOST_ROWS);
-  int64_t tiles = larger_of(rows / mr, 1), panels = all.panels;
+  int64_t tiles = larger_of(machine->l2_bytes / SHARE / row_bytes / mr, 1), panels = all.panels;
   tiles = ceil_div(all.tiles, ceil_div(all.tiles, tiles));
   if (kc >= k) return (Extents){tiles, panels};
-  int64_t columns = machine->l2_bytes / 4 / (tiles * mr * gemm_bytes(gemm_types(plan).acc, 1));
-  if (plan->schedule.values[FIELD_pack_a] == PACK_A_TASK) columns = larger_of(columns, COLUMNS_OF_PACKED);
+  int64_t share = plan->schedule.values[FIELD_pack_a] == PACK_A_TASK ? SHARE_OF_PACKED : SHARE;
+  int64_t columns = machine->l2_bytes / share / (tiles * mr * gemm_bytes(gemm_types(plan).acc, 1));
   return (Extents){tiles, smaller_of(larger_of(columns / nr, 1), panels)};
 }
 
@@ -95,7 +116,7 @@ bool gemm_may_have_layers(const Plan *plan) {
  * after the other is one stream, in which the processor's prefetching starts anew with each page. Eight panels in turn,
  * half a kilobyte of each, are eight streams (1 x 4096 x 4096: 2.8 instead of 4.3 ms, all of the bandwidth). */
 bool gemm_is_stream(const Plan *plan, int64_t m, int64_t n, int64_t k, int64_t l2_bytes) {
-  enum { FEW_ROWS = 8, FEW_ON_TILES = 16 };
+  enum { FEW_ROWS = 8, FEW_ON_TILES = 32 };
   const Schedule *s = &plan->schedule;
   int64_t few = s->values[FIELD_mma] == MMA_ON_TILES ? FEW_ON_TILES : FEW_ROWS;
   return s->values[FIELD_pack_b] == PACK_B_AHEAD && m <= few && gemm_bytes(gemm_types(plan).b, k * n) > 2 * l2_bytes;
@@ -110,10 +131,12 @@ static bool is_thin(const Plan *plan, const int64_t *symbols, const Machine *mac
                         machine->l2_bytes);
 }
 
-/* Steps of k of one stream before the next has its turn: the fewer, the more streams are under way at once. */
+/* Steps of k of one stream before the next has its turn: the fewer, the more streams are under way at once. Two tile
+ * registers of rows are packed, so that these steps of them stay in the first-level cache while the streams have their
+ * turns (32 x 4096 x 4096 of bf16: 1675 to 1345 us). */
 static int64_t steps_of_stream(const Plan *plan, int64_t m) {
   int64_t step = gemm_types(plan).step;
-  if (plan->schedule.values[FIELD_mma] == MMA_ON_TILES) return (m <= 8 ? 1 : 2) * step;
+  if (plan->schedule.values[FIELD_mma] == MMA_ON_TILES) return (m <= 8 ? 1 : m <= 16 ? 2 : 4) * step;
   return (m <= 4 ? 4 : 8) * step;
 }
 
@@ -172,7 +195,7 @@ static Extents within_counters(Extents all, Extents block) {
 
 /* Blocks that suit the caches, cut further so that all threads have work. */
 static void choose_block(const Plan *plan, const int64_t *symbols, const Machine *machine, int64_t *values) {
-  enum { STREAMS = 8, TASKS_PER_THREAD = 8 };
+  enum { STREAMS = 8, STREAMS_OF_PACKED = 16, TASKS_PER_THREAD = 8 };
   const GemmMatch *match = plan->match;
   const Schedule *s = &plan->schedule;
   int64_t mr = s->values[FIELD_mr], nr = s->values[FIELD_nr], kc = values[FIELD_kc];
@@ -181,9 +204,11 @@ static void choose_block(const Plan *plan, const int64_t *symbols, const Machine
                  larger_of(ceil_div(dim_value(match->n, symbols), nr), 1)};
   Extents block = s->values[FIELD_mma] == MMA_ON_TILES ? block_of_tiles(plan, all, machine, k, kc)
                                                        : block_of_vectors(plan, all, machine, kc);
-  if (is_thin(plan, symbols, machine)) block = (Extents){all.tiles, smaller_of(all.panels, STREAMS)};
+  int64_t streams = s->values[FIELD_pack_a] == PACK_A_TASK ? STREAMS_OF_PACKED : STREAMS;
+  if (is_thin(plan, symbols, machine)) block = (Extents){all.tiles, smaller_of(all.panels, streams)};
   int64_t parts = values[FIELD_layers] * larger_of(gemm_batch(match, symbols), 1);
   if (machine->threads > 1) block = share(plan, all, block, parts, machine);
+  block.tiles = tiles_that_leave(plan, all, block, machine, k);
   if (values[FIELD_layers] > 1) block = within_counters(all, block);
   values[FIELD_mc] = block.tiles * mr;
   values[FIELD_nc] = ceil_div(all.panels, ceil_div(all.panels, block.panels)) * nr;
@@ -199,7 +224,7 @@ static int64_t default_kc(const Plan *plan, const int64_t *symbols, const Machin
   GemmTypes types = gemm_types(plan);
   if (s->values[FIELD_pack_b] == PACK_B_NONE) return choose_kc_in_place(plan, m, n, k);
   if (is_thin(plan, symbols, machine)) return steps_of_stream(plan, m);
-  if (s->values[FIELD_mma] == MMA_ON_TILES) return choose_kc_of_tiles(k, types.b, machine);
+  if (s->values[FIELD_mma] == MMA_ON_TILES) return choose_kc_of_tiles(plan, k, machine);
   return choose_kc(k, types.a, machine);
 }
 

@@ -19,7 +19,7 @@ static bool is_cut_for_panels(const Plan *plan) {
 }
 
 static int64_t default_pack_a(const Plan *plan) {
-  enum { WAY_BYTES = 4096, FEW_ROWS = 32, FEW_COLUMNS = 512 };
+  enum { WAY_BYTES = 4096, FEW_ROWS = 32, FEW_COLUMNS = 512, TILE_ROWS = 16 };
   const GemmMatch *match = plan->match;
   GemmTypes types = gemm_types(plan);
   BufType a = gemm_view(match->a.node, match->a.transposed);
@@ -31,6 +31,7 @@ static int64_t default_pack_a(const Plan *plan) {
       (match->m.symbol < 0 && match->m.size < FEW_ROWS) || (match->n.symbol < 0 && match->n.size < FEW_COLUMNS);
   bool on_tiles = plan->schedule.values[FIELD_mma] == MMA_ON_TILES;
   if (on_tiles && is_cut_for_panels(plan)) return PACK_A_TASK;
+  if (on_tiles && gemm_is_known_stream(plan) && match->m.size > TILE_ROWS) return PACK_A_TASK;
   if (!is_small && !on_tiles && gemm_has_pairs_of_rows(plan)) return PACK_A_TASK; /* a load then brings both */
   if (row.symbol != EXTENT_NUMBER || is_small) return PACK_A_NONE;
   return gemm_bytes(match->a.node->type, row.number) % WAY_BYTES == 0 ? PACK_A_TASK : PACK_A_NONE;
@@ -70,14 +71,18 @@ static int64_t default_pack_b(const Plan *plan) {
 }
 
 /* Tile registers multiply 16 rows at once and k in whole cache lines. They are as fast with fewer rows, and so are
- * vectors of bytes, which need no configuration; vectors of small floats convert (4 x 768 x 768 of bf16: 60 us against
- * 13). */
+ * vectors of bytes with one or two, which need no configuration (u8 x i8, 768 x 768, 1, 2 and 4 rows: 3.7 and 4.8, 4.6
+ * and 5.0, 6.6 and 5.0 us); vectors of small floats convert (4 x 768 x 768 of bf16: 60 us against 13), and win only
+ * where the whole product is one of a tile register's (16 x 16 x 16: 71 and 119 ns). */
 static int64_t default_mma(const Plan *plan) {
-  enum { FEW_ROWS = 8, SHORT_BYTES = 32 };
+  enum { FEW_ROWS = 3, SHORT_BYTES = 32, TINY = 16 * 16 * 16 };
   const GemmMatch *match = plan->match;
   bool few_rows = match->m.symbol < 0 && match->m.size < FEW_ROWS && !type_is_floating(match->acc);
   bool is_short = match->k.symbol < 0 && gemm_bytes(match->a.node->type, match->k.size) < SHORT_BYTES;
-  return few_rows || is_short || gemm_is_in_place(plan) ? MMA_ON_VECTORS : MMA_ON_TILES;
+  bool is_fixed = match->m.symbol < 0 && match->n.symbol < 0 && match->k.symbol < 0;
+  bool is_tiny = is_fixed && match->batch_rank == 0 &&
+                 (double)match->m.size * (double)match->n.size * (double)match->k.size <= TINY;
+  return few_rows || is_short || is_tiny || gemm_is_in_place(plan) ? MMA_ON_VECTORS : MMA_ON_TILES;
 }
 
 /* The first pass over a panel that lies in the third-level cache waits for it, and so do stores to lines that do: on
