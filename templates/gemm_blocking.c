@@ -24,12 +24,15 @@ static int64_t choose_kc(int64_t k, kiln_type type, const Machine *machine) {
  * B at hand stays in the first-level cache while A streams past it. Accumulators that wait in memory cost less than a
  * panel that overflows does (256 x 256 x 1024 of bf16: 93 us whole, 72 in two; bench/results/speed.md), but an epilogue
  * beside the last visit needs time: gelu of 384 x 3072 x 768 1781 us whole, 1996 in two, where the bare product has
- * 1769 and 1578. */
-static int64_t choose_kc_of_tiles(const Plan *plan, int64_t k, const Machine *machine) {
+ * 1769 and 1578. With few rows, for which B comes from beyond the second-level cache all the time, half of that is
+ * better (128 x 4096 x 11008 of bf16: 15.2 to 12.1 ms). */
+enum { FEW_ROWS_OF_TILES = 128 };
+static int64_t choose_kc_of_tiles(const Plan *plan, int64_t m, int64_t n, int64_t k, const Machine *machine) {
   enum { COLUMNS = 32, MULTIPLE = 64 };
   bool is_overlapped = plan->schedule.values[FIELD_epilogue] == EPILOGUE_OVERLAPPED;
-  int64_t bytes = gemm_bytes(gemm_types(plan).b, COLUMNS);
-  int64_t limit = larger_of(machine->l1d_bytes * 2 / 3 / bytes, MULTIPLE);
+  kiln_type type = gemm_types(plan).b;
+  int64_t limit = larger_of(machine->l1d_bytes * 2 / 3 / gemm_bytes(type, COLUMNS), MULTIPLE);
+  if (m <= FEW_ROWS_OF_TILES && gemm_bytes(type, n * k) > machine->l2_bytes && !is_overlapped) limit /= 2;
   if (k <= (is_overlapped ? limit * 2 : limit * 5 / 4)) return larger_of(k, 1);
   int64_t visits = ceil_div(k, limit);
   return ceil_div(ceil_div(k, visits), MULTIPLE) * MULTIPLE;
@@ -76,19 +79,33 @@ static int64_t tiles_that_leave(const Plan *plan, Extents all, Extents block, co
   return ceil_div(block.tiles, ceil_div(block.tiles, few));
 }
 
+enum { TASKS_PER_THREAD = 8 };
+static int64_t choose_tasks(const Machine *machine) {
+  return machine->threads > 1 ? (int64_t)machine->threads * TASKS_PER_THREAD : 1;
+}
+
+/* Whether rows of A stay packed, all of k, for the next blocks of columns: unless that is much memory in all. */
+static bool keeps_rows(const Plan *plan, int64_t k, int64_t tiles, const Machine *machine) {
+  enum { MOST_BYTES = 64 << 20 };
+  int64_t bytes = gemm_bytes(gemm_types(plan).a, tiles * plan->schedule.values[FIELD_mr] * k);
+  return bytes <= MOST_BYTES / choose_tasks(machine);
+}
+
 /* The rows of A at hand fill an eighth of the second-level cache, and accumulators that wait for the next block of k
- * another, so that the first stay while the others, results and panels of B pass, in a cache whose pages lie at random;
- * twice as many accumulators where packing A again for each block of columns would cost more (bench/results/speed.md).
+ * another, so that the first stay while the others, results and panels of B pass, in a cache whose pages lie at random:
+ * 256 x 256 of bf16. Twice as many columns where rows are packed again for each block of them (bench/results/speed.md).
  */
 static Extents block_of_tiles(const Plan *plan, Extents all, const Machine *machine, int64_t k, int64_t kc) {
-  enum { SHARE = 8, SHARE_OF_PACKED = 4 };
-  int64_t mr = plan->schedule.values[FIELD_mr], nr = plan->schedule.values[FIELD_nr];
+  enum { SHARE = 8, USUAL_ROWS = 256 };
+  const Schedule *s = &plan->schedule;
+  int64_t mr = s->values[FIELD_mr], nr = s->values[FIELD_nr];
   int64_t row_bytes = larger_of(gemm_bytes(gemm_types(plan).a, kc), 1);
   int64_t tiles = larger_of(machine->l2_bytes / SHARE / row_bytes / mr, 1), panels = all.panels;
   tiles = ceil_div(all.tiles, ceil_div(all.tiles, tiles));
   if (kc >= k) return (Extents){tiles, panels};
-  int64_t share = plan->schedule.values[FIELD_pack_a] == PACK_A_TASK ? SHARE_OF_PACKED : SHARE;
-  int64_t columns = machine->l2_bytes / share / (tiles * mr * gemm_bytes(gemm_types(plan).acc, 1));
+  bool is_packed = s->values[FIELD_pack_a] == PACK_A_TASK, is_again = is_packed && !keeps_rows(plan, k, tiles, machine);
+  int64_t rows = is_packed ? larger_of(tiles * mr, USUAL_ROWS) : tiles * mr;
+  int64_t columns = machine->l2_bytes / SHARE * (is_again ? 2 : 1) / (rows * gemm_bytes(gemm_types(plan).acc, 1));
   return (Extents){tiles, smaller_of(larger_of(columns / nr, 1), panels)};
 }
 
@@ -193,9 +210,19 @@ static Extents within_counters(Extents all, Extents block) {
   return (Extents){larger_of(block.tiles, ceil_div(all.tiles, rows)), block.panels};
 }
 
+/* Whole iterations, as blocks of k are; layers of k keep what is theirs. */
+static int64_t choose_pc(const Plan *plan, int64_t k, const int64_t *values, Extents block, Extents all,
+                         const Machine *machine) {
+  const Schedule *s = &plan->schedule;
+  int64_t whole = ceil_div(k, s->values[FIELD_ku]) * s->values[FIELD_ku];
+  if (values[FIELD_layers] > 1 || values[FIELD_kc] >= k) return values[FIELD_kc];
+  if (s->fixed[FIELD_pc]) return s->values[FIELD_pc] >= k ? whole : values[FIELD_kc];
+  return block.panels < all.panels && keeps_rows(plan, k, block.tiles, machine) ? whole : values[FIELD_kc];
+}
+
 /* Blocks that suit the caches, cut further so that all threads have work. */
 static void choose_block(const Plan *plan, const int64_t *symbols, const Machine *machine, int64_t *values) {
-  enum { STREAMS = 8, STREAMS_OF_PACKED = 16, TASKS_PER_THREAD = 8 };
+  enum { STREAMS = 8, STREAMS_OF_PACKED = 16 };
   const GemmMatch *match = plan->match;
   const Schedule *s = &plan->schedule;
   int64_t mr = s->values[FIELD_mr], nr = s->values[FIELD_nr], kc = values[FIELD_kc];
@@ -211,9 +238,10 @@ static void choose_block(const Plan *plan, const int64_t *symbols, const Machine
   block.tiles = tiles_that_leave(plan, all, block, machine, k);
   if (values[FIELD_layers] > 1) block = within_counters(all, block);
   values[FIELD_mc] = block.tiles * mr;
+  values[FIELD_pc] = choose_pc(plan, k, values, block, all, machine);
   values[FIELD_nc] = ceil_div(all.panels, ceil_div(all.panels, block.panels)) * nr;
   values[FIELD_strip] = all.panels; /* blocks that share rows of A follow each other */
-  values[FIELD_tasks] = machine->threads > 1 ? (int64_t)machine->threads * TASKS_PER_THREAD : 1;
+  values[FIELD_tasks] = choose_tasks(machine);
 }
 
 /* Steps of k between visits to an accumulator; `k` is that of a layer. */
@@ -224,7 +252,7 @@ static int64_t default_kc(const Plan *plan, const int64_t *symbols, const Machin
   GemmTypes types = gemm_types(plan);
   if (s->values[FIELD_pack_b] == PACK_B_NONE) return choose_kc_in_place(plan, m, n, k);
   if (is_thin(plan, symbols, machine)) return steps_of_stream(plan, m);
-  if (s->values[FIELD_mma] == MMA_ON_TILES) return choose_kc_of_tiles(plan, k, machine);
+  if (s->values[FIELD_mma] == MMA_ON_TILES) return choose_kc_of_tiles(plan, m, n, k, machine);
   return choose_kc(k, types.a, machine);
 }
 
@@ -244,6 +272,6 @@ void gemm_bind(const Plan *plan, const int64_t *symbols, const Machine *machine,
   choose_block(plan, symbols, machine, values);
   for (int i = 0; i < plan->param_count; ++i) {
     Field field = plan->params[i];
-    params[i] = s->fixed[field] && field != FIELD_kc ? s->values[field] : values[field];
+    params[i] = s->fixed[field] && field != FIELD_kc && field != FIELD_pc ? s->values[field] : values[field];
   }
 }

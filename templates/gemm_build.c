@@ -94,6 +94,15 @@ Value *gemm_block_bytes(const GemmBuild *g, Builder *b) {
   return build_mul(b, build_ceildiv(b, all, build_number(b, 64)), build_number(b, 64));
 }
 
+/* Tiles of a panel lie one after another, so that those to come are found by prefetching. */
+Value *gemm_kept_bytes_before(GemmBuild *g, Value *t, Value *panel) {
+  Builder *b = &g->b;
+  Value *panels = build_mul(b, build_sub(b, panel, g->panel_lo), g->tiles_of_block);
+  Value *number = build_add(b, panels, build_sub(b, t, g->t_lo));
+  return build_mul(b, number,
+                   build_number(b, gemm_bytes(g->types.acc, gemm_field(g, FIELD_mr) * gemm_field(g, FIELD_nr))));
+}
+
 /* ---- interface --------------------------------------------------------------------------------------------------- */
 
 static void add_symbols(const kiln_graph *graph, Kernel *kernel) {
@@ -218,7 +227,7 @@ static void place_panel(GemmBuild *g, Value *panel) {
 static void place_a(GemmBuild *g, Value *t) {
   bool is_packed = g->task_rows != NULL;
   g->rows_of_a = is_packed ? g->task_rows : g->a;
-  g->k_of_rows = is_packed && g->has_kc ? g->k_lo : NULL;
+  g->k_of_rows = is_packed ? gemm_first_packed(g) : NULL;
   g->first_row = g->i;
   if (!is_packed) return;
   Value *panel = build_sub(&g->b, t, g->t_lo);
@@ -233,11 +242,12 @@ static void one_tile(GemmBuild *g, Value *t, Value *panel) {
     int64_t mr = gemm_field(g, FIELD_mr), nr = gemm_field(g, FIELD_nr);
     Value *last = build_sub(&g->b, g->t_hi, gemm_number(g, 1)); /* the tile that finishes the last one has none */
     Value *own = g->waiting_i != NULL ? build_min(&g->b, t, last) : t;
-    Value *row = build_mul(&g->b, build_sub(&g->b, own, g->t_lo), gemm_panels_per_block(g, &g->b));
-    Value *number = build_add(&g->b, row, build_sub(&g->b, panel, g->panel_lo));
-    Value *tile_bytes = gemm_number(g, gemm_bytes(g->types.acc, mr * nr));
-    Value *offset = build_add(&g->b, g->kept_before, build_mul(&g->b, number, tile_bytes));
+    Value *offset = build_add(&g->b, g->kept_before, gemm_kept_bytes_before(g, own, panel));
     g->kept = build_named(build_workspace(&g->b, offset, &g->tile_buffer), "kept");
+    if (gemm_prefetches_kept(g)) {
+      Value *next = build_add(&g->b, offset, gemm_number(g, gemm_bytes(g->types.acc, mr * nr)));
+      g->kept_next = build_named(build_workspace(&g->b, next, &g->tile_buffer), "kept_next");
+    }
   }
   gemm_tile(g);
   if (gemm_field(g, FIELD_epilogue) != EPILOGUE_ROWS) return;
@@ -430,6 +440,7 @@ static Value *one_item(GemmBuild *g, const Cut *cut, Value *item, Value *row_bef
 static void blocks_of_task(GemmBuild *g) {
   Builder *b = &g->b;
   Cut cut = cut_of(g);
+  g->tiles_of_block = cut.tiles_of_block;
   g->t_lo = g->panel_lo = gemm_number(g, 0);
   g->t_hi = cut.tiles;
   g->panel_hi = cut.panels;

@@ -30,6 +30,7 @@ typedef struct GemmBuild {
 
   Value *task_bytes_before;                 /* where this task's part of the workspace begins */
   Value *all_task_bytes, *layers_before;    /* parts of all tasks; where layer 0 of the block has its accumulators */
+  Value *tiles_of_block;                    /* that a block has along m, but for the last; NULL: C is one */
   Value *t_lo, *t_hi, *panel_lo, *panel_hi; /* the block of C: its tiles along m, its panels along n */
   Value *layer_lo, *layer_hi;               /* the layer's k; layer_hi NULL: all of it */
   Value *layer_count;                       /* NULL: one, always */
@@ -40,7 +41,7 @@ typedef struct GemmBuild {
   Value *k_lo, *k_hi, *is_last;             /* the block of k; is_last where has_kc */
   Value *i, *j;                             /* first row and column of the tile */
   Value *rows, *cols;                       /* how many of them it owns; NULL: all */
-  Value *kept;                              /* this tile's accumulator between blocks of k */
+  Value *kept, *kept_next;                  /* this tile's accumulator between blocks of k, and the next one's */
   Value *panel, *panel_column, *panel_cols; /* where B is read */
   Value *rows_of_a, *first_row;             /* where A is read */
   Value *chunk;                             /* steps of k between two looks at what to prefetch … */
@@ -67,6 +68,8 @@ Value *gemm_panels_per_block(const GemmBuild *g, Builder *b);
 /* Blocks of C; bytes of one's accumulators. */
 Value *gemm_block_count(const GemmBuild *g, Builder *b);
 Value *gemm_block_bytes(const GemmBuild *g, Builder *b);
+/* Bytes of a block's accumulators that lie before those of tile `t` of a panel. */
+Value *gemm_kept_bytes_before(GemmBuild *g, Value *t, Value *panel);
 /* The operand's buffer, turned where the product reads its transpose. */
 Value *gemm_operand_buffer(Builder *b, Value *buffer, const GemmOperand *operand);
 /* Places g->i and g->rows for tile `t`, g->j and g->cols for a panel. */
@@ -103,6 +106,8 @@ Value *gemm_rows_bytes(const GemmBuild *g, Builder *b);
 /* The buffers there, from this byte offset on. */
 Value *gemm_panel_buffer(GemmBuild *g, Value *offset);
 Value *gemm_rows_buffer(GemmBuild *g, Value *offset);
+/* The k at column 0 of the packed rows; NULL: 0. */
+Value *gemm_first_packed(GemmBuild *g);
 /* Copies this block of k of panel `panel`, at g->j, unless it is there already; gives its first column there. */
 Value *gemm_pack_panel(GemmBuild *g, Value *panel);
 /* Panels a task packs one beside the other, so that it reads several lines of each row of B: a row is a page of its
@@ -117,6 +122,8 @@ void gemm_pack_rows(GemmBuild *g);
 int64_t gemm_panels_ahead(const GemmBuild *g);
 /* Whether the panel after this one is asked for while this one is multiplied. */
 bool gemm_prefetches_next(const GemmBuild *g);
+/* Whether the accumulator that the next tile goes on with is asked for. */
+bool gemm_prefetches_kept(const GemmBuild *g);
 /* What the chunks of a tile's k loop do besides, for the panel at hand. */
 void gemm_place_chunks(GemmBuild *g);
 /* The product of one tile over this block of k, and what follows the last one. */

@@ -72,10 +72,7 @@ static Value *sum_of_layers(GemmBuild *g, Value *offset, Value *r) {
 static void finish_tile(GemmBuild *g, Value *panel) {
   Builder *b = &g->b;
   gemm_place_rows(g, g->t);
-  Value *row = build_mul(b, build_sub(b, g->t, g->t_lo), gemm_panels_per_block(g, b));
-  Value *number = build_add(b, row, build_sub(b, panel, g->panel_lo));
-  int64_t bytes = gemm_bytes(g->types.acc, gemm_field(g, FIELD_mr) * gemm_field(g, FIELD_nr));
-  Value *offset = build_add(b, g->layers_before, build_mul(b, number, gemm_number(g, bytes)));
+  Value *offset = build_add(b, g->layers_before, gemm_kept_bytes_before(g, g->t, panel));
   Value *rows = g->rows != NULL ? g->rows : gemm_number(g, gemm_field(g, FIELD_mr));
   Loop loop = build_for(b, gemm_number(g, 0), rows, gemm_number(g, 1), NULL, 0);
   build_named(loop.index, "r");

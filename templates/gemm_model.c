@@ -47,6 +47,7 @@ typedef struct Call {
   int64_t block_tiles, block_panels;
   int64_t row_blocks, column_blocks, layers, strip, tasks;
   int64_t kc, visits; /* of k, over all layers */
+  bool keeps_rows;    /* of A, packed for all of k */
   double tile_count;  /* of C */
 } Call;
 
@@ -94,6 +95,7 @@ static Call call_of(const Plan *plan, const int64_t *symbols, const int64_t *par
   int64_t depth = larger_of(ceil_div(c.k, c.layers), 1);
   c.kc = smaller_of(param_of(plan, params, FIELD_kc, depth), depth);
   c.visits = c.layers * ceil_div(depth, c.kc);
+  c.keeps_rows = c.layers == 1 && param_of(plan, params, FIELD_pc, c.kc) >= c.k;
   return c;
 }
 
@@ -228,8 +230,9 @@ static double packed_elements(const Call *c) {
   const Schedule *s = &c->plan->schedule;
   double a = 0, b = 0;
   if (s->values[FIELD_pack_a] == PACK_A_TASK) {
-    int64_t runs = c->visits > 1 ? c->column_blocks
-                                 : smaller_of(ceil_div(c->tasks, larger_of(c->row_blocks, 1)), c->column_blocks);
+    int64_t runs = c->visits > 1 && !c->keeps_rows
+                       ? c->column_blocks
+                       : smaller_of(ceil_div(c->tasks, larger_of(c->row_blocks, 1)), c->column_blocks);
     a = (double)c->m * (double)c->k * (double)larger_of(runs, 1);
   }
   if (s->values[FIELD_pack_b] == PACK_B_TASK) b = (double)c->n * (double)c->k * (double)c->row_blocks;

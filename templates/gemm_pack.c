@@ -153,13 +153,31 @@ static Value *whole_lines(Builder *b, Value *bytes) {
   return build_mul(b, lines, build_number(b, 64));
 }
 
-Value *gemm_depth(const GemmBuild *g, Builder *b) {
-  Value *depth = g->has_kc ? gemm_param(g, b, FIELD_kc) : gemm_size(b, g->loop_k);
+/* Of a block of k, or of what stays packed. */
+static Value *depth_of(const GemmBuild *g, Builder *b, Field field) {
+  Value *depth = g->has_kc ? gemm_param(g, b, field) : gemm_size(b, g->loop_k);
   int64_t unit = g->has_kc ? gemm_field(g, FIELD_ku) : g->types.step;
   return unit == 1 ? depth : build_mul(b, build_ceildiv(b, depth, build_number(b, unit)), build_number(b, unit));
 }
-static Extent depth_extent(const GemmBuild *g) {
-  return g->has_kc ? (Extent){0, gemm_param_symbol(g, FIELD_kc)} : gemm_extent(g->loop_k);
+static Extent depth_extent(const GemmBuild *g, Field field) {
+  return g->has_kc ? (Extent){0, gemm_param_symbol(g, field)} : gemm_extent(g->loop_k);
+}
+
+Value *gemm_depth(const GemmBuild *g, Builder *b) { return depth_of(g, b, FIELD_kc); }
+
+/* Whether packed rows of all of k stay; NULL: always. */
+static Value *keeps_all_of_k(GemmBuild *g) {
+  if (!g->has_kc) return NULL;
+  Builder *b = &g->b;
+  Value *past = build_add(b, gemm_param(g, b, FIELD_pc), gemm_number(g, 1));
+  if (g->is_single != NULL) past = build_index_select(b, g->is_single, past, gemm_number(g, 0));
+  return build_index(b, OP_index_lt, gemm_size(b, g->loop_k), past);
+}
+
+Value *gemm_first_packed(GemmBuild *g) {
+  Value *keeps_all = keeps_all_of_k(g);
+  if (keeps_all == NULL) return NULL;
+  return build_named(build_index_select(&g->b, keeps_all, gemm_number(g, 0), g->k_lo), "k_of_rows");
 }
 
 int64_t gemm_panels_at_once(const Plan *plan) {
@@ -178,14 +196,14 @@ Value *gemm_panel_bytes(const GemmBuild *g, Builder *b) {
 
 Value *gemm_rows_bytes(const GemmBuild *g, Builder *b) {
   if (gemm_field(g, FIELD_pack_a) != PACK_A_TASK) return build_number(b, 0);
-  Value *panels = build_mul(b, gemm_depth(g, b), gemm_tiles_per_block(g, b));
+  Value *panels = build_mul(b, depth_of(g, b, FIELD_pc), gemm_tiles_per_block(g, b));
   return whole_lines(b, build_mul(b, panels, build_number(b, gemm_bytes(g->types.a, gemm_field(g, FIELD_mr)))));
 }
 
 Value *gemm_panel_buffer(GemmBuild *g, Value *offset) {
   int nr = (int)gemm_field(g, FIELD_nr);
   BufType type = {.type = g->types.b, .rank = 2, .layout = LAYOUT_COL_PANEL, .panel = nr, .group = g->types.group};
-  type.dims[0] = depth_extent(g);
+  type.dims[0] = depth_extent(g, FIELD_kc);
   type.dims[1] = (Extent){nr * gemm_panels_at_once(g->plan), EXTENT_NUMBER};
   return build_named(build_workspace(&g->b, offset, &type), "packed");
 }
@@ -194,7 +212,7 @@ Value *gemm_rows_buffer(GemmBuild *g, Value *offset) {
   int mr = (int)gemm_field(g, FIELD_mr);
   BufType type = {.type = g->types.a, .rank = 2, .layout = LAYOUT_ROW_PANEL, .panel = mr, .group = g->types.a_group};
   type.dims[0] = (Extent){0, EXTENT_UNKNOWN};
-  type.dims[1] = depth_extent(g);
+  type.dims[1] = depth_extent(g, FIELD_pc);
   return build_named(build_workspace(&g->b, offset, &type), "packed_rows");
 }
 
@@ -224,13 +242,8 @@ Value *gemm_pack_panel(GemmBuild *g, Value *panel) {
 /* Where packing the block's rows ends: at t_lo where the block before left them here, all of k. */
 static Value *end_of_rows(GemmBuild *g) {
   if (g->is_same_rows == NULL) return g->t_hi;
-  Value *again = g->t_lo;
-  if (g->has_kc) {
-    Value *past = build_add(&g->b, gemm_param(g, &g->b, FIELD_kc), gemm_number(g, 1));
-    if (g->is_single != NULL) past = build_index_select(&g->b, g->is_single, past, gemm_number(g, 0));
-    Value *is_whole = build_index(&g->b, OP_index_lt, gemm_size(&g->b, g->loop_k), past);
-    again = build_index_select(&g->b, is_whole, g->t_lo, g->t_hi);
-  }
+  Value *keeps_all = keeps_all_of_k(g), *again = g->t_lo;
+  if (keeps_all != NULL) again = build_index_select(&g->b, keeps_all, g->t_lo, g->t_hi);
   return build_index_select(&g->b, g->is_same_rows, again, g->t_hi);
 }
 
@@ -238,6 +251,7 @@ static Value *end_of_rows(GemmBuild *g) {
 void gemm_pack_rows(GemmBuild *g) {
   Block *outer = g->b.block;
   int mr = (int)gemm_field(g, FIELD_mr), step = pack_step(g->plan, g->types.a_group);
+  Value *first = gemm_first_packed(g);
   Loop tiles = build_for(&g->b, g->t_lo, end_of_rows(g), gemm_number(g, 1), NULL, 0);
   build_named(tiles.index, "t");
   g->b.block = tiles.body;
@@ -257,7 +271,7 @@ void gemm_pack_rows(GemmBuild *g) {
     tile = build_binary(&g->b, OP_tile_add, convert_build(&g->b, tile, KILN_I32), shift);
   }
   tile = convert_build(&g->b, tile, g->types.a);
-  Value *column = build_sub(&g->b, loop.index, g->k_lo);
+  Value *column = first != NULL ? build_sub(&g->b, loop.index, first) : loop.index;
   build_store(&g->b, OP_tile_store, tile, (Place){g->task_rows, {row, column}, NULL, cols});
   build_yield(&g->b, NULL, 0);
   g->b.block = tiles.body;

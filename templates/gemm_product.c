@@ -93,6 +93,28 @@ static void prefetch_results(GemmBuild *g, Value *lo) {
   g->b.block = outer;
 }
 
+/* Those of tile registers are few enough to stay in the second-level cache. */
+bool gemm_prefetches_kept(const GemmBuild *g) {
+  return gemm_field(g, FIELD_prefetch) == PREFETCH_BOTH && g->has_kc && gemm_field(g, FIELD_mma) != MMA_ON_TILES;
+}
+
+/* Asks for as many rows of the accumulator that the next tile goes on with, or will leave. */
+static void prefetch_kept(GemmBuild *g, Value *lo) {
+  Value *k = g->layer_hi != NULL ? g->layer_hi : gemm_size(&g->b, g->loop_k);
+  Value *is_cut = build_index(&g->b, OP_index_lt, gemm_param(g, &g->b, FIELD_kc), build_sub(&g->b, k, g->layer_lo));
+  Value *rows = build_index_select(&g->b, is_cut, gemm_number(g, gemm_field(g, FIELD_mr)), gemm_number(g, 0));
+  Value *hi = build_min(&g->b, build_add(&g->b, lo, g->result_share), rows);
+  Loop loop = build_for(&g->b, lo, hi, gemm_number(g, 1), NULL, 0);
+  build_named(loop.index, "r");
+  Block *outer = g->b.block;
+  g->b.block = loop.body;
+  int64_t line = 64 / gemm_bytes(g->types.acc, 1);
+  for (int64_t c = 0; c < gemm_field(g, FIELD_nr); c += line)
+    build_prefetch(&g->b, (Place){.buffer = g->kept_next, .indices = {loop.index, gemm_number(g, c)}}, 1);
+  build_yield(&g->b, NULL, 0);
+  g->b.block = outer;
+}
+
 /* Shortest chunk: a multiple of every usual ku. Two steps of tile registers move as many lines as 16 of vectors. */
 static int64_t shortest_chunk(const GemmBuild *g) {
   return (int64_t)(gemm_field(g, FIELD_mma) == MMA_ON_TILES ? 2 : 16) * g->types.step;
@@ -151,6 +173,7 @@ static Value *chunked_loop(GemmBuild *g, Value *acc, int rows, Value *lo, Value 
   g->b.block = loop.body;
   if (prefetches) prefetch_panel(g, build_named(loop.carried[ahead], "next_row"));
   if (has_results) prefetch_results(g, build_named(loop.carried[results], "result_row"));
+  if (gemm_prefetches_kept(g)) prefetch_kept(g, loop.carried[results]);
   Value *end = build_min(&g->b, build_add(&g->b, loop.index, g->chunk), hi);
   carried[0] = product_loop(g, loop.carried[0], rows, loop.index, end, steps, false);
   for (int c = 1; c < count; ++c) carried[c] = build_add(&g->b, loop.carried[c], shares[c]);

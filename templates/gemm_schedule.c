@@ -244,8 +244,8 @@ static void choose_params(Plan *plan) {
   const Schedule *s = &plan->schedule;
   bool is_fixed = match->m.symbol < 0 && match->n.symbol < 0 && match->k.symbol < 0;
   bool is_batch = match->batch_rank > 0;
-  bool has_wish = s->fixed[FIELD_mc] || s->fixed[FIELD_nc] || s->fixed[FIELD_kc] || s->fixed[FIELD_layers] ||
-                  (s->fixed[FIELD_tasks] && !is_batch);
+  bool has_wish = s->fixed[FIELD_mc] || s->fixed[FIELD_nc] || s->fixed[FIELD_kc] || s->fixed[FIELD_pc] ||
+                  s->fixed[FIELD_layers] || (s->fixed[FIELD_tasks] && !is_batch);
   double work = (double)match->m.size * (double)match->n.size * (double)match->k.size;
   if (is_fixed && work <= ONE_TASK && !has_wish) {
     if (is_batch) add_param(plan, FIELD_tasks);
@@ -258,6 +258,7 @@ static void choose_params(Plan *plan) {
   bool has_layers = !is_batch && (s->fixed[FIELD_layers] || gemm_may_have_layers(plan));
   if (is_long || s->fixed[FIELD_kc] || gemm_is_in_place(plan) || on_tiles || has_layers || gemm_is_known_stream(plan))
     add_param(plan, FIELD_kc);
+  if (gemm_has_field(plan, FIELD_kc) && s->values[FIELD_pack_a] == PACK_A_TASK) add_param(plan, FIELD_pc);
   if (has_layers) add_param(plan, FIELD_layers);
   add_param(plan, FIELD_strip);
   add_param(plan, FIELD_tasks);

@@ -39,6 +39,7 @@ Test(gemm_sizes, blocks_of_k) { every_size(bare, "kc=4 mc=7 nc=33", KILN_PACK_CO
 
 Test(gemm_sizes, rows_packed_in_tasks) { every_size(bare, "pack_a=task", KILN_PACK_CONST); }
 Test(gemm_sizes, both_packed_in_blocks) { every_size(bare, "pack_a=task pack_b=task kc=5 mc=9", KILN_PACK_NEVER); }
+Test(gemm_sizes, rows_stay_packed) { every_size(bare, "pack_a=task kc=5 pc=99 mc=9 nc=20", KILN_PACK_CONST); }
 Test(gemm_sizes, prefetched) { every_size(bare, "prefetch=both ku=2 kc=70 mc=20 nc=40", KILN_PACK_CONST); }
 
 Test(gemm_sizes, every_k) {

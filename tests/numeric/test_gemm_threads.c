@@ -19,6 +19,7 @@ Test(gemm_threads, same_bits_for_any_count) {
                                           "kc=32",
                                           "mc=24 nc=64",
                                           "mc=14 nc=32 kc=40 strip=2 tasks=5 pack_a=task",
+                                          "mc=14 nc=32 kc=40 pc=100 strip=2 tasks=5 pack_a=task",
                                           "layers=3 mc=14 nc=64 tasks=20",
                                           "layers=7 kc=8 tasks=9 epilogue=rows"};
   enum { M = 61, K = 100, N = 203 };

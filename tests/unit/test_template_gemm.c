@@ -50,6 +50,8 @@ Test(template_gemm, runs_of_blocks) {
     expect_gemm((TemplateRun){.graph = graph, .symbols = {31, 21, 100}, .schedule = schedule});
     snprintf(schedule, sizeof schedule, "mc=5 nc=16 kc=99 pack_a=task %s", orders[i]);
     expect_gemm((TemplateRun){.graph = graph, .symbols = {31, 21, 100}, .schedule = schedule});
+    snprintf(schedule, sizeof schedule, "mc=5 nc=16 kc=8 pc=99 pack_a=task %s", orders[i]);
+    expect_gemm((TemplateRun){.graph = graph, .symbols = {31, 21, 100}, .schedule = schedule});
   }
 }
 
@@ -61,9 +63,9 @@ Test(template_gemm, layers_of_k) {
       "x: f32[m, k]; w: const f32[k, n]; b: f32[n]; y = gelu(x @ w + b); return y",
       "x: u8[m, k]; w: const i8[k, n]; y: f32 = dequant(x, 0.5, 3) @ dequant(w, 0.25, 7); return y",
   };
-  static const char *const schedules[] = {"layers=2", "layers=3 mc=5 nc=16 tasks=1",
-                                          "layers=3 mc=5 nc=16 kc=4 tasks=99 strip=2 pack_a=task",
-                                          "layers=9 kc=4 epilogue=rows tasks=4"};
+  static const char *const schedules[] = {
+      "layers=2", "layers=3 mc=5 nc=16 tasks=1", "layers=3 mc=5 nc=16 kc=4 tasks=99 strip=2 pack_a=task",
+      "layers=2 mc=5 nc=16 kc=4 pc=99 tasks=3 pack_a=task", "layers=9 kc=4 epilogue=rows tasks=4"};
   static const int64_t sizes[][3] = {{31, 21, 100}, {1, 64, 16}, {13, 1, 33}, {4, 0, 5}};
   for (size_t g = 0; g < ARRAY_LENGTH(graphs); ++g)
     for (size_t s = 0; s < ARRAY_LENGTH(schedules); ++s)
