@@ -25,17 +25,26 @@ static int64_t choose_kc(int64_t k, kiln_type type, const Machine *machine) {
  * panel that overflows does (256 x 256 x 1024 of bf16: 93 us whole, 72 in two; bench/results/speed.md), but an epilogue
  * beside the last visit needs time: gelu of 384 x 3072 x 768 1781 us whole, 1996 in two, where the bare product has
  * 1769 and 1578. With few rows, for which B comes from beyond the second-level cache all the time, half of that is
- * better (128 x 4096 x 11008 of bf16: 15.2 to 12.1 ms). */
+ * better (128 x 4096 x 11008 of bf16: 15.2 to 12.1 ms), and where bytes of B are packed (512 x 11008 x 4096: 33.7 to
+ * 29.4). */
 enum { FEW_ROWS_OF_TILES = 128 };
 static int64_t choose_kc_of_tiles(const Plan *plan, int64_t m, int64_t n, int64_t k, const Machine *machine) {
   enum { COLUMNS = 32, MULTIPLE = 64 };
   bool is_overlapped = plan->schedule.values[FIELD_epilogue] == EPILOGUE_OVERLAPPED;
   kiln_type type = gemm_types(plan).b;
   int64_t limit = larger_of(machine->l1d_bytes * 2 / 3 / gemm_bytes(type, COLUMNS), MULTIPLE);
-  if (m <= FEW_ROWS_OF_TILES && gemm_bytes(type, n * k) > machine->l2_bytes && !is_overlapped) limit /= 2;
+  bool packs_bytes = plan->schedule.values[FIELD_pack_b] == PACK_B_TASK && type_bits(type) == 8;
+  bool is_short = m <= FEW_ROWS_OF_TILES || packs_bytes;
+  if (is_short && gemm_bytes(type, n * k) > machine->l2_bytes && !is_overlapped) limit /= 2;
   if (k <= (is_overlapped ? limit * 2 : limit * 5 / 4)) return larger_of(k, 1);
   int64_t visits = ceil_div(k, limit);
   return ceil_div(ceil_div(k, visits), MULTIPLE) * MULTIPLE;
+}
+
+static bool runs_along_k(const Plan *plan) {
+  const GemmMatch *match = plan->match;
+  BufType b = gemm_view(match->b.node, match->b.transposed);
+  return gemm_runs_along_k(&b);
 }
 
 /* B in place: a row at a time would be a page at a time for every panel, so few rows pass through all of C before the
@@ -44,9 +53,8 @@ static int64_t choose_kc_of_tiles(const Plan *plan, int64_t m, int64_t n, int64_
 static int64_t choose_kc_in_place(const Plan *plan, int64_t m, int64_t n, int64_t k) {
   enum { FEW = 32, MORE = 128, FEW_ROWS = 32, PAGE_BYTES = 4096 };
   const GemmMatch *match = plan->match;
-  BufType b = gemm_view(match->b.node, match->b.transposed);
-  if (gemm_runs_along_k(&b)) return larger_of(k, 1);
-  return m <= FEW_ROWS && gemm_bytes(b.type, n) >= PAGE_BYTES ? FEW : MORE;
+  if (runs_along_k(plan)) return larger_of(k, 1);
+  return m <= FEW_ROWS && gemm_bytes(match->b.node->type, n) >= PAGE_BYTES ? FEW : MORE;
 }
 
 /* A block of C in register tiles: how many of them along m, how many panels along n. */
@@ -93,19 +101,24 @@ static bool keeps_rows(const Plan *plan, int64_t k, int64_t tiles, const Machine
 
 /* The rows of A at hand fill an eighth of the second-level cache, and accumulators that wait for the next block of k
  * another, so that the first stay while the others, results and panels of B pass, in a cache whose pages lie at random:
- * 256 x 256 of bf16. Twice as many columns where rows are packed again for each block of them (bench/results/speed.md).
- */
+ * 256 x 256 of bf16. Twice as many columns where rows are packed again for each block of them, and twice as many rows
+ * where B is, for each block of rows (512 x 4096 x 4096 of bf16, B plain: 21.9 to 18.1 ms). Few rows are packed once:
+ * then columns that run along k are so many streams, and rows of B pages of which much is read at once
+ * (bench/results/speed.md). */
 static Extents block_of_tiles(const Plan *plan, Extents all, const Machine *machine, int64_t k, int64_t kc) {
   enum { SHARE = 8, USUAL_ROWS = 256 };
   const Schedule *s = &plan->schedule;
-  int64_t mr = s->values[FIELD_mr], nr = s->values[FIELD_nr];
+  int64_t mr = s->values[FIELD_mr], nr = s->values[FIELD_nr], part = machine->l2_bytes / SHARE;
+  bool packs_b = s->values[FIELD_pack_b] == PACK_B_TASK, are_few = all.tiles * mr <= FEW_ROWS_OF_TILES;
+  if (packs_b && !are_few) part *= 2;
   int64_t row_bytes = larger_of(gemm_bytes(gemm_types(plan).a, kc), 1);
-  int64_t tiles = larger_of(machine->l2_bytes / SHARE / row_bytes / mr, 1), panels = all.panels;
+  int64_t tiles = larger_of(part / row_bytes / mr, 1), panels = all.panels;
   tiles = ceil_div(all.tiles, ceil_div(all.tiles, tiles));
   if (kc >= k) return (Extents){tiles, panels};
   bool is_packed = s->values[FIELD_pack_a] == PACK_A_TASK, is_again = is_packed && !keeps_rows(plan, k, tiles, machine);
   int64_t rows = is_packed ? larger_of(tiles * mr, USUAL_ROWS) : tiles * mr;
-  int64_t columns = machine->l2_bytes / SHARE * (is_again ? 2 : 1) / (rows * gemm_bytes(gemm_types(plan).acc, 1));
+  int64_t columns = part * (is_again ? 2 : 1) / (rows * gemm_bytes(gemm_types(plan).acc, 1));
+  if (packs_b && are_few) columns = runs_along_k(plan) ? columns / 2 : columns * 4 / gemm_bytes(gemm_types(plan).b, 1);
   return (Extents){tiles, smaller_of(larger_of(columns / nr, 1), panels)};
 }
 

@@ -88,9 +88,10 @@ static int64_t default_mma(const Plan *plan) {
 /* The first pass over a panel that lies in the third-level cache waits for it, and so do stores to lines that do: on
  * Sapphire Rapids that was 4 % to 6 % each with 384 rows, a quarter with 32 (bench/results/spine.md), where others lose
  * (up to 30 % on Zen 5). What lies in the second-level cache anyway gains nothing, and with few rows the requests
- * themselves cost. */
+ * themselves cost. What tasks pack is asked for where vectors multiply, unless it is read along lines; tile registers
+ * gain only where few rows meet columns along lines (u8 x i8, 128 x 11008 x 4096: 11.0 to 6.9 ms; 512 rows lose). */
 static int64_t default_prefetch(const Plan *plan) {
-  enum { FEW_ROWS = 16, STREAMED_ROWS = 8 };
+  enum { FEW_ROWS = 16, STREAMED_ROWS = 8, PACKED_ROWS = 128 };
   const GemmMatch *match = plan->match;
   const Schedule *s = &plan->schedule;
   bool gains = (plan->problem.target->traits & TRAIT_WAITS_FOR_L3) != 0;
@@ -100,10 +101,10 @@ static int64_t default_prefetch(const Plan *plan) {
   int64_t b_bytes = gemm_bytes(gemm_types(plan).b, k * n), c_bytes = gemm_bytes(match->acc, m * n);
   bool on_tiles = s->values[FIELD_mma] == MMA_ON_TILES, is_plain = gemm_types(plan).b == match->acc;
   BufType b = gemm_view(match->b.node, match->b.transposed);
-  if (s->values[FIELD_pack_b] ==
-      PACK_B_TASK) { /* what packing reads, unless it does so along lines or in short steps */
-    bool gains_too = !on_tiles && m > FEW_ROWS && !gemm_runs_along_k(&b);
-    return gains_too && b_bytes > cache / 2 ? PREFETCH_BOTH : PREFETCH_NONE;
+  if (s->values[FIELD_pack_b] == PACK_B_TASK) {
+    if (b_bytes <= cache / 2) return PREFETCH_NONE;
+    if (on_tiles) return gemm_runs_along_k(&b) && m <= PACKED_ROWS ? PREFETCH_PANEL : PREFETCH_NONE;
+    return m > FEW_ROWS && !gemm_runs_along_k(&b) ? PREFETCH_BOTH : PREFETCH_NONE;
   }
   if (gemm_is_known_stream(plan)) return PREFETCH_STREAM;
   if (m <= STREAMED_ROWS || (on_tiles && m <= 2 * FEW_ROWS)) return PREFETCH_NONE;
