@@ -162,11 +162,11 @@ static bool is_thin(const Plan *plan, const int64_t *symbols, const Machine *mac
 }
 
 /* Steps of k of one stream before the next has its turn: the fewer, the more streams are under way at once. Two tile
- * registers of rows are packed, so that these steps of them stay in the first-level cache while the streams have their
- * turns (32 x 4096 x 4096 of bf16: 1675 to 1345 us). */
+ * registers of rows are packed, so that four steps of them stay in the first-level cache while the streams have their
+ * turns (32 x 4096 x 4096 of bf16: 1675 to 1329 us). */
 static int64_t steps_of_stream(const Plan *plan, int64_t m) {
   int64_t step = gemm_types(plan).step;
-  if (plan->schedule.values[FIELD_mma] == MMA_ON_TILES) return (m <= 8 ? 1 : m <= 16 ? 2 : 4) * step;
+  if (plan->schedule.values[FIELD_mma] == MMA_ON_TILES) return (m <= 16 ? 1 : 4) * step;
   return (m <= 4 ? 4 : 8) * step;
 }
 
@@ -235,7 +235,7 @@ static int64_t choose_pc(const Plan *plan, int64_t k, const int64_t *values, Ext
 
 /* Blocks that suit the caches, cut further so that all threads have work. */
 static void choose_block(const Plan *plan, const int64_t *symbols, const Machine *machine, int64_t *values) {
-  enum { STREAMS = 8, STREAMS_OF_PACKED = 16 };
+  enum { STREAMS = 8 };
   const GemmMatch *match = plan->match;
   const Schedule *s = &plan->schedule;
   int64_t mr = s->values[FIELD_mr], nr = s->values[FIELD_nr], kc = values[FIELD_kc];
@@ -244,8 +244,7 @@ static void choose_block(const Plan *plan, const int64_t *symbols, const Machine
                  larger_of(ceil_div(dim_value(match->n, symbols), nr), 1)};
   Extents block = s->values[FIELD_mma] == MMA_ON_TILES ? block_of_tiles(plan, all, machine, k, kc)
                                                        : block_of_vectors(plan, all, machine, kc);
-  int64_t streams = s->values[FIELD_pack_a] == PACK_A_TASK ? STREAMS_OF_PACKED : STREAMS;
-  if (is_thin(plan, symbols, machine)) block = (Extents){all.tiles, smaller_of(all.panels, streams)};
+  if (is_thin(plan, symbols, machine)) block = (Extents){all.tiles, smaller_of(all.panels, STREAMS)};
   int64_t parts = values[FIELD_layers] * larger_of(gemm_batch(match, symbols), 1);
   if (machine->threads > 1) block = share(plan, all, block, parts, machine);
   block.tiles = tiles_that_leave(plan, all, block, machine, k);

@@ -149,8 +149,8 @@ static double step_cycles(const Call *c) {
   double rows = (double)c->rows, vectors = (double)c->vectors;
   if (c->on_tiles) return TILE_PRODUCT * ceil(rows / 16) * ceil((double)c->columns / 16);
   double products = rows * vectors * instruction_cycles(c->plan, c->machine->core);
-  bool converts = c->types.a != c->types.acc && c->types.step == 1;
-  if (converts) products += converted_load * (rows + vectors);
+  if (c->types.a != c->types.acc && c->types.step == 1) products += converted_load * rows;
+  if (c->types.b != c->types.acc && c->types.step == 1) products += converted_load * vectors;
   return fmax(products, FMA_LATENCY);
 }
 static double step_load_cycles(const Call *c) {

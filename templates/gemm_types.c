@@ -76,6 +76,7 @@ GemmTypes gemm_types(const Plan *plan) {
     if (wants_conversion(plan)) types.a = types.b = match->acc;
     else if (wants_shift(plan)) types.shift = types.a == KILN_I8 ? 128 : -128;
   }
+  if (plan->schedule.values[FIELD_convert] == CONVERT_ROWS && !on_tiles && wants_conversion(plan)) types.a = match->acc;
   if (types.shift != 0) types.a = types.a == KILN_I8 ? KILN_U8 : KILN_I8;
   const MmaInstruction *vectors = best_row(plan, types.a, types.b, false);
   const MmaInstruction *row = on_tiles ? best_row(plan, types.a, types.b, true) : vectors;

@@ -38,7 +38,7 @@ const FieldInfo *field_info(Field field);
 bool field_orders_sums(Field field);
 
 enum { MMA_ON_VECTORS, MMA_ON_TILES };
-enum { CONVERT_LOAD, CONVERT_PACK };
+enum { CONVERT_LOAD, CONVERT_PACK, CONVERT_ROWS };
 enum { PACK_A_NONE, PACK_A_TASK };
 enum { LOAD_A_PLAIN, LOAD_A_STREAMED };
 enum { PACK_B_NONE, PACK_B_AHEAD, PACK_B_TASK };

@@ -74,6 +74,21 @@ Test(gemm_types, schedules) {
   kiln_engine_destroy(engine);
 }
 
+/* Rows of A become the accumulator's type where they are packed, B stays as it is. */
+Test(gemm_types, rows_converted) {
+  static const Pair pairs[] = {{"f16", "f16"}, {"bf16", "bf16"}, {"f16", "f32"}, {"bf16", "f16"}, {"f8e4m3", "bf16"}};
+  static const char *const schedules[] = {"convert=rows", "convert=rows pack_a=task kc=9 mc=7 nc=33 pc=99"};
+  kiln_engine *engine = ladder_engine();
+  int targets;
+  const char *const *target = ladder_targets(engine, &targets);
+  for (int t = 1; t < targets; ++t) /* but for the host itself, which may multiply some of them on tile registers */
+    for (size_t p = 0; p < sizeof pairs / sizeof *pairs; ++p)
+      for (int i = 0; i < 6; ++i)
+        one(engine, target[t], pairs[p], i % 3 == 0 ? plain : packed, schedules[i % 2], 1 + 7 * i, 61 + i, 20 + 13 * i,
+            i % 2 == 0);
+  kiln_engine_destroy(engine);
+}
+
 /* Integer sums as every type of result. */
 Test(gemm_types, results) {
   kiln_engine *engine = ladder_engine();

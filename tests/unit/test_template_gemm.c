@@ -215,6 +215,15 @@ Test(template_gemm, batches) {
          "gemm");
 }
 
+Test(template_gemm, rows_that_need_no_conversion) {
+  Text why;
+  text_init(&why, NULL);
+  template_run(&(TemplateRun){.graph = "x: f32[3, 4]; w: f16[4, 5]; y = x @ w; return y", .schedule = "convert=rows"},
+               NULL, NULL, &why);
+  cr_expect_str_eq(text_get(&why), "schedule: 'convert' is rows, but those of 'x' need none");
+  text_release(&why);
+}
+
 Test(template_gemm, wishes_that_do_not_fit) {
   static const struct {
     const char *schedule, *fault;
