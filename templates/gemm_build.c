@@ -23,86 +23,6 @@ Value *gemm_param(const GemmBuild *g, Builder *b, Field field) {
   return symbol < 0 ? NULL : build_symbol(b, symbol);
 }
 
-/* Rows of a tile: mr, or where m is less, the largest variant that fits (tile_variants), so that no tile reads a row
- * that is not there. Tile registers have as many rows as they are told. */
-static Value *tile_rows(const GemmBuild *g, Builder *b) {
-  int64_t rows = gemm_field(g, FIELD_mr);
-  if (g->match->m.symbol < 0) return build_number(b, rows);
-  if (gemm_field(g, FIELD_mma) == MMA_ON_TILES) {
-    Value *fewer = build_min(b, gemm_size(b, g->match->m), build_number(b, rows));
-    return build_index(b, OP_index_max, fewer, build_number(b, 1));
-  }
-  int halvings = 0;
-  while (rows >> (halvings + 1) > 0) ++halvings;
-  Value *chosen = build_number(b, 1), *m = gemm_size(b, g->match->m);
-  while (halvings-- > 0) {
-    Value *height = build_number(b, rows >> halvings);
-    chosen = build_index_select(b, build_index(b, OP_index_le, height, m), height, chosen);
-  }
-  return chosen;
-}
-
-/* Register tiles along m and panels along n, in any block. */
-static Value *tile_count(const GemmBuild *g, Builder *b) {
-  return build_ceildiv(b, gemm_size(b, g->match->m), tile_rows(g, b));
-}
-static Value *panel_count(const GemmBuild *g, Builder *b) {
-  return build_ceildiv(b, gemm_size(b, g->match->n), build_number(b, gemm_field(g, FIELD_nr)));
-}
-/* Whether there may be layers of more register tiles than there are counters. */
-static bool has_many_layers(const GemmBuild *g) {
-  const GemmMatch *match = g->match;
-  if (!g->has_layers || match->m.symbol >= 0 || match->n.symbol >= 0) return g->has_layers;
-  int64_t tiles = ceil_div(match->m.size, gemm_field(g, FIELD_mr));
-  return tiles * ceil_div(match->n.size, gemm_field(g, FIELD_nr)) > GEMM_COUNTERS;
-}
-
-/* With several layers C has no more blocks than there are counters, however the params cut it: how C is cut must not
- * change the order of additions. */
-static Value *at_least(const GemmBuild *g, Builder *b, Value *count, Value *all, Value *most_blocks) {
-  Value *more = build_index(b, OP_index_max, count, build_ceildiv(b, all, most_blocks));
-  Value *are_several = build_index(b, OP_index_lt, build_number(b, 1), gemm_param(g, b, FIELD_layers));
-  return build_index_select(b, are_several, more, count);
-}
-
-/* Tiles along m and panels along n of a block: all of them where the kernel has no blocks. */
-Value *gemm_panels_per_block(const GemmBuild *g, Builder *b) {
-  Value *nc = gemm_param(g, b, FIELD_nc);
-  if (nc == NULL) return panel_count(g, b);
-  Value *count = build_ceildiv(b, nc, build_number(b, gemm_field(g, FIELD_nr)));
-  return has_many_layers(g) ? at_least(g, b, count, panel_count(g, b), build_number(b, GEMM_COUNTERS)) : count;
-}
-static Value *column_blocks(const GemmBuild *g, Builder *b) {
-  return build_ceildiv(b, panel_count(g, b), gemm_panels_per_block(g, b));
-}
-Value *gemm_tiles_per_block(const GemmBuild *g, Builder *b) {
-  Value *mc = gemm_param(g, b, FIELD_mc);
-  if (mc == NULL) return tile_count(g, b);
-  Value *count = build_ceildiv(b, mc, tile_rows(g, b));
-  if (!has_many_layers(g)) return count;
-  Value *columns = build_index(b, OP_index_max, column_blocks(g, b), build_number(b, 1));
-  Value *rows = build_index(b, OP_index_div, build_number(b, GEMM_COUNTERS), columns);
-  return at_least(g, b, count, tile_count(g, b), rows);
-}
-static Value *row_blocks(const GemmBuild *g, Builder *b) {
-  return build_ceildiv(b, tile_count(g, b), gemm_tiles_per_block(g, b));
-}
-Value *gemm_block_count(const GemmBuild *g, Builder *b) { return build_mul(b, row_blocks(g, b), column_blocks(g, b)); }
-Value *gemm_block_bytes(const GemmBuild *g, Builder *b) {
-  Value *tile_bytes = build_number(b, gemm_bytes(g->types.acc, gemm_field(g, FIELD_mr) * gemm_field(g, FIELD_nr)));
-  Value *all = build_mul(b, build_mul(b, gemm_tiles_per_block(g, b), gemm_panels_per_block(g, b)), tile_bytes);
-  return build_mul(b, build_ceildiv(b, all, build_number(b, 64)), build_number(b, 64));
-}
-
-/* Tiles of a panel lie one after another, so that those to come are found by prefetching. */
-Value *gemm_kept_bytes_before(GemmBuild *g, Value *t, Value *panel) {
-  Builder *b = &g->b;
-  Value *panels = build_mul(b, build_sub(b, panel, g->panel_lo), g->tiles_of_block);
-  Value *number = build_add(b, panels, build_sub(b, t, g->t_lo));
-  return build_mul(b, number,
-                   build_number(b, gemm_bytes(g->types.acc, gemm_field(g, FIELD_mr) * gemm_field(g, FIELD_nr))));
-}
-
 /* ---- interface --------------------------------------------------------------------------------------------------- */
 
 static void add_symbols(const kiln_graph *graph, Kernel *kernel) {
@@ -391,12 +311,13 @@ typedef struct Cut {
 
 static Cut cut_of(GemmBuild *g) {
   Builder *b = &g->b;
-  Cut cut = {.tiles = build_named(tile_count(g, b), "tiles"), .panels = build_named(panel_count(g, b), "panels")};
+  Cut cut = {.tiles = build_named(gemm_tile_count(g, b), "tiles"),
+             .panels = build_named(gemm_panel_count(g, b), "panels")};
   if (!gemm_has_field(g->plan, FIELD_mc)) return cut;
   cut.tiles_of_block = build_named(gemm_tiles_per_block(g, b), "mt");
   cut.panels_of_block = build_named(gemm_panels_per_block(g, b), "nt");
-  cut.row_blocks = build_named(row_blocks(g, b), "row_blocks");
-  cut.column_blocks = build_named(column_blocks(g, b), "column_blocks");
+  cut.row_blocks = build_named(gemm_row_blocks(g, b), "row_blocks");
+  cut.column_blocks = build_named(gemm_column_blocks(g, b), "column_blocks");
   cut.blocks = build_named(build_mul(b, cut.row_blocks, cut.column_blocks), "blocks");
   return cut;
 }
@@ -471,8 +392,8 @@ static void blocks_of_task(GemmBuild *g) {
 
 static void build_body(GemmBuild *g) {
   Builder *b = &g->b;
-  Value *before_last = build_sub(b, tile_count(g, b), gemm_number(g, 1));
-  g->tile_rows = build_named(tile_rows(g, b), "tile_rows");
+  Value *before_last = build_sub(b, gemm_tile_count(g, b), gemm_number(g, 1));
+  g->tile_rows = build_named(gemm_tile_rows(g, b), "tile_rows");
   g->first_end = build_sub(b, gemm_size(b, g->match->m), build_mul(b, before_last, g->tile_rows));
   build_named(g->first_end, "first_end");
   g->tile_buffer = (BufType){.type = g->types.acc, .rank = 2};

@@ -1,6 +1,6 @@
 /* gemm_build.h: what the files that write the gemm template's tile IR share: gemm_build.c (tasks and tiles),
- * gemm_batch.c (batches), gemm_layers.c (k shared by tasks), gemm_pack.c (panels), gemm_product.c (one register tile),
- * gemm_epilogue.c (what is done with it). */
+ * gemm_cut.c (how C is cut), gemm_batch.c (batches), gemm_layers.c (k shared by tasks), gemm_pack.c (panels),
+ * gemm_product.c (one register tile), gemm_epilogue.c (what is done with it). */
 #ifndef KILN_TEMPLATES_GEMM_BUILD_H
 #define KILN_TEMPLATES_GEMM_BUILD_H
 
@@ -62,19 +62,28 @@ Value *gemm_param(const GemmBuild *g, Builder *b, Field field);
 int gemm_param_symbol(const GemmBuild *g, Field field); /* -1: no such param */
 /* Steps of k in a block, in whole groups. */
 Value *gemm_depth(const GemmBuild *g, Builder *b);
-/* Register tiles along m and panels along n that a block of C has, but for the last. */
-Value *gemm_tiles_per_block(const GemmBuild *g, Builder *b);
-Value *gemm_panels_per_block(const GemmBuild *g, Builder *b);
-/* Blocks of C; bytes of one's accumulators. */
-Value *gemm_block_count(const GemmBuild *g, Builder *b);
-Value *gemm_block_bytes(const GemmBuild *g, Builder *b);
-/* Bytes of a block's accumulators that lie before those of tile `t` of a panel. */
-Value *gemm_kept_bytes_before(GemmBuild *g, Value *t, Value *panel);
 /* The operand's buffer, turned where the product reads its transpose. */
 Value *gemm_operand_buffer(Builder *b, Value *buffer, const GemmOperand *operand);
 /* Places g->i and g->rows for tile `t`, g->j and g->cols for a panel. */
 void gemm_place_rows(GemmBuild *g, Value *t);
 void gemm_place_columns(GemmBuild *g, Value *panel);
+
+/* ---- gemm_cut.c -------------------------------------------------------------------------------------------------- */
+
+/* Rows of a tile: mr, or fewer where m is less. */
+Value *gemm_tile_rows(const GemmBuild *g, Builder *b);
+/* Register tiles along m and panels along n, of C and of a block, but for the last. */
+Value *gemm_tile_count(const GemmBuild *g, Builder *b);
+Value *gemm_panel_count(const GemmBuild *g, Builder *b);
+Value *gemm_tiles_per_block(const GemmBuild *g, Builder *b);
+Value *gemm_panels_per_block(const GemmBuild *g, Builder *b);
+/* Blocks of C, along m, along n and all; bytes of one's accumulators. */
+Value *gemm_row_blocks(const GemmBuild *g, Builder *b);
+Value *gemm_column_blocks(const GemmBuild *g, Builder *b);
+Value *gemm_block_count(const GemmBuild *g, Builder *b);
+Value *gemm_block_bytes(const GemmBuild *g, Builder *b);
+/* Bytes of a block's accumulators that lie before those of tile `t` of a panel. */
+Value *gemm_kept_bytes_before(GemmBuild *g, Value *t, Value *panel);
 
 /* ---- gemm_layers.c ----------------------------------------------------------------------------------------------- */
 
