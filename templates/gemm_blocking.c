@@ -27,24 +27,17 @@ static int64_t choose_kc(int64_t k, kiln_type type, const Machine *machine) {
  * 1769 and 1578. With few rows, for which B comes from beyond the second-level cache all the time, half of that is
  * better (128 x 4096 x 11008 of bf16: 15.2 to 12.1 ms), and where bytes of B are packed (512 x 11008 x 4096: 33.7 to
  * 29.4). */
-enum { FEW_ROWS_OF_TILES = 128 };
 static int64_t choose_kc_of_tiles(const Plan *plan, int64_t m, int64_t n, int64_t k, const Machine *machine) {
   enum { COLUMNS = 32, MULTIPLE = 64 };
   bool is_overlapped = plan->schedule.values[FIELD_epilogue] == EPILOGUE_OVERLAPPED;
   kiln_type type = gemm_types(plan).b;
   int64_t limit = larger_of(machine->l1d_bytes * 2 / 3 / gemm_bytes(type, COLUMNS), MULTIPLE);
   bool packs_bytes = plan->schedule.values[FIELD_pack_b] == PACK_B_TASK && type_bits(type) == 8;
-  bool is_short = m <= FEW_ROWS_OF_TILES || packs_bytes;
+  bool is_short = m <= GEMM_FEW_ROWS_OF_TILES || packs_bytes;
   if (is_short && gemm_bytes(type, n * k) > machine->l2_bytes && !is_overlapped) limit /= 2;
   if (k <= (is_overlapped ? limit * 2 : limit * 5 / 4)) return larger_of(k, 1);
   int64_t visits = ceil_div(k, limit);
   return ceil_div(ceil_div(k, visits), MULTIPLE) * MULTIPLE;
-}
-
-static bool runs_along_k(const Plan *plan) {
-  const GemmMatch *match = plan->match;
-  BufType b = gemm_view(match->b.node, match->b.transposed);
-  return gemm_runs_along_k(&b);
 }
 
 /* B in place: a row at a time would be a page at a time for every panel, so few rows pass through all of C before the
@@ -53,7 +46,7 @@ static bool runs_along_k(const Plan *plan) {
 static int64_t choose_kc_in_place(const Plan *plan, int64_t m, int64_t n, int64_t k) {
   enum { FEW = 32, MORE = 128, FEW_ROWS = 32, PAGE_BYTES = 4096 };
   const GemmMatch *match = plan->match;
-  if (runs_along_k(plan)) return larger_of(k, 1);
+  if (gemm_b_runs_along_k(plan)) return larger_of(k, 1);
   return m <= FEW_ROWS && gemm_bytes(match->b.node->type, n) >= PAGE_BYTES ? FEW : MORE;
 }
 
@@ -73,7 +66,7 @@ static Extents block_of_vectors(const Plan *plan, Extents all, const Machine *ma
 
 /* Where all of B stays in the second-level cache and C does not, vectors finish a large block of it a few rows at a
  * time, so that what leaves the cache leaves it in one stream (2048 x 512 x 13 of u8 x i8: 247 to 177 us). */
-static int64_t tiles_that_leave(const Plan *plan, Extents all, Extents block, const Machine *machine, int64_t k) {
+static int64_t tiles_at_once(const Plan *plan, Extents all, Extents block, const Machine *machine, int64_t k) {
   enum { LARGE = 4, PART = 32 };
   const Schedule *s = &plan->schedule;
   GemmTypes types = gemm_types(plan);
@@ -109,7 +102,7 @@ static Extents block_of_tiles(const Plan *plan, Extents all, const Machine *mach
   enum { SHARE = 8, USUAL_ROWS = 256 };
   const Schedule *s = &plan->schedule;
   int64_t mr = s->values[FIELD_mr], nr = s->values[FIELD_nr], part = machine->l2_bytes / SHARE;
-  bool packs_b = s->values[FIELD_pack_b] == PACK_B_TASK, are_few = all.tiles * mr <= FEW_ROWS_OF_TILES;
+  bool packs_b = s->values[FIELD_pack_b] == PACK_B_TASK, are_few = all.tiles * mr <= GEMM_FEW_ROWS_OF_TILES;
   if (packs_b && !are_few) part *= 2;
   int64_t row_bytes = larger_of(gemm_bytes(gemm_types(plan).a, kc), 1);
   int64_t tiles = larger_of(part / row_bytes / mr, 1), panels = all.panels;
@@ -118,7 +111,8 @@ static Extents block_of_tiles(const Plan *plan, Extents all, const Machine *mach
   bool is_packed = s->values[FIELD_pack_a] == PACK_A_TASK, is_again = is_packed && !keeps_rows(plan, k, tiles, machine);
   int64_t rows = is_packed ? larger_of(tiles * mr, USUAL_ROWS) : tiles * mr;
   int64_t columns = part * (is_again ? 2 : 1) / (rows * gemm_bytes(gemm_types(plan).acc, 1));
-  if (packs_b && are_few) columns = runs_along_k(plan) ? columns / 2 : columns * 4 / gemm_bytes(gemm_types(plan).b, 1);
+  if (packs_b && are_few)
+    columns = gemm_b_runs_along_k(plan) ? columns / 2 : columns * 4 / gemm_bytes(gemm_types(plan).b, 1);
   return (Extents){tiles, smaller_of(larger_of(columns / nr, 1), panels)};
 }
 
@@ -247,7 +241,7 @@ static void choose_block(const Plan *plan, const int64_t *symbols, const Machine
   if (is_thin(plan, symbols, machine)) block = (Extents){all.tiles, smaller_of(all.panels, STREAMS)};
   int64_t parts = values[FIELD_layers] * larger_of(gemm_batch(match, symbols), 1);
   if (machine->threads > 1) block = share(plan, all, block, parts, machine);
-  block.tiles = tiles_that_leave(plan, all, block, machine, k);
+  block.tiles = tiles_at_once(plan, all, block, machine, k);
   if (values[FIELD_layers] > 1) block = within_counters(all, block);
   values[FIELD_mc] = block.tiles * mr;
   values[FIELD_pc] = choose_pc(plan, k, values, block, all, machine);

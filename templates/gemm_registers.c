@@ -131,11 +131,7 @@ bool gemm_is_in_place(const Plan *plan) {
 }
 
 /* Whether vectors of B are turned from its columns as they lie. Each column is a stream of memory, so these are few. */
-bool gemm_turns_in_place(const Plan *plan) {
-  const GemmMatch *match = plan->match;
-  BufType b = gemm_view(match->b.node, match->b.transposed);
-  return gemm_is_in_place(plan) && gemm_runs_along_k(&b);
-}
+bool gemm_turns_in_place(const Plan *plan) { return gemm_is_in_place(plan) && gemm_b_runs_along_k(plan); }
 
 static void choose_register_tile(Plan *plan) {
   const GemmMatch *match = plan->match;

@@ -5,9 +5,6 @@
 /* What a size that is not known counts as. */
 enum { LARGE_SIZE = 4096 };
 
-/* A in place, or packed where the lines of a register tile's rows would drive each other out of the first-level cache:
- * rows a multiple of 4096 bytes apart share one set, and sets have 8 ways or 12. Packing a row costs less than a
- * percent of multiplying it with 512 columns. */
 /* A cut last step of k is copied by each tile, which costs as much as 500 steps do (u8 x i8 1000 cubed: four times the
  * time of 1024 cubed). Packed A has zeros there, and pays from the second panel on. */
 static bool is_cut_for_panels(const Plan *plan) {
@@ -18,6 +15,9 @@ static bool is_cut_for_panels(const Plan *plan) {
          plan->schedule.values[FIELD_pack_b] != PACK_B_NONE;
 }
 
+/* A in place, or packed where the lines of a register tile's rows would drive each other out of the first-level cache:
+ * rows a multiple of 4096 bytes apart share one set, and sets have 8 ways or 12. Packing a row costs less than a
+ * percent of multiplying it with 512 columns. Streams of tile registers come back to few rows in short turns. */
 static int64_t default_pack_a(const Plan *plan) {
   enum { WAY_BYTES = 4096, FEW_ROWS = 32, FEW_COLUMNS = 512, TILE_ROWS = 16 };
   const GemmMatch *match = plan->match;
@@ -73,7 +73,7 @@ static int64_t default_pack_b(const Plan *plan) {
 /* Tile registers multiply 16 rows at once and k in whole cache lines. They are as fast with fewer rows, and so are
  * vectors of bytes with one or two, which need no configuration (u8 x i8, 768 x 768, 1, 2 and 4 rows: 3.7 and 4.8, 4.6
  * and 5.0, 6.6 and 5.0 us); vectors of small floats convert (4 x 768 x 768 of bf16: 60 us against 13), and win only
- * where the whole product is one of a tile register's (16 x 16 x 16: 71 and 119 ns). */
+ * where the whole call is one product of a tile register (16 x 16 x 16: 71 and 119 ns). */
 static int64_t default_mma(const Plan *plan) {
   enum { FEW_ROWS = 3, SHORT_BYTES = 32, TINY = 16 * 16 * 16 };
   const GemmMatch *match = plan->match;
@@ -91,7 +91,7 @@ static int64_t default_mma(const Plan *plan) {
  * themselves cost. What tasks pack is asked for where vectors multiply, unless it is read along lines; tile registers
  * gain only where few rows meet columns along lines (u8 x i8, 128 x 11008 x 4096: 11.0 to 6.9 ms; 512 rows lose). */
 static int64_t default_prefetch(const Plan *plan) {
-  enum { FEW_ROWS = 16, STREAMED_ROWS = 8, PACKED_ROWS = 128 };
+  enum { FEW_ROWS = 16, STREAMED_ROWS = 8 };
   const GemmMatch *match = plan->match;
   const Schedule *s = &plan->schedule;
   bool gains = (plan->problem.target->traits & TRAIT_WAITS_FOR_L3) != 0;
@@ -99,16 +99,15 @@ static int64_t default_prefetch(const Plan *plan) {
   int64_t m = match->m.symbol < 0 ? match->m.size : LARGE_SIZE, n = match->n.symbol < 0 ? match->n.size : LARGE_SIZE;
   int64_t k = match->k.symbol < 0 ? match->k.size : LARGE_SIZE, cache = machine_of(plan->problem.target, 1).l2_bytes;
   int64_t b_bytes = gemm_bytes(gemm_types(plan).b, k * n), c_bytes = gemm_bytes(match->acc, m * n);
-  bool on_tiles = s->values[FIELD_mma] == MMA_ON_TILES, is_plain = gemm_types(plan).a == match->acc;
-  BufType b = gemm_view(match->b.node, match->b.transposed);
+  bool on_tiles = s->values[FIELD_mma] == MMA_ON_TILES, a_needs_nothing = gemm_types(plan).a == match->acc;
   if (s->values[FIELD_pack_b] == PACK_B_TASK) {
     if (b_bytes <= cache / 2) return PREFETCH_NONE;
-    if (on_tiles) return gemm_runs_along_k(&b) && m <= PACKED_ROWS ? PREFETCH_PANEL : PREFETCH_NONE;
-    return m > FEW_ROWS && !gemm_runs_along_k(&b) ? PREFETCH_BOTH : PREFETCH_NONE;
+    if (on_tiles) return gemm_b_runs_along_k(plan) && m <= GEMM_FEW_ROWS_OF_TILES ? PREFETCH_PANEL : PREFETCH_NONE;
+    return m > FEW_ROWS && !gemm_b_runs_along_k(plan) ? PREFETCH_BOTH : PREFETCH_NONE;
   }
   if (gemm_is_known_stream(plan)) return PREFETCH_STREAM;
   if (m <= STREAMED_ROWS || (on_tiles && m <= 2 * FEW_ROWS)) return PREFETCH_NONE;
-  if (m <= FEW_ROWS) return b_bytes > 4 * cache && is_plain ? PREFETCH_BOTH : PREFETCH_NONE;
+  if (m <= FEW_ROWS) return b_bytes > 4 * cache && a_needs_nothing ? PREFETCH_BOTH : PREFETCH_NONE;
   return b_bytes > cache / 2 || (!on_tiles && c_bytes > cache) ? PREFETCH_BOTH : PREFETCH_NONE;
 }
 

@@ -22,6 +22,12 @@ bool gemm_runs_along_k(const BufType *b) {
   return b->layout == LAYOUT_STRIDED && b->strides[0].symbol == EXTENT_NUMBER && b->strides[0].number == 1;
 }
 
+bool gemm_b_runs_along_k(const Plan *plan) {
+  const GemmMatch *match = plan->match;
+  BufType b = gemm_view(match->b.node, match->b.transposed);
+  return gemm_runs_along_k(&b);
+}
+
 /* Instructions on tile registers multiply whole 16 rows. */
 static bool is_tile(const MmaInstruction *row) { return row->m >= 16; }
 
@@ -83,8 +89,7 @@ GemmTypes gemm_types(const Plan *plan) {
   if (vectors != NULL) types.vector_step = vectors->k;
   if (row == NULL) return types;
   bool is_in_place = plan->schedule.set[FIELD_pack_b] && plan->schedule.values[FIELD_pack_b] == PACK_B_NONE;
-  BufType b = gemm_view(match->b.node, match->b.transposed);
-  if (is_in_place && !on_tiles && wants_conversion(plan) && !gemm_runs_along_k(&b))
+  if (is_in_place && !on_tiles && wants_conversion(plan) && !gemm_b_runs_along_k(plan))
     return types; /* each step of k is converted and multiplied */
   types.step = row->k;
   types.group = row->group;
