@@ -10,7 +10,7 @@ void rt_code_retain(Code *code) { atomic_fetch_add_explicit(&code->references, 1
 void rt_code_release(Code *code) {
   if (!code || atomic_fetch_sub_explicit(&code->references, 1, memory_order_acq_rel) != 1) return;
   kiln_engine *engine = code->engine;
-  jit_unload(code->jit);
+  rt_linked_release(code->linked);
   kiln_graph_destroy(code->graph);
   arena_release(&code->arena);
   engine->allocator.release(engine->allocator.ctx, code);
@@ -98,7 +98,7 @@ static void *find_function(const Code *code, const char *suffix, const char *por
   Text name;
   text_init(&name, &code->engine->allocator);
   text_printf(&name, "%s%s%s%s", code->name, suffix, port, ending);
-  void *found = name.failed ? NULL : jit_symbol(code->jit, text_get(&name));
+  void *found = name.failed ? NULL : jit_symbol(code->linked->jit, text_get(&name));
   if (!found) text_printf(why, "the object has no function '%s'\n", text_get(&name));
   text_release(&name);
   return found;
@@ -131,22 +131,25 @@ static void make_bindings(Code *code) {
   }
 }
 
-kiln_status rt_code_load(Code *code, const JitBuffer *object, Text *why) {
-  Diagnostics faults;
-  diagnostics_init(&faults, &code->engine->allocator);
-  kiln_status status = jit_load(code->engine->session, object->data, object->size, code->name, &code->jit, &faults);
-  diagnostics_print(&faults, NULL, NULL, 0, why);
-  diagnostics_release(&faults);
-  if (status) return status;
-  code->object_bytes = object->size;
-  status = find_functions(code, why);
+kiln_status rt_code_enter(Code *code, Linked *linked, Text *why) {
+  rt_linked_retain(linked);
+  code->linked = linked;
+  kiln_status status = find_functions(code, why);
   if (!status) make_bindings(code);
   if (!status && arena_has_failed(&code->arena)) status = KILN_OUT_OF_MEMORY;
   if (!status) return KILN_OK;
-  /* Back to a planned Code: the caller may try another object. */
-  jit_unload(code->jit);
-  code->jit = NULL;
+  rt_linked_release(linked);
+  code->linked = NULL;
   code->binding_count = 0;
+  return status;
+}
+
+kiln_status rt_code_load(Code *code, const JitBuffer *object, Text *why) {
+  Linked *linked;
+  kiln_status status = rt_linked_create(code->engine, object, code->name, &linked, why);
+  if (status) return status;
+  status = rt_code_enter(code, linked, why);
+  rt_linked_release(linked);
   return status;
 }
 
@@ -156,12 +159,9 @@ Machine rt_code_machine(const Code *code, const int64_t *symbols, int32_t thread
 }
 
 void rt_code_bind(const Code *code, const int64_t *symbols, int32_t threads, Binding *binding) {
-  for (size_t i = 0; symbols && i < code->symbol_count; ++i) binding->dims[i] = symbols[i];
-  if (code->plan.param_count > 0) {
-    Machine machine = rt_code_machine(code, symbols, threads);
-    code->plan.template->bind(&code->plan, symbols, &machine, binding->dims + code->symbol_count);
-    if (code->call_count > 0) rt_tuned_bind(code, symbols, threads, binding->dims + code->symbol_count);
-  }
+  Machine machine = rt_code_machine(code, symbols, threads);
+  tmpl_bind(&code->plan, symbols, &machine, binding->dims);
+  if (code->call_count > 0) rt_tuned_bind(code, symbols, threads, binding->dims + tmpl_first_param(&code->plan));
   kiln_args args = {.dims = binding->dims};
   binding->threads = threads;
   binding->tasks = code->tasks(&args);

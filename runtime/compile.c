@@ -1,8 +1,8 @@
 /* compile.c: kiln_compile: memory, then disk, then the compiler; and the handles it gives out.
  *
  * Two keys are at work. A request (graph text and options as asked) finds loaded code in memory, in about 2 us and
- * without planning. What it came to (plan.c) finds an object on disk, so requests that differ in words only share that.
- */
+ * without planning. What it came to (plan.c) finds an object in memory or on disk, so requests that differ in words
+ * only, or in sizes that the code does not know, share that. */
 #include <string.h>
 
 #include "jit/os.h"
@@ -18,7 +18,7 @@ static void log_stages(const Code *code, kiln_cache_hit hit) {
 #define KILN_COMPILE_STAGE(stage, meaning) text_printf(&text, ", " #stage " %.3f", code->times.stage);
 #include "kiln/stages.def"
 #undef KILN_COMPILE_STAGE
-  log_event(log, KILN_LOG_DEBUG, "%s %s%s ms", hit == KILN_DISK ? "found" : "compiled", code->name, text_get(&text));
+  log_event(log, KILN_LOG_DEBUG, "%s %s%s ms", hit == KILN_COLD ? "compiled" : "found", code->name, text_get(&text));
   text_release(&text);
 }
 
@@ -66,6 +66,37 @@ static kiln_status make_anew(Code *code, bool store, int64_t *clock, Text *why) 
   return status;
 }
 
+/* From disk or compiler. */
+static kiln_status link_anew(Code *code, bool use_cache, int64_t *clock, kiln_cache_hit *hit, Text *why) {
+  kiln_status status = KILN_OK;
+  *hit = KILN_COLD;
+  if (use_cache) status = find_on_disk(code, clock, hit);
+  return !status && *hit == KILN_COLD ? make_anew(code, use_cache, clock, why) : status;
+}
+
+/* From memory, or anew, once in this process however many ask. */
+static kiln_status link_once(Code *code, int64_t *clock, kiln_cache_hit *hit, Text *why) {
+  JitMemory *objects = code->engine->objects;
+  JitKey key = jit_key_make(code->key_text, code->key_length);
+  void *linked;
+  kiln_status status = KILN_OK;
+  JitClaim claim = JIT_CLAIM_FAILED;
+  /* Where another thread failed, this one tries for itself: the reasons were told there only. */
+  while (claim == JIT_CLAIM_FAILED && status != KILN_OUT_OF_MEMORY)
+    claim = jit_memory_claim(objects, &key, &linked, &status);
+  if (claim == JIT_CLAIM_FAILED) return status;
+  if (claim == JIT_CLAIM_FOUND) {
+    *hit = KILN_MEMORY;
+    status = rt_code_enter(code, linked, why);
+    rt_linked_release(linked);
+    code->times.find = rt_lap(clock);
+    return status;
+  }
+  status = link_anew(code, true, clock, hit, why);
+  jit_memory_settle(objects, &key, status ? NULL : code->linked, 1, status);
+  return status;
+}
+
 kiln_status rt_code_make(kiln_engine *engine, const Request *request, const char *graph_text, Code **code,
                          kiln_cache_hit *hit, Text *why) {
   int64_t clock = jit_os_now_ns();
@@ -74,10 +105,7 @@ kiln_status rt_code_make(kiln_engine *engine, const Request *request, const char
   if (status) return status;
   made->times.plan = rt_lap(&clock);
   rt_code_warn(made);
-  bool use_cache = !request->options.no_cache;
-  *hit = KILN_COLD;
-  if (use_cache) status = find_on_disk(made, &clock, hit);
-  if (!status && *hit == KILN_COLD) status = make_anew(made, use_cache, &clock, why);
+  status = request->options.no_cache ? link_anew(made, false, &clock, hit, why) : link_once(made, &clock, hit, why);
   if (status == KILN_INTERNAL) log_event(&engine->log, KILN_LOG_ERROR, "%s: %s", made->name, text_get(why));
   if (status) {
     rt_code_release(made);
@@ -221,8 +249,8 @@ kiln_status kiln_kernel_describe(const kiln_kernel *kernel, kiln_kernel_info *in
       .key = code->key_name,
       .cache = kernel->cache,
       .compile_ms = kernel->compile_ms,
-      .object_bytes = code->object_bytes,
-      .code_bytes = jit_code_bytes(code->jit),
+      .object_bytes = code->linked->bytes,
+      .code_bytes = jit_code_bytes(code->linked->jit),
       .is_fallback = code->plan.template->is_fallback,
       .origin = code->origin,
       .times = code->times,

@@ -7,14 +7,24 @@
 enum { DEFAULT_KERNELS = 1024, MAX_THREADS = 65536 };
 static const uint32_t all_profiles = KILN_PROFILE_PERF_MAP | KILN_PROFILE_JITDUMP | KILN_PROFILE_GDB;
 
-static void retain_value(void *ctx, void *value) {
+static void retain_code(void *ctx, void *value) {
   (void)ctx;
   rt_code_retain(value);
 }
 
-static void release_value(void *ctx, void *value) {
+static void release_code(void *ctx, void *value) {
   (void)ctx;
   rt_code_release(value);
+}
+
+static void retain_linked(void *ctx, void *value) {
+  (void)ctx;
+  rt_linked_retain(value);
+}
+
+static void release_linked(void *ctx, void *value) {
+  (void)ctx;
+  rt_linked_release(value);
 }
 
 /* The linker, and what profilers want of it. Its reasons for failing go to the log, as there is no message yet. */
@@ -59,9 +69,12 @@ static kiln_status create_caches(kiln_engine *engine, const kiln_engine_options 
   JitMemoryOptions memory = {
       .allocator = &engine->allocator,
       .capacity = options->memory_max_kernels ? options->memory_max_kernels : DEFAULT_KERNELS,
-      .retain = retain_value,
-      .release = release_value,
+      .retain = retain_code,
+      .release = release_code,
   };
+  JitMemoryOptions objects = memory;
+  objects.retain = retain_linked;
+  objects.release = release_linked;
   JitCacheOptions disk = {
       .allocator = &engine->allocator,
       .log = &engine->log,
@@ -70,6 +83,7 @@ static kiln_status create_caches(kiln_engine *engine, const kiln_engine_options 
       .capacity_bytes = options->cache_max_bytes,
   };
   kiln_status status = jit_memory_create(&memory, &engine->memory);
+  if (!status) status = jit_memory_create(&objects, &engine->objects);
   return status ? status : jit_cache_create(&disk, &engine->cache);
 }
 
@@ -77,6 +91,7 @@ static kiln_status create_caches(kiln_engine *engine, const kiln_engine_options 
 static void destroy(kiln_engine *engine) {
   Allocator allocator = engine->allocator;
   jit_memory_destroy(engine->memory);
+  jit_memory_destroy(engine->objects);
   jit_cache_destroy(engine->cache);
   jit_session_destroy(engine->session);
   rt_workspace_trim(engine);
@@ -147,6 +162,7 @@ void kiln_engine_destroy(kiln_engine *engine) {
 void kiln_engine_trim(kiln_engine *engine) {
   if (!engine) return;
   jit_memory_clear(engine->memory);
+  jit_memory_clear(engine->objects);
   rt_workspace_trim(engine);
 }
 

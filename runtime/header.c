@@ -86,14 +86,19 @@ static void print_ports(const Code *code, const char *name, Text *out) {
   }
 }
 
-/* A line for each symbol and each passed field of the schedule. */
+/* A line for each symbol, each size the code does not know, and each passed field of the schedule. */
 static void print_dims(const Code *code, Text *out) {
+  const Plan *plan = &code->plan;
   for (size_t i = 0; i < code->symbol_count; ++i)
     text_printf(out, " * dims[%zu]     %s\n", i, code->graph->symbols.items[i]);
-  for (int i = 0; i < code->plan.param_count; ++i) {
-    const FieldInfo *field = field_info(code->plan.params[i]);
-    text_printf(out, " * dims[%zu]     %s: %s; any number from %lld to %lld is right\n", code->symbol_count + (size_t)i,
-                field->name, field->meaning, (long long)field->low, (long long)field->high);
+  for (int i = 0; i < plan->size_count; ++i)
+    text_printf(out, " * dims[%zu]     %s of the product: %lld\n", code->symbol_count + (size_t)i, plan->sizes[i].name,
+                (long long)plan->sizes[i].value);
+  for (int i = 0; i < plan->param_count; ++i) {
+    const FieldInfo *field = field_info(plan->params[i]);
+    text_printf(out, " * dims[%zu]     %s: %s; any number from %lld to %lld is right\n",
+                tmpl_first_param(plan) + (size_t)i, field->name, field->meaning, (long long)field->low,
+                (long long)field->high);
   }
 }
 
@@ -112,8 +117,8 @@ static void print_entry(const Code *code, const char *name, Text *out) {
 
 static void print_pack(const Port *port, const char *name, Text *out) {
   text_printf(
-      out, "/* Packs %s. args->buffers: the source as declared, the packed buffer; args->dims: the symbols alone. */\n",
-      port->name);
+      out, "/* Packs %s. args->buffers: the source as declared, the packed buffer; args->dims: as %s has them. */\n",
+      port->name, name);
   text_printf(out, "void %s_pack_%s(const kiln_args *args, int64_t task);\n", name, port->name);
   text_printf(out, "int64_t %s_pack_%s_tasks(const kiln_args *args);\n", name, port->name);
   text_printf(out, "static inline int64_t %s_packed_bytes_%s(const int64_t *symbols) {\n  (void)symbols;\n", name,
@@ -124,25 +129,29 @@ static void print_pack(const Port *port, const char *name, Text *out) {
 
 /* The template's choice of passed fields is code of ours, so the header gets its result, for sizes as good as known. */
 static kiln_status print_bind(const Code *code, const char *name, Text *out) {
+  const Plan *plan = &code->plan;
   int64_t params[PLAN_MAX_PARAMS] = {0};
   size_t bytes = (code->symbol_count + 1) * sizeof(int64_t);
   const Allocator *allocator = &code->engine->allocator;
   int64_t *symbols = allocator->alloc(allocator->ctx, bytes, _Alignof(int64_t));
   if (!symbols) return KILN_OUT_OF_MEMORY;
   for (size_t i = 0; i < code->symbol_count; ++i) symbols[i] = TYPICAL_SIZE;
-  Machine machine = machine_of(code->plan.problem.target, TYPICAL_THREADS);
-  if (code->plan.param_count > 0) code->plan.template->bind(&code->plan, symbols, &machine, params);
+  Machine machine = machine_of(plan->problem.target, TYPICAL_THREADS);
+  if (plan->param_count > 0) plan->template->bind(plan, symbols, &machine, params);
   allocator->release(allocator->ctx, symbols);
-  text_add(out, "/* Fills args->dims: the symbols in the order above, then a schedule for ");
+  text_add(out, "/* Fills args->dims: the symbols in the order above, sizes, then a schedule for ");
   if (code->symbol_count > 0) text_printf(out, "sizes around %d and ", TYPICAL_SIZE);
   text_printf(out, "up to %d threads. */\n", TYPICAL_THREADS);
   text_printf(out,
               "static inline void %s_bind(const int64_t *symbols, int64_t *dims) {\n  (void)symbols;\n  (void)dims;\n",
               name);
   for (size_t i = 0; i < code->symbol_count; ++i) text_printf(out, "  dims[%zu] = symbols[%zu];\n", i, i);
-  for (int i = 0; i < code->plan.param_count; ++i)
-    text_printf(out, "  dims[%zu] = %lld; /* %s */\n", code->symbol_count + (size_t)i, (long long)params[i],
-                field_info(code->plan.params[i])->name);
+  for (int i = 0; i < plan->size_count; ++i)
+    text_printf(out, "  dims[%zu] = %lld; /* %s */\n", code->symbol_count + (size_t)i, (long long)plan->sizes[i].value,
+                plan->sizes[i].name);
+  for (int i = 0; i < plan->param_count; ++i)
+    text_printf(out, "  dims[%zu] = %lld; /* %s */\n", tmpl_first_param(plan) + (size_t)i, (long long)params[i],
+                field_info(plan->params[i])->name);
   text_add(out, "}\n\n");
   return KILN_OK;
 }

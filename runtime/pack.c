@@ -126,6 +126,15 @@ static bool source_fits(const Node *node, const int64_t *symbols) {
   return true;
 }
 
+void rt_pack(const Code *code, size_t input, const int64_t *symbols, const void *data, void *payload) {
+  const Port *port = &code->ports[input];
+  void *buffers[] = {(void *)data, payload};
+  int64_t dims[GRAPH_MAX_SYMBOLS + PLAN_MAX_SIZES] = {0};
+  tmpl_fill_sizes(&code->plan, symbols, dims);
+  kiln_args args = {.buffers = buffers, .dims = dims};
+  for (int64_t task = 0, tasks = port->pack_tasks(&args); task < tasks; ++task) port->packer(&args, task);
+}
+
 kiln_status kiln_pack(const kiln_kernel *kernel, size_t input, const int64_t *symbols, const void *data, void *blob,
                       size_t blob_bytes) {
   BlobHeader header;
@@ -138,8 +147,6 @@ kiln_status kiln_pack(const kiln_kernel *kernel, size_t input, const int64_t *sy
   bool is_empty = node_span(port->node, symbols) == 0;
   if (!is_empty && (!data || ((uintptr_t)data & port->misaligned))) return KILN_INVALID_ARGUMENT;
   memcpy(blob, &header, sizeof header);
-  void *buffers[] = {(void *)data, (char *)blob + BLOB_BYTES};
-  kiln_args args = {.buffers = buffers, .dims = symbols};
-  for (int64_t task = 0, tasks = port->pack_tasks(&args); task < tasks; ++task) port->packer(&args, task);
+  rt_pack(kernel->code, input, symbols, data, (char *)blob + BLOB_BYTES);
   return KILN_OK;
 }

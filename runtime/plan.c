@@ -1,6 +1,6 @@
 /* plan.c: a Code up to its tile IR: its own copy of the graph, the plan, its names and its content key.
  *
- * Takes about 15 us and needs neither LLVM nor the disk, so explaining and looking for an object are cheap. */
+ * Needs neither LLVM nor the disk, so explaining and looking for an object are cheap. */
 #include <string.h>
 
 #include "runtime/runtime.h"
@@ -50,7 +50,7 @@ static kiln_status describe_ports(Code *code, Text *why) {
   code->output_count = graph->outputs.count;
   code->port_count = code->input_count + code->output_count;
   code->symbol_count = graph->symbols.count;
-  code->dim_count = code->symbol_count + (size_t)code->plan.param_count;
+  code->dim_count = tmpl_first_param(&code->plan) + (size_t)code->plan.param_count;
   code->ports = ARENA_ARRAY(&code->arena, Port, code->port_count);
   if (!code->ports) return KILN_OUT_OF_MEMORY;
   for (size_t i = 0; i < code->input_count; ++i) {
@@ -86,11 +86,30 @@ static void choose_name(Code *code, const Text *key) {
   text_release(&name);
 }
 
+/* What the kernels say, whatever they are called: BLAKE3 of their tile IR. It says all of the graph that the code
+ * knows, and no size that is passed, so graphs of one kind have the same. */
+static kiln_status print_tile_hash(const Code *code, Text *out) {
+  Module *module = tmpl_build(&code->plan, "kernel", &code->engine->allocator);
+  if (!module) return KILN_OUT_OF_MEMORY;
+  Text tile;
+  text_init(&tile, &code->engine->allocator);
+  tile_print(module, &tile);
+  module_destroy(module);
+  char name[JIT_KEY_NAME_BYTES];
+  JitKey hash = jit_key_make(text_get(&tile), tile.length);
+  jit_key_name(&hash, name);
+  text_printf(out, "tile %s\n", name);
+  out->failed |= tile.failed;
+  text_release(&tile);
+  return KILN_OK;
+}
+
 /* The content key: what decides the code, then the versions of everything between here and the object. */
 static void choose_key(Code *code) {
   Text key;
   text_init(&key, &code->engine->allocator);
-  rt_plan_print_key(&code->plan, code->graph_text, &key);
+  rt_plan_print_key(&code->plan, &key);
+  if (print_tile_hash(code, &key)) code->arena.failed = true;
   choose_name(code, &key);
   text_printf(&key, "name %s\nargs %d\nobject %d\nllvm ", code->name, KILN_ARGS_VERSION, JIT_OBJECT_FORMAT);
   jit_llvm_version(&key);

@@ -132,9 +132,8 @@ static void key_batch_invariant(const Plan *plan, Text *out) {
 
 #define KEY_NOTHING(name)
 #define KEY_CODE(name) key_##name(plan, out), text_add_char(out, '\n');
-void rt_plan_print_key(const Plan *plan, const char *graph_text, Text *out) {
+void rt_plan_print_key(const Plan *plan, Text *out) {
 #define OPTION(scope, name, changes, default_, meaning) KEY_##changes(name)
 #include "runtime/options.def"
 #undef OPTION
-  text_printf(out, "graph %s\n", graph_text);
 }

@@ -99,7 +99,8 @@ struct kiln_engine {
   Cpu cpu;
   Machine given; /* what the embedder says of the machine; 0 where nothing */
   JitSession *session;
-  JitMemory *memory;
+  JitMemory *memory;  /* requests to Code … */
+  JitMemory *objects; /* … and content keys to Linked */
   JitCache *cache;
   const char *cache_directory;
   Pool pool;
@@ -136,8 +137,8 @@ kiln_buffer *rt_message_of(const kiln_compile_options *options);
 void rt_request_print(const Request *request, Text *out);
 /* The set fields of both kinds, baked ones first. */
 void rt_print_schedule(const Schedule *schedule, Text *out);
-/* The lines of the content key that follow from graph and options. */
-void rt_plan_print_key(const Plan *plan, const char *graph_text, Text *out);
+/* The lines of the content key that follow from the plan. */
+void rt_plan_print_key(const Plan *plan, Text *out);
 
 void rt_trace_open(Trace *trace, const char *path, const kiln_log *log); /* NULL or empty: nowhere */
 void rt_trace_close(Trace *trace);
@@ -240,6 +241,18 @@ typedef struct TunedCall {
 
 enum { CODE_BINDINGS = 2 /* of a graph without symbols: for one thread and for the engine's pool */ };
 
+/* An object in this process (linked.c), counted: Code and the engine's memory hold it. */
+typedef struct Linked {
+  atomic_int references;
+  Allocator allocator;
+  JitCode *jit;
+  size_t bytes; /* of the object */
+} Linked;
+
+kiln_status rt_linked_create(kiln_engine *engine, const JitBuffer *object, const char *name, Linked **linked, Text *why);
+void rt_linked_retain(Linked *linked);
+void rt_linked_release(Linked *linked); /* NULL is allowed */
+
 typedef struct Code {
   atomic_int references;
   kiln_engine *engine; /* held */
@@ -258,12 +271,11 @@ typedef struct Code {
   size_t call_count;
 
   /* Where it is loaded, not only planned: */
-  JitCode *jit;
+  Linked *linked;
   kiln_entry *entry;
   kiln_query *tasks, *workspace;
   Binding bindings[CODE_BINDINGS];
   int binding_count;
-  size_t object_bytes;
   kiln_compile_times times;
 } Code;
 
@@ -300,8 +312,12 @@ void rt_log_remarks(const kiln_engine *engine, const char *name, const Diagnosti
 /* Builds and compiles. `name` NULL: the code's own. `times` as above. */
 kiln_status rt_code_compile(const Code *code, const char *name, JitOutput output, kiln_compile_times *times,
                             JitBuffer *out, Text *why);
-/* Links an object of this code and completes the fields. */
+/* Packs an input as this code reads it; `symbols` NULL where its sizes and strides have none (pack.c). */
+void rt_pack(const Code *code, size_t input, const int64_t *symbols, const void *data, void *payload);
+/* Links an object of this code, or takes one that is linked, and completes the fields. After a fault the Code is as
+ * before. */
 kiln_status rt_code_load(Code *code, const JitBuffer *object, Text *why);
+kiln_status rt_code_enter(Code *code, Linked *linked, Text *why);
 /* The machine for a call: cache sizes, and of `threads` as many as its work is worth. */
 Machine rt_code_machine(const Code *code, const int64_t *symbols, int32_t threads);
 /* dims of a call from the graph's symbols; tasks and workspace follow from them. */

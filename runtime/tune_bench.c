@@ -173,9 +173,7 @@ static kiln_status add_weights(TuneBench *bench, const Code *code, size_t input,
   weights.memory = take(bench, weights.stride * weights.count);
   if (!weights.memory) return KILN_OUT_OF_MEMORY;
   if (port->pack) {
-    void *buffers[] = {bench->inputs[input], weights.memory};
-    kiln_args args = {.buffers = buffers, .dims = bench->symbols};
-    for (int64_t task = 0, tasks = port->pack_tasks(&args); task < tasks; ++task) port->packer(&args, task);
+    rt_pack(code, input, bench->symbols, bench->inputs[input], weights.memory);
   } else {
     memcpy(weights.memory, bench->inputs[input], bytes);
   }
@@ -208,9 +206,9 @@ static kiln_status bind_candidate(TuneBench *bench, TuneCandidate *candidate) {
   }
   int64_t *dims = ARENA_ARRAY(&bench->arena, int64_t, code->dim_count);
   if (arena_has_failed(&bench->arena)) return KILN_OUT_OF_MEMORY;
-  for (size_t i = 0; i < code->symbol_count; ++i) dims[i] = bench->symbols[i];
+  tmpl_fill_sizes(&code->plan, bench->symbols, dims);
   for (int i = 0; i < code->plan.param_count; ++i)
-    dims[code->symbol_count + (size_t)i] = candidate->schedule.values[code->plan.params[i]];
+    dims[tmpl_first_param(&code->plan) + (size_t)i] = candidate->schedule.values[code->plan.params[i]];
   kiln_args args = {.dims = dims};
   candidate->binding = (Binding){.dims = dims, .tasks = code->tasks(&args), .workspace_bytes = code->workspace(&args)};
   if (candidate->binding.workspace_bytes < 0) candidate->fault = "its workspace is larger than memory";

@@ -22,15 +22,7 @@ BufType gemm_view(const Node *node, bool transposed) {
       type.dims[axis] = type.dims[axis + 1];
       type.strides[axis] = type.strides[axis + 1];
     }
-  if (!transposed || type.rank != 2) return type;
-  Extent one = {.number = 1, .symbol = EXTENT_NUMBER};
-  BufType view = type;
-  view.layout = LAYOUT_STRIDED;
-  view.dims[0] = type.dims[1];
-  view.dims[1] = type.dims[0];
-  view.strides[0] = type.layout == LAYOUT_STRIDED ? type.strides[1] : one;
-  view.strides[1] = type.layout == LAYOUT_STRIDED ? type.strides[0] : type.dims[1];
-  return view;
+  return transposed && type.rank == 2 ? gemm_turned(type) : type;
 }
 
 static int find_product(const kiln_graph *graph, Text *why_not) {

@@ -60,6 +60,24 @@ bool gemm_is_bare(const Plan *plan);
 bool gemm_has_field(const Plan *plan, Field field);
 /* The instruction that register tiles multiply with; NULL: there is none but plain arithmetic. */
 const MmaInstruction *gemm_instruction(const Plan *plan);
+/* ---- sizes (gemm_sizes.c) ---------------------------------------------------------------------------------------- */
+
+/* What sizes belong to; of a batch, its axes in order. Depth is k as its loops go (gemm_loop_k). */
+enum { GEMM_M, GEMM_N, GEMM_K, GEMM_DEPTH, GEMM_BATCH, GEMM_AXES = GEMM_BATCH + GRAPH_MAX_RANK - 2 };
+/* As the planner knows it. */
+Dim gemm_axis(const Plan *plan, int axis);
+/* As the kernel does: a number, a symbol of the graph, or one of the plan's sizes. */
+Extent gemm_extent(const Plan *plan, int axis);
+/* The same of an axis of an input or result; the buffer of one, as it is passed, or packed. */
+Extent gemm_extent_of(const Plan *plan, const Node *node, int axis);
+BufType gemm_buffer_type(const Plan *plan, const Node *node);
+BufType gemm_packed_type(const Plan *plan, int input);
+/* A matrix with its axes swapped, of the same memory. */
+BufType gemm_turned(BufType type);
+/* Whether sizes are known that could be passed; fills plan->sizes with those that are. */
+bool gemm_has_numbers(const Plan *plan);
+void gemm_list_sizes(Plan *plan);
+
 /* k as its loops go: up to the next whole instruction where both operands are packed, with zeros behind their ends. */
 Dim gemm_loop_k(const Plan *plan);
 /* Whether a product of these sizes is bound by reading packed B, a few rows of C using each element. */
@@ -94,6 +112,8 @@ static inline int64_t larger_of(int64_t x, int64_t y) { return x > y ? x : y; }
 bool gemm_match(Plan *plan, Arena *arena, Text *why_not);
 kiln_status gemm_schedule(Plan *plan, Text *why_not);
 void gemm_build(const Plan *plan, const char *name, Module *module);
+/* Rows of a register tile in a call of so many: mr, or fewer where m is a symbol. */
+int64_t gemm_rows_of_tile(const Plan *plan, int64_t m);
 void gemm_bind(const Plan *plan, const int64_t *symbols, const Machine *machine, int64_t *params);
 /* Blocks of C that k in several layers allows: each needs a counter. */
 enum { GEMM_COUNTERS = KILN_WORKSPACE_ZEROED / 4 };

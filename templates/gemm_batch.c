@@ -4,7 +4,7 @@
 
 Value *gemm_batch_count(const GemmBuild *g, Builder *b) {
   Value *count = build_number(b, 1);
-  for (int i = 0; i < g->match->batch_rank; ++i) count = build_mul(b, count, gemm_size(b, g->match->batch[i]));
+  for (int i = 0; i < g->match->batch_rank; ++i) count = build_mul(b, count, gemm_size(g->plan, b, GEMM_BATCH + i));
   return count;
 }
 
@@ -37,7 +37,7 @@ void gemm_place_product(GemmBuild *g, Value *number) {
   const kiln_graph *graph = g->graph;
   Value *indices[GRAPH_MAX_RANK] = {number};
   for (int i = match->batch_rank - 1; i > 0; --i) {
-    Value *size = gemm_size(&g->b, match->batch[i]);
+    Value *size = gemm_size(g->plan, &g->b, GEMM_BATCH + i);
     indices[i] = build_index(&g->b, OP_index_mod, number, size);
     indices[i - 1] = number = build_index(&g->b, OP_index_div, number, size);
   }
@@ -48,20 +48,20 @@ void gemm_place_product(GemmBuild *g, Value *number) {
     if (node->shape.rank <= 2) continue;
     g->buffers[i] = matrix_of(g, g->wholes[i], node, indices);
     if (i < inputs || node->op != KILN_OP_TRANSPOSE) continue;
-    BufType type = gemm_view(node, true);
+    BufType type = gemm_turned(*g->buffers[i]->type.buf);
     g->buffers[i] = build_buf_transpose(&g->b, g->buffers[i], &type);
   }
   g->a = gemm_operand_buffer(&g->b, g->buffers[match->a.input], &match->a);
   g->source = gemm_operand_buffer(&g->b, g->buffers[match->b.input], &match->b);
 }
 
-Value *gemm_place_packed(Builder *b, const GemmMatch *match, Value **source, Value **packed, int64_t nr) {
-  const Shape *s = &match->b.node->shape;
-  Value *panels = build_ceildiv(b, gemm_size(b, match->n), build_number(b, nr));
+Value *gemm_place_packed(Builder *b, const Plan *plan, Value **source, Value **packed, int64_t nr) {
+  const Node *node = ((const GemmMatch *)plan->match)->b.node;
+  Value *panels = build_ceildiv(b, gemm_size(plan, b, GEMM_N), build_number(b, nr));
   Value *indices[GRAPH_MAX_RANK] = {NULL}, *task = kernel_task(b->kernel);
   Value *number = build_index(b, OP_index_div, task, panels);
-  for (int axis = s->rank - 3; axis >= 0; --axis) {
-    Value *size = gemm_size(b, s->dims[axis]);
+  for (int axis = node->shape.rank - 3; axis >= 0; --axis) {
+    Value *size = build_extent(b, gemm_extent_of(plan, node, axis));
     indices[axis] = axis == 0 ? number : build_index(b, OP_index_mod, number, size);
     number = build_index(b, OP_index_div, number, size);
   }

@@ -7,6 +7,16 @@
 
 #include "templates/gemm.h"
 
+/* As gemm_tile_rows writes it. */
+int64_t gemm_rows_of_tile(const Plan *plan, int64_t m) {
+  const GemmMatch *match = plan->match;
+  int64_t rows = plan->schedule.values[FIELD_mr];
+  if (match->m.symbol < 0) return rows;
+  if (plan->schedule.values[FIELD_mma] == MMA_ON_TILES) return larger_of(smaller_of(rows, m), 1);
+  while (rows > 1 && rows > m) rows /= 2;
+  return rows;
+}
+
 /* What of the second-level cache rows of A may fill; the rest is for panels of B passing through. */
 static int64_t cache_for_rows(const Machine *machine) { return machine->l2_bytes / 8 * 5; }
 
@@ -232,7 +242,7 @@ static void choose_block(const Plan *plan, const int64_t *symbols, const Machine
   enum { STREAMS = 8 };
   const GemmMatch *match = plan->match;
   const Schedule *s = &plan->schedule;
-  int64_t mr = s->values[FIELD_mr], nr = s->values[FIELD_nr], kc = values[FIELD_kc];
+  int64_t mr = gemm_rows_of_tile(plan, dim_value(match->m, symbols)), nr = s->values[FIELD_nr], kc = values[FIELD_kc];
   int64_t k = ceil_div(dim_value(gemm_loop_k(plan), symbols), values[FIELD_layers]);
   Extents all = {larger_of(ceil_div(dim_value(match->m, symbols), mr), 1),
                  larger_of(ceil_div(dim_value(match->n, symbols), nr), 1)};

@@ -8,13 +8,11 @@
 
 Value *gemm_number(GemmBuild *g, int64_t value) { return build_number(&g->b, value); }
 
-Extent gemm_extent(Dim d) { return (Extent){.number = d.size, .symbol = d.symbol < 0 ? EXTENT_NUMBER : d.symbol}; }
-
-Value *gemm_size(Builder *b, Dim d) { return build_extent(b, gemm_extent(d)); }
+Value *gemm_size(const Plan *plan, Builder *b, int axis) { return build_extent(b, gemm_extent(plan, axis)); }
 
 int gemm_param_symbol(const GemmBuild *g, Field field) {
   for (int i = 0; i < g->plan->param_count; ++i)
-    if (g->plan->params[i] == field) return g->first_param + i;
+    if (g->plan->params[i] == field) return (int)tmpl_first_param(g->plan) + i;
   return -1;
 }
 
@@ -25,21 +23,20 @@ Value *gemm_param(const GemmBuild *g, Builder *b, Field field) {
 
 /* ---- interface --------------------------------------------------------------------------------------------------- */
 
-static void add_symbols(const kiln_graph *graph, Kernel *kernel) {
-  for (size_t i = 0; i < graph->symbols.count; ++i) kernel_symbol(kernel, graph->symbols.items[i], false);
+/* A graph may use the name, so an underscore is added until it is free. */
+static void add_symbol(Kernel *kernel, const char *wanted, bool is_param) {
+  Text name;
+  text_init(&name, &kernel->module->arena.allocator);
+  text_add(&name, wanted);
+  while (!name.failed && kernel_find_symbol(kernel, text_get(&name), name.length) >= 0) text_add_char(&name, '_');
+  kernel_symbol(kernel, text_get(&name), is_param);
+  text_release(&name);
 }
 
-/* Params follow the graph's symbols; a graph may use one of their names, so an underscore is added until it is free. */
-static void add_params(GemmBuild *g) {
-  g->first_param = (int)g->graph->symbols.count;
-  for (int i = 0; i < g->plan->param_count; ++i) {
-    Text name;
-    text_init(&name, &g->kernel->module->arena.allocator);
-    text_add(&name, field_info(g->plan->params[i])->name);
-    while (!name.failed && kernel_find_symbol(g->kernel, text_get(&name), name.length) >= 0) text_add_char(&name, '_');
-    kernel_symbol(g->kernel, text_get(&name), true);
-    text_release(&name);
-  }
+void gemm_add_sizes(const Plan *plan, Kernel *kernel) {
+  const kiln_graph *graph = plan->problem.graph;
+  for (size_t i = 0; i < graph->symbols.count; ++i) kernel_symbol(kernel, graph->symbols.items[i], false);
+  for (int i = 0; i < plan->size_count; ++i) add_symbol(kernel, plan->sizes[i].name, false);
 }
 
 static void add_buffers(GemmBuild *g) {
@@ -49,13 +46,14 @@ static void add_buffers(GemmBuild *g) {
   g->buffers = ARENA_ARRAY(&g->kernel->module->arena, Value *, count);
   for (size_t i = 0; i < graph->inputs.count; ++i) {
     const Node *node = graph_node(graph, graph->inputs.items[i]);
-    BufType type = g->plan->packs[i].packed ? g->plan->packs[i].type : buf_of_node(node);
+    BufType type = g->plan->packs[i].packed ? gemm_packed_type(g->plan, (int)i) : gemm_buffer_type(g->plan, node);
     g->wholes[i] = g->buffers[i] = kernel_buffer(g->kernel, node->name, &type);
   }
   for (size_t i = 0; i < graph->outputs.count; ++i) {
     const Node *node = graph_node(graph, graph->outputs.items[i]);
     bool is_turned = node->op == KILN_OP_TRANSPOSE && node->shape.rank == 2;
-    BufType type = is_turned ? gemm_view(node, true) : buf_of_node(node);
+    BufType type = gemm_buffer_type(g->plan, node);
+    if (is_turned) type = gemm_turned(type);
     Value *buffer = kernel_buffer(g->kernel, node->name != NULL ? node->name : "result", &type);
     g->wholes[graph->inputs.count + i] = g->buffers[graph->inputs.count + i] = buffer;
   }
@@ -63,7 +61,7 @@ static void add_buffers(GemmBuild *g) {
 
 Value *gemm_operand_buffer(Builder *b, Value *buffer, const GemmOperand *operand) {
   if (!operand->transposed || buffer->type.buf->layout == LAYOUT_COL_PANEL) return buffer;
-  BufType view = gemm_view(operand->node, true);
+  BufType view = gemm_turned(*buffer->type.buf);
   return build_buf_transpose(b, buffer, &view);
 }
 
@@ -89,7 +87,7 @@ static Value *packed_bytes(const GemmBuild *g, Builder *b) {
 static Value *kept_bytes(const GemmBuild *g, Builder *b) {
   Value *nothing = build_number(b, 0);
   if (!g->has_kc) return nothing;
-  Value *is_cut = build_index(b, OP_index_lt, gemm_param(g, b, FIELD_kc), gemm_size(b, g->loop_k));
+  Value *is_cut = build_index(b, OP_index_lt, gemm_param(g, b, FIELD_kc), gemm_size(g->plan, b, GEMM_DEPTH));
   Value *kept = build_index_select(b, is_cut, gemm_block_bytes(g, b), nothing);
   if (!g->has_layers) return kept;
   Value *is_single = build_index(b, OP_index_eq, gemm_layer_count(g, b), build_number(b, 1));
@@ -127,7 +125,7 @@ void gemm_place_columns(GemmBuild *g, Value *panel) {
   bool even = g->match->n.symbol < 0 && g->match->n.size % nr == 0;
   g->cols =
       even ? NULL
-           : build_named(build_min(&g->b, gemm_number(g, nr), build_sub(&g->b, gemm_size(&g->b, g->match->n), g->j)),
+           : build_named(build_min(&g->b, gemm_number(g, nr), build_sub(&g->b, gemm_size(g->plan, &g->b, GEMM_N), g->j)),
                          "cols");
 }
 
@@ -242,7 +240,7 @@ static void tiles_of_block(GemmBuild *g) {
 
 /* Visits the layer's k in blocks of kc; at least once, so that k = 0 still gives the epilogue of zero. */
 static void blocks_of_k(GemmBuild *g) {
-  Value *k = g->layer_hi != NULL ? g->layer_hi : gemm_size(&g->b, g->loop_k);
+  Value *k = g->layer_hi != NULL ? g->layer_hi : gemm_size(g->plan, &g->b, GEMM_DEPTH);
   if (!g->has_kc) {
     g->k_lo = gemm_number(g, 0);
     g->k_hi = k;
@@ -394,7 +392,7 @@ static void build_body(GemmBuild *g) {
   Builder *b = &g->b;
   Value *before_last = build_sub(b, gemm_tile_count(g, b), gemm_number(g, 1));
   g->tile_rows = build_named(gemm_tile_rows(g, b), "tile_rows");
-  g->first_end = build_sub(b, gemm_size(b, g->match->m), build_mul(b, before_last, g->tile_rows));
+  g->first_end = build_sub(b, gemm_size(g->plan, b, GEMM_M), build_mul(b, before_last, g->tile_rows));
   build_named(g->first_end, "first_end");
   g->tile_buffer = (BufType){.type = g->types.acc, .rank = 2};
   g->tile_buffer.dims[0] = (Extent){gemm_field(g, FIELD_mr), EXTENT_NUMBER};
@@ -424,8 +422,8 @@ void gemm_build(const Plan *plan, const char *name, Module *module) {
   g.loop_k = gemm_loop_k(plan);
   g.has_kc = gemm_has_field(plan, FIELD_kc);
   g.has_layers = gemm_has_field(plan, FIELD_layers);
-  add_symbols(g.graph, g.kernel);
-  add_params(&g);
+  gemm_add_sizes(plan, g.kernel);
+  for (int i = 0; i < plan->param_count; ++i) add_symbol(g.kernel, field_info(plan->params[i])->name, true);
   add_buffers(&g);
   add_header(&g);
   build_body(&g);

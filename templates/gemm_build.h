@@ -14,7 +14,6 @@ typedef struct GemmBuild {
   Builder b;       /* where operations go now */
   Value **wholes;  /* buffers of the graph's inputs, then of its outputs … */
   Value **buffers; /* … and the matrices of them at hand, one of each batch; elsewhere the same */
-  int first_param; /* symbol of the first param */
   GemmTypes types;
   Dim loop_k;      /* k as the loops go */
   bool has_kc;     /* k is visited in blocks */
@@ -55,15 +54,16 @@ typedef struct GemmBuild {
 
 static inline int64_t gemm_field(const GemmBuild *g, Field f) { return g->plan->schedule.values[f]; }
 Value *gemm_number(GemmBuild *g, int64_t value);
-Extent gemm_extent(Dim d);
 /* Size or param as a value, in any block; NULL where the kernel has no such param. */
-Value *gemm_size(Builder *b, Dim d);
+Value *gemm_size(const Plan *plan, Builder *b, int axis);
 Value *gemm_param(const GemmBuild *g, Builder *b, Field field);
 int gemm_param_symbol(const GemmBuild *g, Field field); /* -1: no such param */
 /* Steps of k in a block, in whole groups. */
 Value *gemm_depth(const GemmBuild *g, Builder *b);
 /* The operand's buffer, turned where the product reads its transpose. */
 Value *gemm_operand_buffer(Builder *b, Value *buffer, const GemmOperand *operand);
+/* The kernel's symbols but for params: the graph's and the plan's sizes. */
+void gemm_add_sizes(const Plan *plan, Kernel *kernel);
 /* Places g->i and g->rows for tile `t`, g->j and g->cols for a panel. */
 void gemm_place_rows(GemmBuild *g, Value *t);
 void gemm_place_columns(GemmBuild *g, Value *panel);
@@ -104,7 +104,7 @@ Value *gemm_batch_count(const GemmBuild *g, Builder *b);
 void gemm_place_product(GemmBuild *g, Value *number);
 /* For the kernel that packs B: `source` and `packed` become the matrices of which this task packs a panel of `nr`
  * columns, whose number in them comes out. */
-Value *gemm_place_packed(Builder *b, const GemmMatch *match, Value **source, Value **packed, int64_t nr);
+Value *gemm_place_packed(Builder *b, const Plan *plan, Value **source, Value **packed, int64_t nr);
 
 /* ---- gemm_pack.c ------------------------------------------------------------------------------------------------- */
 

@@ -8,12 +8,12 @@ Value *gemm_tile_rows(const GemmBuild *g, Builder *b) {
   int64_t rows = gemm_field(g, FIELD_mr);
   if (g->match->m.symbol < 0) return build_number(b, rows);
   if (gemm_field(g, FIELD_mma) == MMA_ON_TILES) {
-    Value *fewer = build_min(b, gemm_size(b, g->match->m), build_number(b, rows));
+    Value *fewer = build_min(b, gemm_size(g->plan, b, GEMM_M), build_number(b, rows));
     return build_index(b, OP_index_max, fewer, build_number(b, 1));
   }
   int halvings = 0;
   while (rows >> (halvings + 1) > 0) ++halvings;
-  Value *chosen = build_number(b, 1), *m = gemm_size(b, g->match->m);
+  Value *chosen = build_number(b, 1), *m = gemm_size(g->plan, b, GEMM_M);
   while (halvings-- > 0) {
     Value *height = build_number(b, rows >> halvings);
     chosen = build_index_select(b, build_index(b, OP_index_le, height, m), height, chosen);
@@ -23,10 +23,10 @@ Value *gemm_tile_rows(const GemmBuild *g, Builder *b) {
 
 /* Register tiles along m and panels along n, in any block. */
 Value *gemm_tile_count(const GemmBuild *g, Builder *b) {
-  return build_ceildiv(b, gemm_size(b, g->match->m), gemm_tile_rows(g, b));
+  return build_ceildiv(b, gemm_size(g->plan, b, GEMM_M), gemm_tile_rows(g, b));
 }
 Value *gemm_panel_count(const GemmBuild *g, Builder *b) {
-  return build_ceildiv(b, gemm_size(b, g->match->n), build_number(b, gemm_field(g, FIELD_nr)));
+  return build_ceildiv(b, gemm_size(g->plan, b, GEMM_N), build_number(b, gemm_field(g, FIELD_nr)));
 }
 /* Whether there may be layers of more register tiles than there are counters. */
 static bool has_many_layers(const GemmBuild *g) {

@@ -35,7 +35,7 @@ static Value *first_layer(GemmBuild *g, Value *block) {
  * last ones may be short, or empty and beyond k. */
 void gemm_place_layer(GemmBuild *g, Value *block, Value *layer) {
   Builder *b = &g->b;
-  Value *count = g->layer_count, *k = gemm_size(b, g->loop_k), *ku = gemm_number(g, gemm_field(g, FIELD_ku));
+  Value *count = g->layer_count, *k = gemm_size(g->plan, b, GEMM_DEPTH), *ku = gemm_number(g, gemm_field(g, FIELD_ku));
   Value *depth = build_mul(b, build_ceildiv(b, build_ceildiv(b, k, count), ku), ku);
   g->layer_lo = build_named(build_mul(b, layer, depth), "layer_lo");
   Value *end = build_min(b, build_add(b, g->layer_lo, depth), k);

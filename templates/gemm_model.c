@@ -59,16 +59,6 @@ static int64_t param_of(const Plan *plan, const int64_t *params, Field field, in
   return otherwise;
 }
 
-/* As tile_rows of gemm_build.c has it. */
-static int64_t rows_of_tile(const Plan *plan, int64_t m) {
-  const GemmMatch *match = plan->match;
-  int64_t rows = plan->schedule.values[FIELD_mr];
-  if (match->m.symbol < 0) return rows;
-  if (plan->schedule.values[FIELD_mma] == MMA_ON_TILES) return larger_of(smaller_of(rows, m), 1);
-  while (rows > 1 && rows > m) rows /= 2;
-  return rows;
-}
-
 static Call call_of(const Plan *plan, const int64_t *symbols, const int64_t *params, const Machine *machine) {
   const GemmMatch *match = plan->match;
   Call c = {.plan = plan, .machine = machine, .types = gemm_types(plan)};
@@ -76,7 +66,7 @@ static Call call_of(const Plan *plan, const int64_t *symbols, const int64_t *par
   c.m = dim_value(match->m, symbols);
   c.n = dim_value(match->n, symbols);
   c.k = dim_value(match->k, symbols);
-  c.rows = rows_of_tile(plan, c.m);
+  c.rows = gemm_rows_of_tile(plan, c.m);
   c.columns = plan->schedule.values[FIELD_nr];
   c.vectors = c.columns / gemm_lanes(plan);
   c.tiles = ceil_div(c.m, c.rows);

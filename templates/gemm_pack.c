@@ -125,24 +125,23 @@ void gemm_build_pack_kernel(const Plan *plan, const char *name, Module *module) 
   text_printf(&full, "%s_pack_%s", name, match->b.node->name);
   Kernel *kernel = kernel_create(module, text_get(&full));
   text_release(&full);
-  for (size_t i = 0; i < plan->problem.graph->symbols.count; ++i)
-    kernel_symbol(kernel, plan->problem.graph->symbols.items[i], false);
-  BufType source_type = buf_of_node(match->b.node);
+  gemm_add_sizes(plan, kernel);
+  BufType source_type = gemm_buffer_type(plan, match->b.node), packed_type = gemm_packed_type(plan, match->b.input);
   Value *source = kernel_buffer(kernel, match->b.node->name, &source_type);
-  Value *packed = kernel_buffer(kernel, "packed", &plan->packs[match->b.input].type);
+  Value *packed = kernel_buffer(kernel, "packed", &packed_type);
   int64_t nr = plan->schedule.values[FIELD_nr];
   Builder header = builder_of(kernel, kernel->header);
-  kernel->tasks = build_ceildiv(&header, gemm_size(&header, match->n), build_number(&header, nr));
+  kernel->tasks = build_ceildiv(&header, gemm_size(plan, &header, GEMM_N), build_number(&header, nr));
   for (int axis = 0; axis < source_type.rank - 2; ++axis)
-    kernel->tasks = build_mul(&header, kernel->tasks, gemm_size(&header, match->b.node->shape.dims[axis]));
+    kernel->tasks = build_mul(&header, kernel->tasks, build_extent(&header, source_type.dims[axis]));
   Builder b = builder_of(kernel, kernel->body);
   Value *task = kernel_task(kernel);
-  if (source_type.rank > 2) task = gemm_place_packed(&b, match, &source, &packed, nr);
+  if (source_type.rank > 2) task = gemm_place_packed(&b, plan, &source, &packed, nr);
   Value *column = build_named(build_mul(&b, task, build_number(&b, nr)), "j");
-  Value *cols = build_named(build_sub(&b, gemm_size(&b, match->n), column), "cols");
+  Value *cols = build_named(build_sub(&b, gemm_size(plan, &b, GEMM_N), column), "cols");
   source = gemm_operand_buffer(&b, source, &match->b);
   Value *zero = build_number(&b, 0);
-  Value *k = gemm_size(&b, match->k), *end = gemm_size(&b, gemm_loop_k(plan));
+  Value *k = gemm_size(plan, &b, GEMM_K), *end = gemm_size(plan, &b, GEMM_DEPTH);
   pack_columns(&b, (Copy){plan, source, packed, column, column, cols, zero, k, (int)nr, NULL}, zero, end);
 }
 
@@ -155,12 +154,12 @@ static Value *whole_lines(Builder *b, Value *bytes) {
 
 /* Of a block of k, or of what stays packed. */
 static Value *depth_of(const GemmBuild *g, Builder *b, Field field) {
-  Value *depth = g->has_kc ? gemm_param(g, b, field) : gemm_size(b, g->loop_k);
+  Value *depth = g->has_kc ? gemm_param(g, b, field) : gemm_size(g->plan, b, GEMM_DEPTH);
   int64_t unit = g->has_kc ? gemm_field(g, FIELD_ku) : g->types.step;
   return unit == 1 ? depth : build_mul(b, build_ceildiv(b, depth, build_number(b, unit)), build_number(b, unit));
 }
 static Extent depth_extent(const GemmBuild *g, Field field) {
-  return g->has_kc ? (Extent){0, gemm_param_symbol(g, field)} : gemm_extent(g->loop_k);
+  return g->has_kc ? (Extent){0, gemm_param_symbol(g, field)} : gemm_extent(g->plan, GEMM_DEPTH);
 }
 
 Value *gemm_depth(const GemmBuild *g, Builder *b) { return depth_of(g, b, FIELD_kc); }
@@ -171,7 +170,7 @@ static Value *keeps_all_of_k(GemmBuild *g) {
   Builder *b = &g->b;
   Value *past = build_add(b, gemm_param(g, b, FIELD_pc), gemm_number(g, 1));
   if (g->is_single != NULL) past = build_index_select(b, g->is_single, past, gemm_number(g, 0));
-  return build_index(b, OP_index_lt, gemm_size(b, g->loop_k), past);
+  return build_index(b, OP_index_lt, gemm_size(g->plan, b, GEMM_DEPTH), past);
 }
 
 Value *gemm_first_packed(GemmBuild *g) {
@@ -222,7 +221,7 @@ Value *gemm_pack_panel(GemmBuild *g, Value *panel) {
   Copy copy = {.plan = g->plan, .source = g->source, .target = g->task_panel, .column = g->j, .cols = g->cols};
   copy.target_column = gemm_number(g, 0);
   copy.first = g->k_lo;
-  copy.end = gemm_size(b, g->match->k);
+  copy.end = gemm_size(g->plan, b, GEMM_K);
   copy.width = (int)nr;
   if (most == 1) {
     pack_columns(b, copy, g->k_lo, g->k_hi);
@@ -233,7 +232,7 @@ Value *gemm_pack_panel(GemmBuild *g, Value *panel) {
   Value *is_first = build_index(b, OP_index_eq, beside, gemm_number(g, 0));
   Builder in = builder_of(g->kernel, build_if(b, is_first, NULL, 0, false)->blocks[0]);
   copy.panels = build_min(&in, build_sub(&in, g->panel_hi, panel), group);
-  if (g->cols != NULL) copy.cols = build_sub(&in, gemm_size(&in, g->match->n), g->j);
+  if (g->cols != NULL) copy.cols = build_sub(&in, gemm_size(g->plan, &in, GEMM_N), g->j);
   pack_columns(&in, copy, g->k_lo, g->k_hi);
   build_yield(&in, NULL, 0);
   return build_named(build_mul(b, beside, gemm_number(g, nr)), "packed_column");
@@ -264,7 +263,7 @@ void gemm_pack_rows(GemmBuild *g) {
   Value *cols = build_named(build_sub(&g->b, g->k_hi, loop.index), "left");
   TileType type = type_tile(mr, step, g->a->type.buf->type);
   bool has_zeros = !dim_equal(g->match->k, g->loop_k);
-  Value *there = has_zeros ? build_sub(&g->b, gemm_size(&g->b, g->match->k), loop.index) : cols;
+  Value *there = has_zeros ? build_sub(&g->b, gemm_size(g->plan, &g->b, GEMM_K), loop.index) : cols;
   Value *tile = build_load(&g->b, OP_tile_load, (Place){g->a, {g->i, loop.index}, rows, there}, type);
   if (g->types.shift != 0) {
     Value *shift = build_const(&g->b, g->types.shift, type_scalar(KILN_I32));

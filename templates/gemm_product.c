@@ -104,7 +104,7 @@ bool gemm_prefetches_kept(const GemmBuild *g) {
 
 /* Asks for as many rows of the accumulator that the next tile goes on with, or will leave. */
 static void prefetch_kept(GemmBuild *g, Value *lo) {
-  Value *k = g->layer_hi != NULL ? g->layer_hi : gemm_size(&g->b, g->loop_k);
+  Value *k = g->layer_hi != NULL ? g->layer_hi : gemm_size(g->plan, &g->b, GEMM_DEPTH);
   Value *is_cut = build_index(&g->b, OP_index_lt, gemm_param(g, &g->b, FIELD_kc), build_sub(&g->b, k, g->layer_lo));
   Value *rows = build_index_select(&g->b, is_cut, gemm_number(g, gemm_field(g, FIELD_mr)), gemm_number(g, 0));
   Value *hi = build_min(&g->b, build_add(&g->b, lo, g->result_share), rows);
@@ -208,7 +208,7 @@ static Value *rest_of_product(GemmBuild *g, Value *acc, int rows, Value *lo, Val
 static Value *product(GemmBuild *g, Value *acc, int rows) {
   int64_t ku = gemm_field(g, FIELD_ku);
   const Dim k = g->loop_k;
-  if (!g->has_kc && k.symbol < 0) {
+  if (!g->has_kc && gemm_extent(g->plan, GEMM_DEPTH).symbol == EXTENT_NUMBER) {
     int64_t whole = k.size / ku * ku;
     if (whole > 0) acc = chunked_loop(g, acc, rows, gemm_number(g, 0), gemm_number(g, whole), (int)ku);
     return rest_of_product(g, acc, rows, gemm_number(g, whole), gemm_number(g, k.size));
@@ -228,7 +228,7 @@ Value *gemm_sum_columns(GemmBuild *g) {
   Value *ones = build_const(&g->b, 1, type_tile(1, step, g->types.a));
   ones = build_typed(&g->b, OP_tile_frag, type_frag(ROLE_A, 1, step, g->types.a), ones, NULL);
   Value *acc = build_typed(&g->b, OP_frag_zero, type_frag(ROLE_ACC, 1, nr, g->types.acc), NULL, NULL);
-  Value *k = gemm_size(&g->b, g->match->k);
+  Value *k = gemm_size(g->plan, &g->b, GEMM_K);
   Block *outer = g->b.block;
   Loop loop = build_for(&g->b, gemm_number(g, 0), k, gemm_number(g, step), &acc, 1);
   build_named(loop.index, "p");

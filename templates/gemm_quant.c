@@ -36,7 +36,7 @@ void gemm_build_row_sums(GemmBuild *g, Value *end) {
   g->b.block = tiles.body;
   gemm_place_rows(g, tiles.index);
   Value *zero = build_const(&g->b, 0, type_tile(mr, 1, KILN_I32));
-  Value *k = gemm_size(&g->b, g->match->k), *rows = g->match->m.symbol < 0 ? NULL : g->tile_rows;
+  Value *k = gemm_size(g->plan, &g->b, GEMM_K), *rows = g->match->m.symbol < 0 ? NULL : g->tile_rows;
   Loop loop = build_for(&g->b, gemm_number(g, 0), k, gemm_number(g, step), &zero, 1);
   build_named(loop.index, "p");
   g->b.block = loop.body;
@@ -97,7 +97,7 @@ static Value *corrected(GemmBuild *g, Value *product, const GemmScales *scales, 
   if (b_zero == NULL) return product;
   product = sub(g, product, mul(g, b_zero, load_row_sums(g, i, count)));
   if (scales->a_zero == NULL) return product;
-  Value *k = build_typed(&g->b, OP_tile_index, type_scalar(KILN_I32), gemm_size(&g->b, g->match->k), NULL);
+  Value *k = build_typed(&g->b, OP_tile_index, type_scalar(KILN_I32), gemm_size(g->plan, &g->b, GEMM_K), NULL);
   return add(g, product, mul(g, mul(g, k, zero_point(g, scales->a_zero, 0)), b_zero));
 }
 

@@ -10,7 +10,7 @@
  * multiply-adds still cost a little, and a vector of B, which comes from the second-level cache where its panel
  * overflows the first, more. (bench/results/speed.md) */
 enum { FMA_PER_CYCLE = 2, LOADS_PER_CYCLE = 2 };
-static const double chain_cycles = 4.7, load_cost = 0.06, panel_cost = 0.25;
+static const double chain_cycles = 4.7, load_cost = 0.14, panel_cost = 0.25;
 
 /* What the model takes for a size that is not known. */
 static int64_t size_or(Dim d, int64_t unknown) { return d.symbol < 0 ? larger_of(d.size, 1) : unknown; }
@@ -61,8 +61,9 @@ static int64_t max_rows(const Plan *plan) {
   const GemmMatch *match = plan->match;
   if (plan->schedule.values[FIELD_pack_a] == PACK_A_TASK) return ROWS;
   BufType a = gemm_view(match->a.node, match->a.transposed);
-  Extent step = a.layout == LAYOUT_STRIDED ? a.strides[0] : a.dims[1];
-  if (step.symbol != EXTENT_NUMBER) return ROWS_OF_ADDRESSES;
+  bool is_number = a.layout == LAYOUT_STRIDED ? a.strides[0].symbol == EXTENT_NUMBER
+                                              : gemm_extent(plan, GEMM_K).symbol == EXTENT_NUMBER;
+  if (!is_number) return ROWS_OF_ADDRESSES;
   return match->m.symbol < 0 && match->m.size <= ROWS_OF_FIXED ? ROWS_OF_FIXED : ROWS;
 }
 

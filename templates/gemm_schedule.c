@@ -16,10 +16,12 @@ static bool is_cut_for_panels(const Plan *plan) {
 }
 
 /* A in place, or packed where the lines of a register tile's rows would drive each other out of the first-level cache:
- * rows a multiple of 4096 bytes apart share one set, and sets have 8 ways or 12. Packing a row costs less than a
- * percent of multiplying it with 512 columns. Streams of tile registers come back to few rows in short turns. */
+ * rows a multiple of 4096 bytes apart share one set, and sets have 8 ways or 12; rows of vectors a multiple of 1024
+ * apart share four (f32 of 384 x 768 x 3072: 5 % faster packed, 512 x 11008 x 4096 as much; 1000 cubed 7 % slower).
+ * Packing a row costs a percent or two of multiplying it with 512 columns. Streams of tile registers come back to few
+ * rows in short turns. */
 static int64_t default_pack_a(const Plan *plan) {
-  enum { WAY_BYTES = 4096, FEW_ROWS = 32, FEW_COLUMNS = 512, TILE_ROWS = 16 };
+  enum { WAY_BYTES = 4096, QUARTER = 1024, FEW_ROWS = 32, FEW_COLUMNS = 512, TILE_ROWS = 16 };
   const GemmMatch *match = plan->match;
   GemmTypes types = gemm_types(plan);
   BufType a = gemm_view(match->a.node, match->a.transposed);
@@ -34,7 +36,9 @@ static int64_t default_pack_a(const Plan *plan) {
   if (on_tiles && gemm_is_known_stream(plan) && match->m.size > TILE_ROWS) return PACK_A_TASK;
   if (!is_small && !on_tiles && gemm_has_pairs_of_rows(plan)) return PACK_A_TASK; /* a load then brings both */
   if (row.symbol != EXTENT_NUMBER || is_small) return PACK_A_NONE;
-  return gemm_bytes(match->a.node->type, row.number) % WAY_BYTES == 0 ? PACK_A_TASK : PACK_A_NONE;
+  bool is_wide = match->n.symbol >= 0 || match->n.size > FEW_COLUMNS;
+  int64_t shared = !on_tiles && is_wide ? QUARTER : WAY_BYTES;
+  return gemm_bytes(match->a.node->type, row.number) % shared == 0 ? PACK_A_TASK : PACK_A_NONE;
 }
 
 static bool may_pack_ahead(const Plan *plan) {
@@ -245,17 +249,29 @@ bool gemm_has_field(const Plan *plan, Field field) {
   return false;
 }
 
+/* Whether all sizes are known and come to few multiply-adds. */
+static bool is_at_most(const Plan *plan, double work) {
+  const GemmMatch *match = plan->match;
+  bool is_fixed = match->m.symbol < 0 && match->n.symbol < 0 && match->k.symbol < 0;
+  return is_fixed && (double)match->m.size * (double)match->n.size * (double)match->k.size <= work;
+}
+
+/* Sizes as arguments cost some hundred cycles a call, and nothing in the loops: 5 % of 5 us (u8 x i8 of 127 x 131 x
+ * 129), nothing measurable of 12 us and more (bench/results/jit-passes.md). */
+static int64_t default_sizes(const Plan *plan) {
+  static const double few = 1 << 22;
+  return is_at_most(plan, few) ? SIZES_BAKED : SIZES_PASSED;
+}
+
 /* Few operations of fixed sizes are one block, and one task but where there is a batch of them. */
 static void choose_params(Plan *plan) {
-  enum { ONE_TASK = 64 * 64 * 64 };
+  static const double one_task = 64 * 64 * 64;
   const GemmMatch *match = plan->match;
   const Schedule *s = &plan->schedule;
-  bool is_fixed = match->m.symbol < 0 && match->n.symbol < 0 && match->k.symbol < 0;
   bool is_batch = match->batch_rank > 0;
   bool has_wish = s->fixed[FIELD_mc] || s->fixed[FIELD_nc] || s->fixed[FIELD_kc] || s->fixed[FIELD_pc] ||
                   s->fixed[FIELD_layers] || (s->fixed[FIELD_tasks] && !is_batch);
-  double work = (double)match->m.size * (double)match->n.size * (double)match->k.size;
-  if (is_fixed && work <= ONE_TASK && !has_wish) {
+  if (is_at_most(plan, one_task) && !has_wish) {
     if (is_batch) add_param(plan, FIELD_tasks);
     return;
   }
@@ -296,6 +312,7 @@ static BufType pack_type(const GemmMatch *match) {
 kiln_status gemm_schedule(Plan *plan, Text *why_not) {
   const GemmMatch *match = plan->match;
   Schedule *s = &plan->schedule;
+  if (gemm_has_numbers(plan)) set_default(s, FIELD_sizes, default_sizes(plan));
   set_default(s, FIELD_pack_b, default_pack_b(plan));
   if (gemm_has_tiles(plan)) set_default(s, FIELD_mma, default_mma(plan));
   if (gemm_converts(plan)) set_default(s, FIELD_convert, default_convert(plan));
@@ -306,6 +323,7 @@ kiln_status gemm_schedule(Plan *plan, Text *why_not) {
   set_default(s, FIELD_prefetch, default_prefetch(plan));
   set_default(s, FIELD_epilogue, default_epilogue(plan));
   GemmTypes types = gemm_types(plan);
+  gemm_list_sizes(plan);
   choose_params(plan);
   if (s->values[FIELD_pack_b] == PACK_B_AHEAD) {
     Pack *pack = &plan->packs[match->b.input];

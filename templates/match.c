@@ -64,6 +64,19 @@ kiln_status tmpl_plan(const Problem *problem, Arena *arena, Plan *plan, Text *wh
   return status;
 }
 
+size_t tmpl_first_param(const Plan *plan) { return plan->problem.graph->symbols.count + (size_t)plan->size_count; }
+
+void tmpl_fill_sizes(const Plan *plan, const int64_t *symbols, int64_t *dims) {
+  size_t count = plan->problem.graph->symbols.count;
+  for (size_t i = 0; symbols != NULL && i < count; ++i) dims[i] = symbols[i];
+  for (int i = 0; i < plan->size_count; ++i) dims[count + (size_t)i] = plan->sizes[i].value;
+}
+
+void tmpl_bind(const Plan *plan, const int64_t *symbols, const Machine *machine, int64_t *dims) {
+  tmpl_fill_sizes(plan, symbols, dims);
+  if (plan->param_count > 0) plan->template->bind(plan, symbols, machine, dims + tmpl_first_param(plan));
+}
+
 Module *tmpl_build(const Plan *plan, const char *name, const Allocator *allocator) {
   Module *module = module_create(allocator);
   if (module == NULL) return NULL;

@@ -4,9 +4,10 @@
  * makes the plan, and each refusal keeps a sentence. A plan is a template with a complete schedule. Its kernels follow
  * one convention, so that the runtime knows nothing of templates:
  *   - the first kernel of the module is the entry; its buffers are the graph's inputs, then its outputs
- *   - its symbols are the graph's symbols in order, then the plan's params (passed schedule fields) in order
- *   - for each input i with packs[i].packed, a kernel NAME_pack_<input's name> has buffers (source, packed) and the
- * graph's symbols, and its packed buffer has the type the entry's buffer i has */
+ *   - its symbols are the graph's symbols in order, then the plan's sizes (numbers of the graph that the code does not
+ * know) in order, then its params (passed schedule fields) in order: tmpl_bind
+ *   - for each input i with packs[i].packed, a kernel NAME_pack_<input's name> has buffers (source, packed), the graph's
+ * symbols and the plan's sizes, and its packed buffer has the type the entry's buffer i has */
 #ifndef KILN_TEMPLATES_TEMPLATE_H
 #define KILN_TEMPLATES_TEMPLATE_H
 
@@ -37,6 +38,7 @@ const FieldInfo *field_info(Field field);
  * whatever the threads and rows. */
 bool field_orders_sums(Field field);
 
+enum { SIZES_BAKED, SIZES_PASSED };
 enum { MMA_ON_VECTORS, MMA_ON_TILES };
 enum { CONVERT_LOAD, CONVERT_PACK, CONVERT_ROWS };
 enum { PACK_A_NONE, PACK_A_TASK };
@@ -77,13 +79,21 @@ typedef struct Pack {
   BufType type; /* of the packed buffer; its symbols index the graph's */
 } Pack;
 
-enum { PLAN_MAX_PARAMS = 8 };
+enum { PLAN_MAX_PARAMS = 8, PLAN_MAX_SIZES = 8 };
+
+/* A size of the graph that its kernels are told like a symbol. */
+typedef struct PlanSize {
+  const char *name;
+  int64_t value;
+} PlanSize;
 
 typedef struct Plan {
   const Template *template;
   Problem problem;
   const void *match; /* the template's own, in the arena */
   Schedule schedule; /* complete in the baked fields the template uses */
+  PlanSize sizes[PLAN_MAX_SIZES];
+  int size_count;
   Field params[PLAN_MAX_PARAMS];
   int param_count;
   Pack *packs;          /* one an input */
@@ -140,6 +150,13 @@ const Template *template_find(const char *name); /* NULL: no such row */
 
 /* Matches and schedules. Errors: KILN_UNSUPPORTED, KILN_NOT_FOUND with a sentence in `why`. */
 kiln_status tmpl_plan(const Problem *problem, Arena *arena, Plan *plan, Text *why);
+/* How many symbols its kernels have before the params: the graph's and the plan's sizes. */
+size_t tmpl_first_param(const Plan *plan);
+/* The same as the entry takes them, without params: kernels that pack need no more. `symbols` NULL: those of the graph
+ * stay as they are. */
+void tmpl_fill_sizes(const Plan *plan, const int64_t *symbols, int64_t *dims);
+/* All of the entry's, for one call; PLAN_MAX_SIZES + PLAN_MAX_PARAMS more than the graph has symbols suffice. */
+void tmpl_bind(const Plan *plan, const int64_t *symbols, const Machine *machine, int64_t *dims);
 /* The module of a plan; verified by the caller. NULL when out of memory. */
 Module *tmpl_build(const Plan *plan, const char *name, const Allocator *allocator);
 

@@ -173,13 +173,13 @@ static void say_where(int number) {
 }
 
 /* Packs what the graph wants packed, in the buffers' places. */
-static void pack_inputs(const Case *c, bool at_end, void **buffers) {
+static void pack_inputs(const Case *c, bool at_end, void **buffers, const int64_t *dims) {
   static Stretch stretches[CROSS_MAX_BUFFERS];
   for (size_t i = 0; i < sizeof packs / sizeof *packs; ++i) {
     if (packs[i].kernel != c->head.kernel) continue;
     void *pair[] = {buffers[packs[i].input],
                     place(&stretches[packs[i].input], (packs[i].bytes(c->symbols) + 63) / 64 * 64, at_end)};
-    kiln_args args = {pair, c->symbols, NULL};
+    kiln_args args = {pair, dims, NULL};
     for (int64_t task = packs[i].tasks(&args); task-- > 0;) packs[i].run(&args, task);
     buffers[packs[i].input] = pair[1];
   }
@@ -199,7 +199,7 @@ static void run_case(const Case *c, bool at_end) {
     buffers[i] = placed[i] = place(&stretches[i], buffer->head.bytes, at_end);
     memcpy(placed[i], buffer->before, (size_t)buffer->head.bytes);
   }
-  pack_inputs(c, at_end, buffers);
+  pack_inputs(c, at_end, buffers, args.dims);
   int64_t bytes = (kernels[c->head.kernel].workspace(&args) + 63) / 64 * 64;
   args.workspace = place(&workspaces, bytes, at_end);
   memset(args.workspace, 0, (size_t)(bytes < KILN_WORKSPACE_ZEROED ? bytes : KILN_WORKSPACE_ZEROED));

@@ -24,6 +24,7 @@ static const GraphCase graphs[] = {
     {"a: i8[m,k]; b: const i8[k,n]; s: f32[n]; c: f32 = dequant(a @ b, s); return c", false},
     {"a: f8e4m3[m,k]; b: const f8e5m2[k,n]; c: f32 = a @ b; return c", true},
     {"a: f32[m,k]; b: const bf16[k,n]; r: f32[n]; c: f32 = gelu(a @ b + r); return c", false},
+    {"a: u8[m,40]; b: const i8[40,97]; c: i32 = a @ b; return c", true}, /* its numbers are passed like sizes */
     {"x: f32[m,n]; y: f16 = softmax(x); return y", false},
 };
 

@@ -86,7 +86,7 @@ static void check_product(const char *a, const char *b, const char *target, size
   uint64_t products = accumulators * (SIZE / (64 / element_bytes));
   cr_expect_eq(n.products, products);
   cr_expect_eq(emulate_count(row), products, "all of them %s", row);
-  int64_t kc = dims[2]; /* behind mc and nc: the graph has no symbols */
+  int64_t kc = dims[5]; /* behind m, n, k, mc and nc: the graph has no symbols */
   uint64_t waits = ((uint64_t)((SIZE + kc - 1) / kc) - 1) * accumulators;
   cr_expect_eq(n.loads, products + waits, "2 of A and 2 of B for 4 products, and what waited between blocks of k");
   cr_expect_eq(n.stores, accumulators + waits, "accumulators are stored, and nothing else");

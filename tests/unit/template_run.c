@@ -134,10 +134,9 @@ void template_run(const TemplateRun *run, const char **used, Text *text, Text *w
     diagnostics_print(&rig.graph->faults, "graph", run->graph, strlen(run->graph), why);
   } else if (prepare(&rig, used, text)) {
     size_t symbols = rig.graph->symbols.count;
-    rig.dims = ARENA_ARRAY(&rig.arena, int64_t, symbols + PLAN_MAX_PARAMS);
-    memcpy(rig.dims, run->symbols, symbols * sizeof *rig.dims);
+    rig.dims = ARENA_ARRAY(&rig.arena, int64_t, symbols + PLAN_MAX_SIZES + PLAN_MAX_PARAMS);
     Machine machine = machine_of(rig.plan.problem.target, run->threads > 0 ? run->threads : 1);
-    rig.plan.template->bind(&rig.plan, run->symbols, &machine, rig.dims + symbols);
+    tmpl_bind(&rig.plan, run->symbols, &machine, rig.dims);
     make_operands(&rig);
     pack(&rig);
     if (why->length == 0) interpret(&rig, rig.module->kernels.items[0], rig.passed);
