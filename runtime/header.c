@@ -116,9 +116,9 @@ static void print_entry(const Code *code, const char *name, Text *out) {
 }
 
 static void print_pack(const Port *port, const char *name, Text *out) {
-  text_printf(
-      out, "/* Packs %s. args->buffers: the source as declared, the packed buffer; args->dims: as %s has them. */\n",
-      port->name, name);
+  text_printf(out,
+              "/* Packs %s. args->buffers: the source as declared, the packed buffer; args->dims: as %s has them. */\n",
+              port->name, name);
   text_printf(out, "void %s_pack_%s(const kiln_args *args, int64_t task);\n", name, port->name);
   text_printf(out, "int64_t %s_pack_%s_tasks(const kiln_args *args);\n", name, port->name);
   text_printf(out, "static inline int64_t %s_packed_bytes_%s(const int64_t *symbols) {\n  (void)symbols;\n", name,

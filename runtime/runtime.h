@@ -249,7 +249,8 @@ typedef struct Linked {
   size_t bytes; /* of the object */
 } Linked;
 
-kiln_status rt_linked_create(kiln_engine *engine, const JitBuffer *object, const char *name, Linked **linked, Text *why);
+kiln_status rt_linked_create(kiln_engine *engine, const JitBuffer *object, const char *name, Linked **linked,
+                             Text *why);
 void rt_linked_retain(Linked *linked);
 void rt_linked_release(Linked *linked); /* NULL is allowed */
 

@@ -124,9 +124,10 @@ void gemm_place_columns(GemmBuild *g, Value *panel) {
   g->j = build_named(build_mul(&g->b, panel, gemm_number(g, nr)), "j");
   bool even = g->match->n.symbol < 0 && g->match->n.size % nr == 0;
   g->cols =
-      even ? NULL
-           : build_named(build_min(&g->b, gemm_number(g, nr), build_sub(&g->b, gemm_size(g->plan, &g->b, GEMM_N), g->j)),
-                         "cols");
+      even
+          ? NULL
+          : build_named(build_min(&g->b, gemm_number(g, nr), build_sub(&g->b, gemm_size(g->plan, &g->b, GEMM_N), g->j)),
+                        "cols");
 }
 
 /* Where this panel of B is read from; packs it first where tasks do. */

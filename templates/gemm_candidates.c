@@ -5,7 +5,8 @@
  * as slow as the best. Few slots are filled by prediction and by distance: a candidate like one that was taken already
  * is worth less, since the model is wrong about families of schedules, not about one of them. Passed fields are varied
  * one at a time around what bind chooses. Fields are taken from the table as they come; only the register tile, the
- * steps of k, the sizes where blocks end and whether code knows them are known by name. Takes milliseconds: it is for the tuner. */
+ * steps of k, the sizes where blocks end and whether code knows them are known by name. Takes milliseconds: it is for
+ * the tuner. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>

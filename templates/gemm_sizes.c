@@ -48,8 +48,7 @@ void gemm_list_sizes(Plan *plan) {
   const GemmMatch *match = plan->match;
   plan->size_count = 0;
   for (int axis = 0; axis < GEMM_BATCH + match->batch_rank; ++axis)
-    if (is_passed(plan, axis))
-      plan->sizes[plan->size_count++] = (PlanSize){names[axis], gemm_axis(plan, axis).size};
+    if (is_passed(plan, axis)) plan->sizes[plan->size_count++] = (PlanSize){names[axis], gemm_axis(plan, axis).size};
 }
 
 /* Axis `from_last` of a tensor, counted from its last one, in a factor or in what meets C. */
@@ -68,8 +67,8 @@ Extent gemm_extent_of(const Plan *plan, const Node *node, int axis) {
   Dim d = node->shape.dims[axis];
   int from_last = node->shape.rank - 1 - axis, place = axis_at(match, node, from_last);
   /* What meets C may be the transpose of it. */
-  bool is_turned = from_last < 2 && !dim_equal(d, gemm_axis(plan, place)) && node != match->a.node &&
-                   node != match->b.node;
+  bool is_turned =
+      from_last < 2 && !dim_equal(d, gemm_axis(plan, place)) && node != match->a.node && node != match->b.node;
   if (is_turned) place = place == GEMM_N ? GEMM_M : GEMM_N;
   if (d.symbol < 0 && dim_equal(d, gemm_axis(plan, place))) return gemm_extent(plan, place);
   return (Extent){.number = d.size, .symbol = d.symbol < 0 ? EXTENT_NUMBER : d.symbol};

@@ -6,8 +6,8 @@
  *   - the first kernel of the module is the entry; its buffers are the graph's inputs, then its outputs
  *   - its symbols are the graph's symbols in order, then the plan's sizes (numbers of the graph that the code does not
  * know) in order, then its params (passed schedule fields) in order: tmpl_bind
- *   - for each input i with packs[i].packed, a kernel NAME_pack_<input's name> has buffers (source, packed), the graph's
- * symbols and the plan's sizes, and its packed buffer has the type the entry's buffer i has */
+ *   - for each input i with packs[i].packed, a kernel NAME_pack_<input's name> has buffers (source, packed), the
+ * graph's symbols and the plan's sizes, and its packed buffer has the type the entry's buffer i has */
 #ifndef KILN_TEMPLATES_TEMPLATE_H
 #define KILN_TEMPLATES_TEMPLATE_H
 

@@ -125,8 +125,8 @@ Test(runtime_compile, tells_requests_apart) {
   place_release(&place);
 }
 
-/* Sizes that are numbers in the graph are arguments of the kernel, so graphs of one kind share an object: in memory, and
- * from the disk. What code must know of sizes makes another one. */
+/* Sizes that are numbers in the graph are arguments of the kernel, so graphs of one kind share an object: in memory,
+ * and from the disk. What code must know of sizes makes another one. */
 Test(runtime_compile, shares_objects_between_sizes) {
   static const struct {
     const char *graph;
