@@ -36,15 +36,18 @@ static int64_t choose_kc(int64_t k, kiln_type type, const Machine *machine) {
  * beside the last visit needs time: gelu of 384 x 3072 x 768 1781 us whole, 1996 in two, where the bare product has
  * 1769 and 1578. With few rows, for which B comes from beyond the second-level cache all the time, half of that is
  * better (128 x 4096 x 11008 of bf16: 15.2 to 12.1 ms), and where bytes of B are packed (512 x 11008 x 4096: 33.7 to
- * 29.4). */
+ * 29.4), but for columns along k of a large B, each visit to which is a page anew (128 x 11008 x 4096 of u8 x i8: 10.2
+ * to 7.0 ms, of bf16 21.5 to 17.3). */
 static int64_t choose_kc_of_tiles(const Plan *plan, int64_t m, int64_t n, int64_t k, const Machine *machine) {
-  enum { COLUMNS = 32, MULTIPLE = 64 };
+  enum { COLUMNS = 32, MULTIPLE = 64, LARGE = 16 };
   bool is_overlapped = plan->schedule.values[FIELD_epilogue] == EPILOGUE_OVERLAPPED;
   kiln_type type = gemm_types(plan).b;
   int64_t limit = larger_of(machine->l1d_bytes * 2 / 3 / gemm_bytes(type, COLUMNS), MULTIPLE);
-  bool packs_bytes = plan->schedule.values[FIELD_pack_b] == PACK_B_TASK && type_bits(type) == 8;
-  bool is_short = m <= GEMM_FEW_ROWS_OF_TILES || packs_bytes;
-  if (is_short && gemm_bytes(type, n * k) > machine->l2_bytes && !is_overlapped) limit /= 2;
+  int64_t b_bytes = gemm_bytes(type, n * k);
+  bool packs = plan->schedule.values[FIELD_pack_b] == PACK_B_TASK, has_few_rows = m <= GEMM_FEW_ROWS_OF_TILES;
+  bool turns_pages = packs && has_few_rows && gemm_b_runs_along_k(plan) && b_bytes > LARGE * machine->l2_bytes;
+  bool is_short = (has_few_rows && !turns_pages) || (packs && type_bits(type) == 8 && !turns_pages);
+  if (is_short && b_bytes > machine->l2_bytes && !is_overlapped) limit /= 2;
   if (k <= (is_overlapped ? limit * 2 : limit * 5 / 4)) return larger_of(k, 1);
   int64_t visits = ceil_div(k, limit);
   return ceil_div(ceil_div(k, visits), MULTIPLE) * MULTIPLE;

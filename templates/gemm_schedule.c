@@ -93,7 +93,8 @@ static int64_t default_mma(const Plan *plan) {
  * Sapphire Rapids that was 4 % to 6 % each with 384 rows, a quarter with 32 (bench/results/spine.md), where others lose
  * (up to 30 % on Zen 5). What lies in the second-level cache anyway gains nothing, and with few rows the requests
  * themselves cost. What tasks pack is asked for where vectors multiply, unless it is read along lines; tile registers
- * gain only where few rows meet columns along lines (u8 x i8, 128 x 11008 x 4096: 11.0 to 6.9 ms; 512 rows lose). */
+ * gain only where some rows meet bytes of columns along lines (u8 x i8, 128 x 11008 x 4096: 11.0 to 6.9 ms; 512 rows
+ * and bf16 lose, and 8 rows do: 8 x 65536 x 128 651 to 569 us without). */
 static int64_t default_prefetch(const Plan *plan) {
   enum { FEW_ROWS = 16, STREAMED_ROWS = 8 };
   const GemmMatch *match = plan->match;
@@ -106,7 +107,8 @@ static int64_t default_prefetch(const Plan *plan) {
   bool on_tiles = s->values[FIELD_mma] == MMA_ON_TILES, a_needs_nothing = gemm_types(plan).a == match->acc;
   if (s->values[FIELD_pack_b] == PACK_B_TASK) {
     if (b_bytes <= cache / 2) return PREFETCH_NONE;
-    if (on_tiles) return gemm_b_runs_along_k(plan) && m <= GEMM_FEW_ROWS_OF_TILES ? PREFETCH_PANEL : PREFETCH_NONE;
+    bool are_some = m > FEW_ROWS && m <= GEMM_FEW_ROWS_OF_TILES && type_bits(gemm_types(plan).b) == 8;
+    if (on_tiles) return gemm_b_runs_along_k(plan) && are_some ? PREFETCH_PANEL : PREFETCH_NONE;
     return m > FEW_ROWS && !gemm_b_runs_along_k(plan) ? PREFETCH_BOTH : PREFETCH_NONE;
   }
   if (gemm_is_known_stream(plan)) return PREFETCH_STREAM;
