@@ -54,13 +54,14 @@ static int64_t choose_kc_of_tiles(const Plan *plan, int64_t m, int64_t n, int64_
 }
 
 /* B in place: a row at a time would be a page at a time for every panel, so few rows pass through all of C before the
- * next ones do; more of them where each is used often, or short (1 x 4096 x 4096: 2.8 ms with 16 rows, 10 with all).
+ * next ones do; more of them where each is used often, or short (f32 of 16 x 4096 x 4096: 5.1 ms with 16, 5.7 with 32, 13.8 with 64).
  * Columns that run along k are read to their end. */
 static int64_t choose_kc_in_place(const Plan *plan, int64_t m, int64_t n, int64_t k) {
-  enum { FEW = 32, MORE = 128, FEW_ROWS = 32, PAGE_BYTES = 4096 };
+  enum { FEW = 16, MORE = 128, FEW_ROWS = 32, FEWEST_ROWS = 8, PAGE_BYTES = 4096 };
   const GemmMatch *match = plan->match;
   if (gemm_b_runs_along_k(plan)) return larger_of(k, 1);
-  return m <= FEW_ROWS && gemm_bytes(match->b.node->type, n) >= PAGE_BYTES ? FEW : MORE;
+  bool has_few_rows = m <= FEWEST_ROWS || (m <= FEW_ROWS && gemm_bytes(match->b.node->type, n) >= PAGE_BYTES);
+  return has_few_rows ? FEW : MORE;
 }
 
 /* A block of C in register tiles: how many of them along m, how many panels along n. */
