@@ -54,8 +54,8 @@ static int64_t choose_kc_of_tiles(const Plan *plan, int64_t m, int64_t n, int64_
 }
 
 /* B in place: a row at a time would be a page at a time for every panel, so few rows pass through all of C before the
- * next ones do; more of them where each is used often, or short (f32 of 16 x 4096 x 4096: 5.1 ms with 16, 5.7 with 32, 13.8 with 64).
- * Columns that run along k are read to their end. */
+ * next ones do; more of them where each is used often, or short (f32 of 16 x 4096 x 4096: 5.1 ms with 16, 5.7 with
+ * 32, 13.8 with 64). Columns that run along k are read to their end. */
 static int64_t choose_kc_in_place(const Plan *plan, int64_t m, int64_t n, int64_t k) {
   enum { FEW = 16, MORE = 128, FEW_ROWS = 32, FEWEST_ROWS = 8, PAGE_BYTES = 4096 };
   const GemmMatch *match = plan->match;

@@ -81,13 +81,16 @@ static void copy_rows(Builder *b, const Copy *c, Value *lo, Value *hi, int step,
   build_yield(&in, NULL, 0);
 }
 
+/* Rows of B copied at a time, in groups of the panel: more would be more code to compile, and no faster. */
+enum { GROUPS_OF_ROWS = 4 };
+
 /* Whole steps, and the rest by short ones, for bounds cost a choice or a mask for each row. */
 static void copy_columns(Builder *b, const Copy *c, Value *lo, Value *hi) {
   const Dim k = ((const GemmMatch *)c->plan->match)->k;
   bool has_zeros = !dim_equal(k, gemm_loop_k(c->plan));
   int group = gemm_types(c->plan).group, short_step = pack_step(c->plan, group);
   bool turns = gemm_runs_along_k(c->source->type.buf);
-  int step = turns ? pack_step_along_k(c->plan, c->source->type.buf->type) : short_step;
+  int step = turns ? pack_step_along_k(c->plan, c->source->type.buf->type) : GROUPS_OF_ROWS * group;
   if (!turns) short_step = group;
   Value *source_hi = has_zeros ? build_min(b, hi, c->end) : hi;
   Value *steps = build_index(b, OP_index_div, build_sub(b, source_hi, lo), build_number(b, step));
@@ -138,7 +141,8 @@ void gemm_build_pack_kernel(const Plan *plan, const char *name, Module *module) 
   Value *task = kernel_task(kernel);
   if (source_type.rank > 2) task = gemm_place_packed(&b, plan, &source, &packed, nr);
   Value *column = build_named(build_mul(&b, task, build_number(&b, nr)), "j");
-  Value *cols = build_named(build_sub(&b, gemm_size(plan, &b, GEMM_N), column), "cols");
+  bool is_even = match->n.symbol < 0 && match->n.size % nr == 0;
+  Value *cols = is_even ? NULL : build_named(build_sub(&b, gemm_size(plan, &b, GEMM_N), column), "cols");
   source = gemm_operand_buffer(&b, source, &match->b);
   Value *zero = build_number(&b, 0);
   Value *k = gemm_size(plan, &b, GEMM_K), *end = gemm_size(plan, &b, GEMM_DEPTH);

@@ -91,10 +91,12 @@ static int64_t default_mma(const Plan *plan) {
 
 /* The first pass over a panel that lies in the third-level cache waits for it, and so do stores to lines that do: on
  * Sapphire Rapids that was 4 % to 6 % each with 384 rows, a quarter with 32 (bench/results/spine.md), where others lose
- * (up to 30 % on Zen 5). What lies in the second-level cache anyway gains nothing, and with few rows the requests
- * themselves cost. What tasks pack is asked for where vectors multiply, unless it is read along lines; tile registers
- * gain only where some rows meet bytes of columns along lines (u8 x i8, 128 x 11008 x 4096: 11.0 to 6.9 ms; 512 rows
- * and bf16 lose, and 8 rows do: 8 x 65536 x 128 651 to 569 us without). */
+ * (up to 30 % on Zen 5). What lies in the second-level cache already gains nothing, but weights seldom do: vectors ask
+ * for the next panel, or with few rows for lines a little ahead, at 0 to 4 % from there and a gain of 6 to 25 % from
+ * beyond (f32 of 16 x 768 x 768: 129 and 124 us, 316 and 254); tile registers would lose up to half. What tasks pack is
+ * asked for where vectors multiply, unless it is read along lines; tile registers gain only where some rows meet bytes
+ * of columns along lines (u8 x i8, 128 x 11008 x 4096: 11.0 to 6.9 ms; 512 rows and bf16 lose, and 8 rows do: 8 x 65536
+ * x 128 651 to 569 us without). */
 static int64_t default_prefetch(const Plan *plan) {
   enum { FEW_ROWS = 16, STREAMED_ROWS = 8 };
   const GemmMatch *match = plan->match;
@@ -112,9 +114,13 @@ static int64_t default_prefetch(const Plan *plan) {
     return m > FEW_ROWS && !gemm_b_runs_along_k(plan) ? PREFETCH_BOTH : PREFETCH_NONE;
   }
   if (gemm_is_known_stream(plan)) return PREFETCH_STREAM;
-  if (m <= STREAMED_ROWS || (on_tiles && m <= 2 * FEW_ROWS)) return PREFETCH_NONE;
-  if (m <= FEW_ROWS) return b_bytes > 4 * cache && a_needs_nothing ? PREFETCH_BOTH : PREFETCH_NONE;
-  return b_bytes > cache / 2 || (!on_tiles && c_bytes > cache) ? PREFETCH_BOTH : PREFETCH_NONE;
+  int64_t first = machine_of(plan->problem.target, 1).l1d_bytes;
+  bool in_first = b_bytes <= first / 2 || m == 1;
+  if (m <= STREAMED_ROWS) return on_tiles || in_first ? PREFETCH_NONE : PREFETCH_STREAM;
+  int64_t otherwise = on_tiles || in_first ? PREFETCH_NONE : PREFETCH_PANEL;
+  if (on_tiles && m <= 2 * FEW_ROWS) return PREFETCH_NONE;
+  if (m <= FEW_ROWS) return b_bytes > 4 * cache && a_needs_nothing ? PREFETCH_BOTH : otherwise;
+  return b_bytes > cache / 2 || (!on_tiles && c_bytes > cache) ? PREFETCH_BOTH : otherwise;
 }
 
 static void set_default(Schedule *s, Field field, int64_t value) {
