@@ -250,24 +250,19 @@ static Value *end_of_rows(GemmBuild *g) {
   return build_index_select(&g->b, g->is_same_rows, again, g->t_hi);
 }
 
-/* Every panel holds as many rows as tiles have, so that of the first tile holds rows of the second too. */
-void gemm_pack_rows(GemmBuild *g) {
+/* Copies `step` steps of k from lo on, and so on to hi, of the tile at g->i to panel rows from `row` on. `is_bounded`:
+ * hi - lo need not be a multiple. */
+static void copy_tile_of_a(GemmBuild *g, Value *row, Value *lo, Value *hi, int step, bool is_bounded) {
   Block *outer = g->b.block;
-  int mr = (int)gemm_field(g, FIELD_mr), step = pack_step(g->plan, g->types.a_group);
   Value *first = gemm_first_packed(g);
-  Loop tiles = build_for(&g->b, g->t_lo, end_of_rows(g), gemm_number(g, 1), NULL, 0);
-  build_named(tiles.index, "t");
-  g->b.block = tiles.body;
-  gemm_place_rows(g, tiles.index);
-  Value *row = build_mul(&g->b, build_sub(&g->b, tiles.index, g->t_lo), gemm_number(g, mr));
-  Loop loop = build_for(&g->b, g->k_lo, g->k_hi, gemm_number(g, step), NULL, 0);
+  Loop loop = build_for(&g->b, lo, hi, gemm_number(g, step), NULL, 0);
   build_named(loop.index, "p");
   g->b.block = loop.body;
   Value *rows = g->match->m.symbol < 0 ? NULL : g->tile_rows;
-  Value *cols = build_named(build_sub(&g->b, g->k_hi, loop.index), "left");
-  TileType type = type_tile(mr, step, g->a->type.buf->type);
+  Value *cols = is_bounded ? build_named(build_sub(&g->b, hi, loop.index), "left") : NULL;
   bool has_zeros = !dim_equal(g->match->k, g->loop_k);
   Value *there = has_zeros ? build_sub(&g->b, gemm_size(g->plan, &g->b, GEMM_K), loop.index) : cols;
+  TileType type = type_tile((int)gemm_field(g, FIELD_mr), step, g->a->type.buf->type);
   Value *tile = build_load(&g->b, OP_tile_load, (Place){g->a, {g->i, loop.index}, rows, there}, type);
   if (g->types.shift != 0) {
     Value *shift = build_const(&g->b, g->types.shift, type_scalar(KILN_I32));
@@ -277,7 +272,34 @@ void gemm_pack_rows(GemmBuild *g) {
   Value *column = first != NULL ? build_sub(&g->b, loop.index, first) : loop.index;
   build_store(&g->b, OP_tile_store, tile, (Place){g->task_rows, {row, column}, NULL, cols});
   build_yield(&g->b, NULL, 0);
+  g->b.block = outer;
+}
+
+/* Whole vectors along k, and the rest one step at a time where panels allow it: turned vectors with a bound are a
+ * branch for each step, which took LLVM 3 ms. */
+static void pack_rows_of_tile(GemmBuild *g, Value *row) {
+  Builder *b = &g->b;
+  int step = pack_step(g->plan, g->types.a_group);
+  if (g->types.a_group > 1) {
+    copy_tile_of_a(g, row, g->k_lo, g->k_hi, step, true);
+    return;
+  }
+  Value *steps = build_index(b, OP_index_div, build_sub(b, g->k_hi, g->k_lo), gemm_number(g, step));
+  Value *whole = build_named(build_add(b, g->k_lo, build_mul(b, steps, gemm_number(g, step))), "whole");
+  copy_tile_of_a(g, row, g->k_lo, whole, step, false);
+  bool is_even = !g->has_kc && g->loop_k.symbol < 0 && g->loop_k.size % step == 0;
+  if (!is_even) copy_tile_of_a(g, row, whole, g->k_hi, 1, false);
+}
+
+/* Every panel holds as many rows as tiles have, so that of the first tile holds rows of the second too. */
+void gemm_pack_rows(GemmBuild *g) {
+  Block *outer = g->b.block;
+  Loop tiles = build_for(&g->b, g->t_lo, end_of_rows(g), gemm_number(g, 1), NULL, 0);
+  build_named(tiles.index, "t");
   g->b.block = tiles.body;
+  gemm_place_rows(g, tiles.index);
+  Value *panel = build_sub(&g->b, tiles.index, g->t_lo);
+  pack_rows_of_tile(g, build_mul(&g->b, panel, gemm_number(g, gemm_field(g, FIELD_mr))));
   build_yield(&g->b, NULL, 0);
   g->b.block = outer;
 }
