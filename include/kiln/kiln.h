@@ -65,7 +65,7 @@ typedef struct kiln_engine_options {
   const char *cache_dir;  /* NULL: $KILN_CACHE_DIR, else $XDG_CACHE_HOME/kiln, else ~/.cache/kiln; "": no disk cache */
   const char *cache_path; /* read-only directories, separated by ':'; NULL: $KILN_CACHE_PATH */
   uint64_t cache_max_bytes;  /* size at which old entries go; 0: 1 GiB */
-  size_t memory_max_kernels; /* kernels kept in memory for later compiles of the same; 0: 1024 */
+  size_t memory_max_kernels; /* kernels, and objects, kept in memory for later compiles of the same; 0: 1024 */
   int32_t threads;           /* of the default pool, started at the first call that needs it; 0: every core */
   uint32_t profile;          /* kiln_profile bits */
   const char *profile_dir;   /* NULL: the current directory */
@@ -149,7 +149,7 @@ typedef struct kiln_kernel_info {
   bool is_fallback; /* the reference template: right for everything, and slow */
   const char
       *origin; /* where the schedule comes from: "fixed", "record exact", "record bucket", "record other", "model" */
-  kiln_compile_times times; /* of the call that made the code, which for KILN_MEMORY was an earlier one */
+  kiln_compile_times times; /* of the call that made the code: for KILN_MEMORY an earlier one, or this one if its object was there */
 } kiln_kernel_info;
 KILN_API kiln_status kiln_kernel_describe(const kiln_kernel *kernel, kiln_kernel_info *info);
 
