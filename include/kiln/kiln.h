@@ -149,7 +149,7 @@ typedef struct kiln_kernel_info {
   bool is_fallback; /* the reference template: right for everything, and slow */
   const char
       *origin; /* where the schedule comes from: "fixed", "record exact", "record bucket", "record other", "model" */
-  kiln_compile_times times; /* of the call that made the code: for KILN_MEMORY an earlier one, or this one if its object was there */
+  kiln_compile_times times; /* of the call that compiled the code, or found its object, for the first time */
 } kiln_kernel_info;
 KILN_API kiln_status kiln_kernel_describe(const kiln_kernel *kernel, kiln_kernel_info *info);
 
