@@ -45,7 +45,7 @@ static int64_t choose_kc_of_tiles(const Plan *plan, int64_t m, int64_t n, int64_
   int64_t limit = larger_of(machine->l1d_bytes * 2 / 3 / gemm_bytes(type, COLUMNS), MULTIPLE);
   int64_t b_bytes = gemm_bytes(type, n * k);
   bool packs = plan->schedule.values[FIELD_pack_b] == PACK_B_TASK, has_few_rows = m <= GEMM_FEW_ROWS_OF_TILES;
-  bool turns_pages = packs && has_few_rows && gemm_b_runs_along_k(plan) && b_bytes > LARGE * machine->l2_bytes;
+  bool turns_pages = packs && has_few_rows && gemm_b_runs_along_k(plan) && b_bytes >= LARGE * machine->l2_bytes;
   bool is_short = (has_few_rows && !turns_pages) || (packs && type_bits(type) == 8 && !turns_pages);
   if (is_short && b_bytes > machine->l2_bytes && !is_overlapped) limit /= 2;
   if (k <= (is_overlapped ? limit * 2 : limit * 5 / 4)) return larger_of(k, 1);
