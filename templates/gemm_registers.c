@@ -13,8 +13,12 @@ enum { FMA_PER_CYCLE = 2, LOADS_PER_CYCLE = 2 };
 static const double chain_cycles = 4.7, panel_cost = 0.25;
 
 /* Of scalars of A, which x86 broadcasts from memory for each step (f32 of 512 x 11008 x 4096: 8x48 is 9 % faster than
- * 12x32); where registers hold several (AArch64) they cost less. */
-static double load_cost(const Plan *plan) { return plan->problem.target->family == FAMILY_X86_64 ? 0.14 : 0.06; }
+ * 12x32); where registers hold several (AArch64) they cost less. Where m is not known, higher tiles let more threads
+ * share C evenly at the same traffic (unit/test_template_topology). */
+static double load_cost(const Plan *plan) {
+  const GemmMatch *match = plan->match;
+  return plan->problem.target->family == FAMILY_X86_64 && match->m.symbol < 0 ? 0.14 : 0.06;
+}
 
 /* What the model takes for a size that is not known. */
 static int64_t size_or(Dim d, int64_t unknown) { return d.symbol < 0 ? larger_of(d.size, 1) : unknown; }

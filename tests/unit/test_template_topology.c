@@ -86,7 +86,7 @@ static int64_t layers_of(const Subject *s, const int64_t *dims) {
   return 1;
 }
 
-/* Whole tiles, or layers of them, leave some thread with `unavoidable` times the mean. Blocks may add half to it
+/* Whole tiles, or layers of them, leave some thread with `unavoidable` times the mean. Blocks may add a third to it
  * where a thread has few tiles, which fewer packed rows and shared panels are worth, and less where there are many. */
 static void judge(const Subject *s, const int64_t *symbols, const char *what, Tally *tally) {
   for (size_t i = 0; i < ARRAY_LENGTH(machines); ++i) {
@@ -101,7 +101,7 @@ static void judge(const Subject *s, const int64_t *symbols, const char *what, Ta
     int64_t tiles = tiles_of(s, symbols) * layers_of(s, dims); /* what cannot be shared further */
     int64_t longest = (tiles + threads - 1) / threads, busy = threads < tiles ? threads : tiles;
     double unavoidable = (double)longest * (double)threads / (double)tiles, ratio = p.balance / unavoidable;
-    double bound = tiles < 16 * threads ? 1.53 : tiles < 64 * threads ? 1.45 : 1.28;
+    double bound = tiles < 8 * threads ? 1.51 : tiles < 64 * threads ? 1.34 : 1.25;
     cr_expect_leq(ratio, bound, "%s on %s, %s: busiest thread %.2f times the mean, unavoidable %.2f", what,
                   s->plan.problem.target->name, machines[i], p.balance, unavoidable);
     cr_expect_geq(2 * p.tasks, busy, "%s: %lld tasks for %d threads", what, (long long)p.tasks, machine.threads);
