@@ -32,23 +32,21 @@ static int64_t choose_kc(int64_t k, kiln_type type, const Machine *machine) {
 
 /* Tile registers ask for 64 bytes a cycle, as much as the second-level cache ever gives: k is cut so that the panel of
  * B at hand stays in the first-level cache while A streams past it. Accumulators that wait in memory cost less than a
- * panel that overflows does (256 x 256 x 1024 of bf16: 93 us whole, 72 in two; bench/results/speed.md), but an epilogue
- * beside the last visit needs time: gelu of 384 x 3072 x 768 1781 us whole, 1996 in two, where the bare product has
- * 1769 and 1578. With few rows, for which B comes from beyond the second-level cache all the time, half of that is
- * better (128 x 4096 x 11008 of bf16: 15.2 to 12.1 ms), and where bytes of B are packed (512 x 11008 x 4096: 33.7 to
- * 29.4), but for columns along k of a large B, each visit to which is a page anew (128 x 11008 x 4096 of u8 x i8: 10.2
- * to 7.0 ms, of bf16 21.5 to 17.3). */
+ * panel that overflows does (256 x 256 x 1024 of bf16: 93 us whole, 72 in two; bench/results/speed.md). With few rows,
+ * for which B comes from beyond the second-level cache all the time, half of that is better (128 x 4096 x 11008 of
+ * bf16: 15.2 to 12.1 ms), and where bytes of B are packed (512 x 11008 x 4096: 33.7 to 29.4), but for columns along k
+ * of a large B, each visit to which is a page anew (128 x 11008 x 4096 of u8 x i8: 10.2 to 7.0 ms, of bf16 21.5
+ * to 17.3). */
 static int64_t choose_kc_of_tiles(const Plan *plan, int64_t m, int64_t n, int64_t k, const Machine *machine) {
   enum { COLUMNS = 32, MULTIPLE = 64, LARGE = 16 };
-  bool is_overlapped = plan->schedule.values[FIELD_epilogue] == EPILOGUE_OVERLAPPED;
   kiln_type type = gemm_types(plan).b;
   int64_t limit = larger_of(machine->l1d_bytes * 2 / 3 / gemm_bytes(type, COLUMNS), MULTIPLE);
   int64_t b_bytes = gemm_bytes(type, n * k);
   bool packs = plan->schedule.values[FIELD_pack_b] == PACK_B_TASK, has_few_rows = m <= GEMM_FEW_ROWS_OF_TILES;
   bool turns_pages = packs && has_few_rows && gemm_b_runs_along_k(plan) && b_bytes >= LARGE * machine->l2_bytes;
   bool is_short = (has_few_rows && !turns_pages) || (packs && type_bits(type) == 8 && !turns_pages);
-  if (is_short && b_bytes > machine->l2_bytes && !is_overlapped) limit /= 2;
-  if (k <= (is_overlapped ? limit * 2 : limit * 5 / 4)) return larger_of(k, 1);
+  if (is_short && b_bytes > machine->l2_bytes) limit /= 2;
+  if (k <= limit * 5 / 4) return larger_of(k, 1);
   int64_t visits = ceil_div(k, limit);
   return ceil_div(ceil_div(k, visits), MULTIPLE) * MULTIPLE;
 }
@@ -118,10 +116,13 @@ static Extents block_of_tiles(const Plan *plan, Extents all, const Machine *mach
   int64_t mr = s->values[FIELD_mr], nr = s->values[FIELD_nr], part = machine->l2_bytes / SHARE;
   bool packs_b = s->values[FIELD_pack_b] == PACK_B_TASK, are_few = all.tiles * mr <= GEMM_FEW_ROWS_OF_TILES;
   if (packs_b && !are_few) part *= 2;
-  int64_t row_bytes = larger_of(gemm_bytes(gemm_types(plan).a, kc), 1);
+  bool by_panels = s->values[FIELD_epilogue] == EPILOGUE_OVERLAPPED;
+  if (by_panels) part *= 3;
+  int64_t row_bytes = larger_of(gemm_bytes(gemm_types(plan).a, by_panels ? k : kc), 1);
   int64_t tiles = larger_of(part / row_bytes / mr, 1), panels = all.panels;
+  if (by_panels) tiles = smaller_of(tiles, larger_of(USUAL_ROWS / mr, 1));
   tiles = ceil_div(all.tiles, ceil_div(all.tiles, tiles));
-  if (kc >= k) return (Extents){tiles, panels};
+  if (kc >= k || by_panels) return (Extents){tiles, panels};
   bool is_packed = s->values[FIELD_pack_a] == PACK_A_TASK, is_again = is_packed && !keeps_rows(plan, k, tiles, machine);
   int64_t rows = is_packed ? larger_of(tiles * mr, USUAL_ROWS) : tiles * mr;
   int64_t columns = part * (is_again ? 2 : 1) / (rows * gemm_bytes(gemm_types(plan).acc, 1));
@@ -238,7 +239,8 @@ static int64_t choose_pc(const Plan *plan, int64_t k, const int64_t *values, Ext
   int64_t whole = ceil_div(k, s->values[FIELD_ku]) * s->values[FIELD_ku];
   if (values[FIELD_layers] > 1 || values[FIELD_kc] >= k) return values[FIELD_kc];
   if (s->fixed[FIELD_pc]) return s->values[FIELD_pc] >= k ? whole : values[FIELD_kc];
-  return block.panels < all.panels && keeps_rows(plan, k, block.tiles, machine) ? whole : values[FIELD_kc];
+  bool come_again = block.panels < all.panels || s->values[FIELD_epilogue] == EPILOGUE_OVERLAPPED;
+  return come_again && keeps_rows(plan, k, block.tiles, machine) ? whole : values[FIELD_kc];
 }
 
 /* Blocks that suit the caches, cut further so that all threads have work. */

@@ -83,12 +83,15 @@ static Value *packed_bytes(const GemmBuild *g, Builder *b) {
   return build_add(b, packed, gemm_row_sum_bytes(g, b));
 }
 
-/* An accumulator for each tile of a block, where one task visits k in blocks. */
+/* Accumulators that a task keeps while their tiles are not finished: those of a block where it visits k in blocks,
+ * those of two panels where it goes panel by panel. */
 static Value *kept_bytes(const GemmBuild *g, Builder *b) {
   Value *nothing = build_number(b, 0);
   if (!g->has_kc) return nothing;
   Value *is_cut = build_index(b, OP_index_lt, gemm_param(g, b, FIELD_kc), gemm_size(g->plan, b, GEMM_DEPTH));
-  Value *kept = build_index_select(b, is_cut, gemm_block_bytes(g, b), nothing);
+  int64_t pair_bytes = 2 * gemm_bytes(g->types.acc, gemm_field(g, FIELD_mr) * gemm_field(g, FIELD_nr));
+  Value *kept = gemm_overlaps(g) ? build_mul(b, gemm_tiles_per_block(g, b), build_number(b, pair_bytes))
+                                 : build_index_select(b, is_cut, gemm_block_bytes(g, b), nothing);
   if (!g->has_layers) return kept;
   Value *is_single = build_index(b, OP_index_eq, gemm_layer_count(g, b), build_number(b, 1));
   return build_index_select(b, is_single, kept, nothing);
@@ -153,16 +156,35 @@ static void place_a(GemmBuild *g, Value *t) {
   g->first_row = build_named(build_mul(&g->b, panel, gemm_number(g, gemm_field(g, FIELD_mr))), "panel_row");
 }
 
+/* Whether this panel or the one before has the first of two places. */
+static Value *turn_of(GemmBuild *g, Value *panel, int before) {
+  Value *number = build_add(&g->b, build_sub(&g->b, panel, g->panel_lo), gemm_number(g, before));
+  return build_index(&g->b, OP_index_mod, number, gemm_number(g, 2));
+}
+
+static void place_waiting_tile(GemmBuild *g, Value *t, Value *panel) {
+  Value *before = build_add(&g->b, g->panel_lo, turn_of(g, panel, 1));
+  Value *offset = build_add(&g->b, g->kept_before, gemm_kept_bytes_before(g, t, before));
+  g->waiting = build_named(build_workspace(&g->b, offset, &g->tile_buffer), "waiting");
+}
+
+/* The panel in whose place of a block's accumulators those of `panel` are kept: where the tiles of one are finished
+ * beside the next, and not all together, there are two that take turns. */
+static Value *kept_panel(GemmBuild *g, Value *panel) {
+  if (!gemm_overlaps(g)) return panel;
+  Value *turn = build_add(&g->b, g->panel_lo, turn_of(g, panel, 0));
+  return g->is_single != NULL ? build_index_select(&g->b, g->is_single, turn, panel) : turn;
+}
+
 static void one_tile(GemmBuild *g, Value *t, Value *panel) {
   g->t = t;
   gemm_place_rows(g, t);
   place_a(g, t);
   if (g->has_kc) {
     int64_t mr = gemm_field(g, FIELD_mr), nr = gemm_field(g, FIELD_nr);
-    Value *last = build_sub(&g->b, g->t_hi, gemm_number(g, 1)); /* the tile that finishes the last one has none */
-    Value *own = g->waiting_i != NULL ? build_min(&g->b, t, last) : t;
-    Value *offset = build_add(&g->b, g->kept_before, gemm_kept_bytes_before(g, own, panel));
+    Value *offset = build_add(&g->b, g->kept_before, gemm_kept_bytes_before(g, t, kept_panel(g, panel)));
     g->kept = build_named(build_workspace(&g->b, offset, &g->tile_buffer), "kept");
+    if (gemm_overlaps(g)) place_waiting_tile(g, t, panel);
     if (gemm_prefetches_kept(g)) {
       Value *next = build_add(&g->b, offset, gemm_number(g, gemm_bytes(g->types.acc, mr * nr)));
       g->kept_next = build_named(build_workspace(&g->b, next, &g->tile_buffer), "kept_next");
@@ -187,28 +209,6 @@ static void tiles_of_panel(GemmBuild *g, Value *panel) {
   g->b.block = outer;
 }
 
-/* Each tile, while it is multiplied, finishes the one before; in the last block of k one more, of no k, finishes the
- * last. */
-static void overlapped_tiles(GemmBuild *g, Value *panel) {
-  Block *outer = g->b.block;
-  Value *k_hi = g->k_hi, *zero = gemm_number(g, 0), *one = gemm_number(g, 1), *nothing[2] = {zero, zero};
-  Value *end = build_add(&g->b, g->t_hi, build_index_select(&g->b, g->is_last, one, zero));
-  Loop tiles = build_for(&g->b, g->t_lo, end, one, nothing, 2);
-  build_named(tiles.index, "t");
-  g->waiting_i = build_named(tiles.carried[0], "waiting_i");
-  g->waiting_rows = build_named(tiles.carried[1], "waiting_rows");
-  g->b.block = tiles.body;
-  Value *is_there = build_index(&g->b, OP_index_lt, tiles.index, g->t_hi);
-  g->k_hi = build_named(build_index_select(&g->b, is_there, k_hi, g->k_lo), "k_end");
-  one_tile(g, tiles.index, panel);
-  Value *rows = g->rows != NULL ? g->rows : gemm_number(g, gemm_field(g, FIELD_mr));
-  Value *waiting[2] = {g->i, build_index_select(&g->b, g->is_last, rows, zero)};
-  build_yield(&g->b, waiting, 2);
-  g->k_hi = k_hi;
-  g->waiting_i = g->waiting_rows = NULL;
-  g->b.block = outer;
-}
-
 /* In the last block of k, whose tiles are finished. */
 static void sums_of_columns(GemmBuild *g) {
   Block *outer = g->b.block;
@@ -218,8 +218,16 @@ static void sums_of_columns(GemmBuild *g) {
   g->b.block = outer;
 }
 
+static void place_next_panel(GemmBuild *g, Value *panel) {
+  gemm_place_chunks(g);
+  if (!gemm_prefetches_next(g)) return;
+  Value *next = build_add(&g->b, panel, gemm_number(g, gemm_panels_ahead(g)));
+  Value *is_last = build_index(&g->b, OP_index_le, g->panel_hi, next);
+  g->next_hi = build_named(build_index_select(&g->b, is_last, gemm_number(g, 0), g->k_hi), "next_hi");
+}
+
 static void tiles_of_block(GemmBuild *g) {
-  if (g->task_rows != NULL) gemm_pack_rows(g);
+  if (g->task_rows != NULL) gemm_pack_rows(g, NULL);
   Block *outer = g->b.block;
   Loop panels = build_for(&g->b, g->panel_lo, g->panel_hi, gemm_number(g, 1), NULL, 0);
   build_named(panels.index, "panel");
@@ -227,25 +235,32 @@ static void tiles_of_block(GemmBuild *g) {
   gemm_place_columns(g, panels.index);
   place_panel(g, panels.index);
   if (gemm_needs_column_sums(g)) sums_of_columns(g);
-  gemm_place_chunks(g);
-  if (gemm_prefetches_next(g)) {
-    Value *next = build_add(&g->b, panels.index, gemm_number(g, gemm_panels_ahead(g)));
-    Value *is_last = build_index(&g->b, OP_index_le, g->panel_hi, next);
-    g->next_hi = build_named(build_index_select(&g->b, is_last, gemm_number(g, 0), g->k_hi), "next_hi");
-  }
-  if (gemm_field(g, FIELD_epilogue) == EPILOGUE_OVERLAPPED) overlapped_tiles(g, panels.index);
-  else tiles_of_panel(g, panels.index);
+  place_next_panel(g, panels.index);
+  tiles_of_panel(g, panels.index);
   build_yield(&g->b, NULL, 0);
   g->b.block = outer;
 }
 
-/* Visits the layer's k in blocks of kc; at least once, so that k = 0 still gives the epilogue of zero. */
-static void blocks_of_k(GemmBuild *g) {
-  Value *k = g->layer_hi != NULL ? g->layer_hi : gemm_size(g->plan, &g->b, GEMM_DEPTH);
+/* One block of k of the panel g->panel_at_hand. */
+static void visit_of_panel(GemmBuild *g) {
+  Value *panel = g->panel_at_hand;
+  if (g->task_rows != NULL) gemm_pack_rows(g, build_index(&g->b, OP_index_eq, panel, g->panel_lo));
+  place_panel(g, panel);
+  if (gemm_needs_column_sums(g)) sums_of_columns(g);
+  place_next_panel(g, panel);
+  tiles_of_panel(g, panel);
+}
+
+static Value *layer_end(GemmBuild *g) {
+  return g->layer_hi != NULL ? g->layer_hi : gemm_size(g->plan, &g->b, GEMM_DEPTH);
+}
+
+/* Visits the layer's k up to `k` in blocks of kc; at least once, so that k = 0 still gives the epilogue of zero. */
+static void blocks_of_k(GemmBuild *g, Value *k, void (*visit)(GemmBuild *)) {
   if (!g->has_kc) {
     g->k_lo = gemm_number(g, 0);
     g->k_hi = k;
-    tiles_of_block(g);
+    visit(g);
     return;
   }
   Value *kc = gemm_depth(g, &g->b); /* whole iterations: only the last block of k may have a rest */
@@ -259,9 +274,54 @@ static void blocks_of_k(GemmBuild *g) {
   Value *past = build_add(&g->b, end, gemm_number(g, 1)); /* several layers are finished together */
   if (g->is_single != NULL) past = build_index_select(&g->b, g->is_single, past, gemm_number(g, 0));
   g->is_last = build_named(build_index(&g->b, OP_index_lt, k, past), "is_last");
-  tiles_of_block(g);
+  visit(g);
   build_yield(&g->b, NULL, 0);
   g->b.block = outer;
+}
+
+/* What is to be finished while `panel` is multiplied: tiles of the panel before. */
+static void place_waiting(GemmBuild *g, Value *panel) {
+  gemm_place_columns(g, build_sub(&g->b, panel, gemm_number(g, 1)));
+  g->waiting_j = g->j;
+  g->waiting_cols = g->cols;
+  g->tile_sums = gemm_needs_column_sums(g) ? turn_of(g, panel, 1) : NULL;
+}
+
+/* The tiles of the last panel, for which there is no next one. */
+static void finish_last_panel(GemmBuild *g) {
+  Builder *b = &g->b;
+  Block *outer = b->block;
+  Value *end = build_index_select(b, build_index(b, OP_index_lt, g->panel_lo, g->panel_hi), g->t_hi, g->t_lo);
+  if (g->is_single != NULL) end = build_index_select(b, g->is_single, end, g->t_lo);
+  place_waiting(g, g->panel_hi);
+  Loop tiles = build_for(b, g->t_lo, end, gemm_number(g, 1), NULL, 0);
+  g->t = build_named(tiles.index, "t");
+  b->block = tiles.body;
+  gemm_place_rows(g, g->t);
+  place_waiting_tile(g, g->t, g->panel_hi);
+  gemm_epilogue_waiting(g, gemm_number(g, 0), g->rows != NULL ? g->rows : gemm_number(g, gemm_field(g, FIELD_mr)));
+  build_yield(b, NULL, 0);
+  b->block = outer;
+}
+
+/* All of k for one panel after the other: while its tiles are multiplied, those of the panel before are finished, row
+ * by row over all of the time. */
+static void overlapped_panels(GemmBuild *g) {
+  Builder *b = &g->b;
+  Block *outer = b->block;
+  Loop panels = build_for(b, g->panel_lo, g->panel_hi, gemm_number(g, 1), NULL, 0);
+  g->panel_at_hand = build_named(panels.index, "panel");
+  b->block = panels.body;
+  Value *first = g->is_single != NULL ? build_index_select(b, g->is_single, g->panel_lo, g->panel_hi) : g->panel_lo;
+  g->has_waiting = build_named(build_index(b, OP_index_lt, first, panels.index), "has_waiting");
+  place_waiting(g, panels.index);
+  gemm_place_columns(g, panels.index);
+  if (gemm_needs_column_sums(g)) g->panel_sums = turn_of(g, panels.index, 0);
+  blocks_of_k(g, layer_end(g), visit_of_panel);
+  build_yield(b, NULL, 0);
+  b->block = outer;
+  finish_last_panel(g);
+  g->panel_sums = g->tile_sums = NULL; /* layers are finished together */
 }
 
 /* ---- blocks of a task -------------------------------------------------------------------------------------------- */
@@ -299,7 +359,8 @@ static void one_block(GemmBuild *g, Value *number, Value *layer) {
   if (g->has_kc) g->kept_before = build_add(&g->b, g->task_bytes_before, packed_bytes(g, &g->b));
   if (g->has_layers) gemm_place_layer(g, number, layer);
   if (gemm_needs_row_sums(g)) sums_of_rows(g);
-  blocks_of_k(g);
+  if (gemm_overlaps(g)) overlapped_panels(g);
+  else blocks_of_k(g, layer_end(g), tiles_of_block);
   if (g->has_layers) gemm_finish_layers(g, number);
 }
 
@@ -398,10 +459,8 @@ static void build_body(GemmBuild *g) {
   g->tile_buffer = (BufType){.type = g->types.acc, .rank = 2};
   g->tile_buffer.dims[0] = (Extent){gemm_field(g, FIELD_mr), EXTENT_NUMBER};
   g->tile_buffer.dims[1] = (Extent){gemm_field(g, FIELD_nr), EXTENT_NUMBER};
-  BufType finished = g->tile_buffer;
-  if (gemm_field(g, FIELD_epilogue) == EPILOGUE_OVERLAPPED) finished.dims[0].number *= 2;
-  if (gemm_field(g, FIELD_epilogue) == EPILOGUE_ROWS || gemm_field(g, FIELD_epilogue) == EPILOGUE_OVERLAPPED)
-    g->scratch = build_named(build_scratch(b, &finished), "finished");
+  if (gemm_field(g, FIELD_epilogue) == EPILOGUE_ROWS)
+    g->scratch = build_named(build_scratch(b, &g->tile_buffer), "finished");
   Value *offset = build_mul(b, kernel_task(g->kernel), task_bytes(g, b));
   if (g->has_layers) {
     g->all_task_bytes = build_mul(b, task_count(g, b), task_bytes(g, b));

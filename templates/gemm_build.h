@@ -22,10 +22,12 @@ typedef struct GemmBuild {
   Value *tile_rows, *first_end;  /* rows of a tile; where the first one ends */
   Value *a, *source;             /* A and B in the product's orientation */
   BufType tile_buffer;           /* of accumulators, mr x nr */
-  Value *row_sums, *column_sums; /* i32 sums of A's rows and of B's columns, where zero points need them */
-  Value *scratch;                /* a finished accumulator, for the row loop */
-  Value *task_rows;              /* the rows of A that this task packed, panel after panel; NULL: read in place */
-  Value *task_panel;             /* B's panel that this task packed */
+  Value *row_sums, *column_sums; /* i32 sums of A's rows and of B's columns, where zero points need them … */
+  Value *panel_sums,
+      *tile_sums;    /* … and rows of the latter: of the panel at hand, of the tile to be finished; NULL: 0 */
+  Value *scratch;    /* a finished accumulator, for the row loop */
+  Value *task_rows;  /* the rows of A that this task packed, panel after panel; NULL: read in place */
+  Value *task_panel; /* B's panel that this task packed */
 
   Value *task_bytes_before;                 /* where this task's part of the workspace begins */
   Value *all_task_bytes, *layers_before;    /* parts of all tasks; where layer 0 of the block has its accumulators */
@@ -36,6 +38,7 @@ typedef struct GemmBuild {
   Value *is_single;                         /* there is one layer; NULL: always */
   Value *kept_before;                       /* where the block's accumulators lie in the workspace */
   Value *is_same_rows;                      /* the block before had the same rows; NULL: there was none */
+  Value *panel_at_hand;                     /* the panel, where all of k is visited for each */
   Value *t;                                 /* the tile */
   Value *k_lo, *k_hi, *is_last;             /* the block of k; is_last where has_kc */
   Value *i, *j;                             /* first row and column of the tile */
@@ -46,8 +49,9 @@ typedef struct GemmBuild {
   Value *chunk;                             /* steps of k between two looks at what to prefetch … */
   Value *ahead_share, *ahead_of_tile;       /* … and rows of the next panel asked for then, and by a whole tile */
   Value *result_share;                      /* … and rows of the results */
-  Value *waiting_i, *waiting_rows;          /* the tile before, whose accumulator waits in scratch for its epilogue */
-  Value *waiting_share, *done;              /* its rows that a chunk finishes; those that chunks have finished */
+  Value *waiting;                           /* the accumulator of this tile in the panel before, to be finished … */
+  Value *waiting_j, *waiting_cols;          /* … its columns, as j and cols are this panel's … */
+  Value *has_waiting, *done;                /* … whether it is there; its rows that chunks have finished */
   Value *next_hi;                           /* where prefetching the next panel ends: k_hi, or 0 after the last */
   Value *k_of_panel, *k_of_rows;            /* the k at row 0 of the panel, at column 0 of A; NULL: 0 */
 } GemmBuild;
@@ -122,8 +126,9 @@ Value *gemm_pack_panel(GemmBuild *g, Value *panel);
 /* Panels a task packs one beside the other, so that it reads several lines of each row of B: a row is a page of its
  * own, and one line of each would be a stream that no prefetching follows. */
 int64_t gemm_panels_at_once(const Plan *plan);
-/* Copies this block of k of the rows of tiles t_lo … t_hi-1, unless they are there already. */
-void gemm_pack_rows(GemmBuild *g);
+/* Copies this block of k of the rows of tiles t_lo … t_hi-1, unless they are there already; `is_first` tells whether it
+ * is the block's first visit to that part of k (NULL: always). */
+void gemm_pack_rows(GemmBuild *g, Value *is_first);
 
 /* ---- gemm_product.c ---------------------------------------------------------------------------------------------- */
 
@@ -137,6 +142,8 @@ bool gemm_prefetches_kept(const GemmBuild *g);
 void gemm_place_chunks(GemmBuild *g);
 /* The product of one tile over this block of k, and what follows the last one. */
 void gemm_tile(GemmBuild *g);
+/* Whether tiles are finished while those of the next panel are multiplied. */
+bool gemm_overlaps(const GemmBuild *g);
 
 /* acc + ones @ B over all of k, for the columns of g->j. */
 Value *gemm_sum_columns(GemmBuild *g);
@@ -168,9 +175,7 @@ Value *gemm_product_value(GemmBuild *g, Value *product, const GemmScales *scales
 void gemm_epilogue(GemmBuild *g, Value *product, Value *i, Value *rows, int count);
 /* The same, row by row from g->scratch. */
 void gemm_epilogue_rows(GemmBuild *g);
-/* The same for rows lo … hi-1 of the tile before. */
+/* The same for rows lo … hi-1 of g->waiting. */
 void gemm_epilogue_waiting(GemmBuild *g, Value *lo, Value *hi);
-/* The first row of g->scratch for this tile's accumulator (0) or for that of the tile before (1). */
-Value *gemm_scratch_row(GemmBuild *g, int before);
 
 #endif

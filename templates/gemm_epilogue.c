@@ -87,27 +87,20 @@ void gemm_epilogue(GemmBuild *g, Value *product, Value *i, Value *rows, int coun
   store_results(&e);
 }
 
-Value *gemm_scratch_row(GemmBuild *g, int before) {
-  if (gemm_field(g, FIELD_epilogue) != EPILOGUE_OVERLAPPED) return gemm_number(g, 0);
-  Value *number = build_add(&g->b, build_sub(&g->b, g->t, g->t_lo), gemm_number(g, before));
-  Value *half = build_index(&g->b, OP_index_mod, number, gemm_number(g, 2));
-  return build_mul(&g->b, half, gemm_number(g, gemm_field(g, FIELD_mr)));
-}
-
 void gemm_epilogue_waiting(GemmBuild *g, Value *lo, Value *hi) {
   Block *outer = g->b.block;
-  Value *t = g->t, *i = g->i, *first = gemm_scratch_row(g, 1);
+  Value *j = g->j, *cols = g->cols;
   Loop loop = build_for(&g->b, lo, hi, gemm_number(g, 1), NULL, 0);
   build_named(loop.index, "r");
   g->b.block = loop.body;
   TileType type = type_tile(1, (int)gemm_field(g, FIELD_nr), g->types.acc);
-  Place place = {g->scratch, {build_add(&g->b, first, loop.index), gemm_number(g, 0)}, NULL, NULL};
+  Place place = {g->waiting, {loop.index, gemm_number(g, 0)}, NULL, NULL};
   Value *product = build_named(build_load(&g->b, OP_tile_load, place, type), "product");
-  g->t = build_sub(&g->b, t, gemm_number(g, 1));
-  g->i = g->waiting_i;
+  g->j = g->waiting_j;
+  g->cols = g->waiting_cols;
   gemm_epilogue(g, product, build_named(build_add(&g->b, g->i, loop.index), "row"), NULL, 1);
-  g->t = t;
-  g->i = i;
+  g->j = j;
+  g->cols = cols;
   build_yield(&g->b, NULL, 0);
   g->b.block = outer;
 }

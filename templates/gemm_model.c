@@ -174,7 +174,7 @@ static double epilogue_cycles(const Call *c) {
   switch (c->plan->schedule.values[FIELD_epilogue]) {
   case EPILOGUE_NONE: return vectors;
   case EPILOGUE_REGISTERS: return vectors * cost / epilogue_rate;
-  case EPILOGUE_OVERLAPPED: return vectors * (cost + 2) / epilogue_rate / 2;
+  case EPILOGUE_OVERLAPPED: return vectors * (cost + 2) / epilogue_rate / 3;
   default: return vectors * (cost + 2) / epilogue_rate + 2 * (double)c->rows;
   }
 }
@@ -188,12 +188,16 @@ static void count_bytes(const Call *c, double bytes[LEVEL_COUNT]) {
   double m = (double)c->m, n = (double)c->n, k = (double)c->k, kc = (double)c->kc, visits = (double)c->visits;
   double l1 = usable * (double)machine->l1d_bytes, l2 = usable * (double)machine->l2_bytes;
   double a_tile = bytes_of(c->types.a, (double)c->rows * kc), panel = bytes_of(c->types.b, (double)c->columns * kc);
-  double a_block = a_tile * (double)c->block_tiles, b_block = panel * (double)c->block_panels;
+  bool by_panels =
+      c->plan->schedule.values[FIELD_epilogue] == EPILOGUE_OVERLAPPED; /* all of k for one after the other */
+  double a_block = a_tile * (double)c->block_tiles * (by_panels ? visits : 1),
+         b_block = panel * (double)c->block_panels;
   double acc_tile = bytes_of(c->types.acc, (double)c->rows * (double)c->columns);
   double a = bytes_of(match->a.node->type, m * k), b = bytes_of(c->types.b, n * k);
   double results = 2 * bytes_of(match->acc, m * n);                            /* read before they are written */
   double kept = 2 * (visits - 1 + (c->layers > 1)) * c->tile_count * acc_tile; /* written and read */
   double kept_block = visits > 1 ? acc_tile * (double)c->block_tiles * (double)c->block_panels : 0;
+  if (by_panels) kept_block = 2 * acc_tile * (double)c->block_tiles;
 
   double steps = visits * c->tile_count;
   bytes[LEVEL_L1] = steps * (a_tile + panel);

@@ -188,6 +188,7 @@ int64_t gemm_panels_at_once(const Plan *plan) {
   const GemmMatch *match = plan->match;
   BufType b = gemm_view(match->b.node, match->b.transposed);
   int64_t row_bytes = gemm_bytes(b.type, plan->schedule.values[FIELD_nr]);
+  if (plan->schedule.values[FIELD_epilogue] == EPILOGUE_OVERLAPPED) return 1; /* all of k for one panel comes first */
   return gemm_runs_along_k(&b) || row_bytes > LINE ? 1 : PIECE / row_bytes;
 }
 
@@ -242,59 +243,97 @@ Value *gemm_pack_panel(GemmBuild *g, Value *panel) {
   return build_named(build_mul(b, beside, gemm_number(g, nr)), "packed_column");
 }
 
-/* Where packing the block's rows ends: at t_lo where the block before left them here, all of k. */
-static Value *end_of_rows(GemmBuild *g) {
-  if (g->is_same_rows == NULL) return g->t_hi;
-  Value *keeps_all = keeps_all_of_k(g), *again = g->t_lo;
+/* Where packing the block's rows ends: at t_lo where the block before, or the panel before, left them here, all of k.
+ */
+static Value *end_of_rows(GemmBuild *g, Value *is_first) {
+  Value *keeps_all = keeps_all_of_k(g), *again = g->t_lo, *end = g->t_hi;
   if (keeps_all != NULL) again = build_index_select(&g->b, keeps_all, g->t_lo, g->t_hi);
-  return build_index_select(&g->b, g->is_same_rows, again, g->t_hi);
+  if (g->is_same_rows != NULL) end = build_index_select(&g->b, g->is_same_rows, again, g->t_hi);
+  return is_first != NULL ? build_index_select(&g->b, is_first, end, again) : end;
 }
 
-/* Copies `step` steps of k from lo on, and so on to hi, of the tile at g->i to panel rows from `row` on. `is_bounded`:
- * hi - lo need not be a multiple. */
-static void copy_tile_of_a(GemmBuild *g, Value *row, Value *lo, Value *hi, int step, bool is_bounded) {
+/* Rows of A to be packed: `height` of them from row `i` on, of which A has `rows` (NULL: all), to panel rows from
+ * `row` on. */
+typedef struct RowCopy {
+  Value *i, *rows, *row;
+  int height;
+} RowCopy;
+
+/* Copies `step` steps of k from lo on, and so on to hi. `is_bounded`: hi - lo need not be a multiple. */
+static void copy_rows_of_a(GemmBuild *g, const RowCopy *c, Value *lo, Value *hi, int step, bool is_bounded) {
   Block *outer = g->b.block;
   Value *first = gemm_first_packed(g);
   Loop loop = build_for(&g->b, lo, hi, gemm_number(g, step), NULL, 0);
   build_named(loop.index, "p");
   g->b.block = loop.body;
-  Value *rows = g->match->m.symbol < 0 ? NULL : g->tile_rows;
   Value *cols = is_bounded ? build_named(build_sub(&g->b, hi, loop.index), "left") : NULL;
-  bool has_zeros = !dim_equal(g->match->k, g->loop_k);
+  bool has_zeros = is_bounded && !dim_equal(g->match->k, g->loop_k);
   Value *there = has_zeros ? build_sub(&g->b, gemm_size(g->plan, &g->b, GEMM_K), loop.index) : cols;
-  TileType type = type_tile((int)gemm_field(g, FIELD_mr), step, g->a->type.buf->type);
-  Value *tile = build_load(&g->b, OP_tile_load, (Place){g->a, {g->i, loop.index}, rows, there}, type);
+  TileType type = type_tile(c->height, step, g->a->type.buf->type);
+  Value *tile = build_load(&g->b, OP_tile_load, (Place){g->a, {c->i, loop.index}, c->rows, there}, type);
   if (g->types.shift != 0) {
     Value *shift = build_const(&g->b, g->types.shift, type_scalar(KILN_I32));
     tile = build_binary(&g->b, OP_tile_add, convert_build(&g->b, tile, KILN_I32), shift);
   }
   tile = convert_build(&g->b, tile, g->types.a);
   Value *column = first != NULL ? build_sub(&g->b, loop.index, first) : loop.index;
-  build_store(&g->b, OP_tile_store, tile, (Place){g->task_rows, {row, column}, NULL, cols});
+  build_store(&g->b, OP_tile_store, tile, (Place){g->task_rows, {c->row, column}, NULL, cols});
   build_yield(&g->b, NULL, 0);
   g->b.block = outer;
+}
+
+/* Steps from k_lo to k_hi that A has, in whole multiples of `step`. */
+static Value *end_of_whole(GemmBuild *g, int step) {
+  Builder *b = &g->b;
+  bool has_zeros = !dim_equal(g->match->k, g->loop_k);
+  Value *end = g->k_hi;
+  if (has_zeros) end = build_index(b, OP_index_max, build_min(b, end, gemm_size(g->plan, b, GEMM_K)), g->k_lo);
+  Value *steps = build_index(b, OP_index_div, build_sub(b, end, g->k_lo), gemm_number(g, step));
+  return build_named(build_add(b, g->k_lo, build_mul(b, steps, gemm_number(g, step))), "whole");
+}
+
+/* A row after the other where its steps of a panel are a line: all rows at once were 32 vectors, which LLVM kept on the
+ * stack (1024 cubed of bf16: 5 of 17 ms to compile). */
+static void pack_line_by_line(GemmBuild *g, Value *row) {
+  Builder *b = &g->b;
+  int step = g->types.a_group;
+  Value *whole = end_of_whole(g, step), *height = gemm_number(g, gemm_field(g, FIELD_mr));
+  Block *outer = b->block;
+  Loop loop =
+      build_for(b, gemm_number(g, 0), g->match->m.symbol < 0 ? height : g->tile_rows, gemm_number(g, 1), NULL, 0);
+  build_named(loop.index, "r");
+  b->block = loop.body;
+  RowCopy copy = {build_add(b, g->i, loop.index), NULL, build_add(b, row, loop.index), 1};
+  copy_rows_of_a(g, &copy, g->k_lo, whole, step, false);
+  bool is_even = g->match->k.symbol < 0 && g->match->k.size % step == 0;
+  if (!is_even) copy_rows_of_a(g, &copy, whole, g->k_hi, step, true);
+  build_yield(b, NULL, 0);
+  b->block = outer;
 }
 
 /* Whole vectors along k, and the rest one step at a time where panels allow it: turned vectors with a bound are a
  * branch for each step, which took LLVM 3 ms. */
 static void pack_rows_of_tile(GemmBuild *g, Value *row) {
-  Builder *b = &g->b;
+  enum { LINE = 64 };
   int step = pack_step(g->plan, g->types.a_group);
-  if (g->types.a_group > 1) {
-    copy_tile_of_a(g, row, g->k_lo, g->k_hi, step, true);
-    return;
+  bool is_turned = g->a->type.buf->layout == LAYOUT_STRIDED && g->match->a.transposed;
+  RowCopy all = {g->i, g->match->m.symbol < 0 ? NULL : g->tile_rows, row, (int)gemm_field(g, FIELD_mr)};
+  if (gemm_bytes(g->types.a, g->types.a_group) == LINE && !is_turned) {
+    pack_line_by_line(g, row);
+  } else if (g->types.a_group > 1) {
+    copy_rows_of_a(g, &all, g->k_lo, g->k_hi, step, true);
+  } else {
+    Value *whole = end_of_whole(g, step);
+    copy_rows_of_a(g, &all, g->k_lo, whole, step, false);
+    bool is_even = !g->has_kc && g->loop_k.symbol < 0 && g->loop_k.size % step == 0;
+    if (!is_even) copy_rows_of_a(g, &all, whole, g->k_hi, 1, false);
   }
-  Value *steps = build_index(b, OP_index_div, build_sub(b, g->k_hi, g->k_lo), gemm_number(g, step));
-  Value *whole = build_named(build_add(b, g->k_lo, build_mul(b, steps, gemm_number(g, step))), "whole");
-  copy_tile_of_a(g, row, g->k_lo, whole, step, false);
-  bool is_even = !g->has_kc && g->loop_k.symbol < 0 && g->loop_k.size % step == 0;
-  if (!is_even) copy_tile_of_a(g, row, whole, g->k_hi, 1, false);
 }
 
 /* Every panel holds as many rows as tiles have, so that of the first tile holds rows of the second too. */
-void gemm_pack_rows(GemmBuild *g) {
+void gemm_pack_rows(GemmBuild *g, Value *is_first) {
   Block *outer = g->b.block;
-  Loop tiles = build_for(&g->b, g->t_lo, end_of_rows(g), gemm_number(g, 1), NULL, 0);
+  Loop tiles = build_for(&g->b, g->t_lo, end_of_rows(g, is_first), gemm_number(g, 1), NULL, 0);
   build_named(tiles.index, "t");
   g->b.block = tiles.body;
   gemm_place_rows(g, tiles.index);

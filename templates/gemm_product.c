@@ -128,20 +128,27 @@ bool gemm_prefetches_next(const GemmBuild *g) {
   return gemm_field(g, FIELD_prefetch) == PREFETCH_PANEL || gemm_field(g, FIELD_prefetch) == PREFETCH_BOTH;
 }
 
-static bool overlaps(const GemmBuild *g) { return gemm_field(g, FIELD_epilogue) == EPILOGUE_OVERLAPPED; }
+bool gemm_overlaps(const GemmBuild *g) { return gemm_field(g, FIELD_epilogue) == EPILOGUE_OVERLAPPED; }
+
+/* Where tiles of the panel before are finished all the while, results need no place made for them. */
+static bool prefetches_results(const GemmBuild *g) {
+  return gemm_field(g, FIELD_prefetch) == PREFETCH_BOTH && !gemm_overlaps(g);
+}
 
 /* How much each chunk of a tile's k loop asks for: the next panel evenly over the chunks of all tiles of the block, the
- * results over those of the tile; and how many rows of the tile before it finishes. Chunks are short where few tiles
- * share the panel, for many requests at once take every fill buffer from the loads at hand, and where there is other
- * work to mix in. */
+ * results over those of the tile. Chunks are short where few tiles share the panel, for many requests at once take
+ * every fill buffer from the loads at hand; and an iteration each where a finished tile's rows are mixed in, for the
+ * processor looks ahead by two rows of gelu: 1535 us with a row each step, 1763 with two each second, 1874 with four
+ * each fourth, 1868 one tile after the other (384 x 3072 x 768 of bf16, C program; bench/results/speed.md). */
 void gemm_place_chunks(GemmBuild *g) {
   enum { FEW_TILES = 12 };
-  if (!gemm_prefetches_next(g) && !overlaps(g)) return;
+  if (!gemm_prefetches_next(g) && !gemm_overlaps(g)) return;
   Builder *b = &g->b;
   Value *tiles = build_sub(b, g->t_hi, g->t_lo), *unit = gemm_number(g, ahead_unit(g));
   Value *is_few = build_index(b, OP_index_le, tiles, gemm_number(g, FEW_TILES));
   Value *shortest = gemm_number(g, shortest_chunk(g)), *longer = gemm_number(g, 2 * shortest_chunk(g));
-  g->chunk = overlaps(g) ? shortest : build_named(build_index_select(b, is_few, shortest, longer), "chunk_steps");
+  g->chunk = gemm_overlaps(g) ? gemm_number(g, gemm_field(g, FIELD_ku))
+                              : build_named(build_index_select(b, is_few, shortest, longer), "chunk_steps");
   Value *chunks = build_named(build_ceildiv(b, build_sub(b, g->k_hi, g->k_lo), g->chunk), "chunks");
   Value *some = build_index(b, OP_index_max, chunks, gemm_number(g, 1)),
         *height = gemm_number(g, gemm_field(g, FIELD_mr));
@@ -150,20 +157,33 @@ void gemm_place_chunks(GemmBuild *g) {
     g->ahead_share = build_named(build_mul(b, units, unit), "ahead_share");
     g->ahead_of_tile = build_named(build_mul(b, chunks, g->ahead_share), "ahead_of_tile");
   }
-  if (gemm_field(g, FIELD_prefetch) == PREFETCH_BOTH)
-    g->result_share = build_named(build_ceildiv(b, height, some), "result_share");
-  if (overlaps(g)) g->waiting_share = build_named(build_ceildiv(b, height, some), "waiting_share");
+  if (prefetches_results(g)) g->result_share = build_named(build_ceildiv(b, height, some), "result_share");
+}
+
+/* How many rows of g->waiting are finished when the tile has come to step `p` of k: as large a part of them. */
+static Value *finished_at(GemmBuild *g, Value *p) {
+  Builder *b = &g->b;
+  Value *k = g->layer_hi != NULL ? g->layer_hi : gemm_size(g->plan, b, GEMM_DEPTH);
+  Value *depth = build_index(b, OP_index_max, build_sub(b, k, g->layer_lo), gemm_number(g, 1));
+  Value *share = build_mul(b, build_sub(b, p, g->layer_lo), gemm_number(g, gemm_field(g, FIELD_mr)));
+  return build_index(b, OP_index_div, share, depth);
+}
+
+/* Rows of g->waiting, as many as the tile has. */
+static Value *waiting_rows(GemmBuild *g) {
+  Value *rows = g->rows != NULL ? g->rows : gemm_number(g, gemm_field(g, FIELD_mr));
+  return build_index_select(&g->b, g->has_waiting, rows, gemm_number(g, 0));
 }
 
 /* The product loop in chunks, each with its share of other work; the variants for few rows go without. */
 static Value *chunked_loop(GemmBuild *g, Value *acc, int rows, Value *lo, Value *hi, int steps) {
   bool prefetches = gemm_prefetches_next(g);
-  bool has_results = gemm_field(g, FIELD_prefetch) == PREFETCH_BOTH;
+  bool has_results = prefetches_results(g);
   bool is_whole = rows == gemm_field(g, FIELD_mr) && shortest_chunk(g) % steps == 0;
-  g->done = gemm_number(g, 0);
-  if (!is_whole || !(prefetches || overlaps(g))) return product_loop(g, acc, rows, lo, hi, steps, false);
+  if (gemm_overlaps(g)) g->done = build_named(finished_at(g, lo), "done");
+  if (!is_whole || !(prefetches || gemm_overlaps(g))) return product_loop(g, acc, rows, lo, hi, steps, false);
   Block *outer = g->b.block;
-  Value *carried[4] = {acc}, *shares[4] = {NULL};
+  Value *carried[4] = {acc}, *shares[4] = {NULL}, *all = gemm_overlaps(g) ? waiting_rows(g) : NULL;
   int count = 1, ahead = 0, results = 0, waiting = 0;
   if (prefetches) {
     ahead = count, shares[count] = g->ahead_share;
@@ -171,7 +191,7 @@ static Value *chunked_loop(GemmBuild *g, Value *acc, int rows, Value *lo, Value 
     carried[count++] = build_add(&g->b, g->k_lo, before);
   }
   if (has_results) results = count, shares[count] = g->result_share, carried[count++] = gemm_number(g, 0);
-  if (overlaps(g)) waiting = count, shares[count] = g->waiting_share, carried[count++] = gemm_number(g, 0);
+  if (gemm_overlaps(g)) waiting = count, carried[count++] = g->done;
   Loop loop = build_for(&g->b, lo, hi, g->chunk, carried, count);
   build_named(loop.index, "chunk");
   g->b.block = loop.body;
@@ -180,10 +200,11 @@ static Value *chunked_loop(GemmBuild *g, Value *acc, int rows, Value *lo, Value 
   if (gemm_prefetches_kept(g)) prefetch_kept(g, loop.carried[results]);
   Value *end = build_min(&g->b, build_add(&g->b, loop.index, g->chunk), hi);
   carried[0] = product_loop(g, loop.carried[0], rows, loop.index, end, steps, false);
-  for (int c = 1; c < count; ++c) carried[c] = build_add(&g->b, loop.carried[c], shares[c]);
+  for (int c = 1; c < count; ++c)
+    carried[c] = shares[c] != NULL ? build_add(&g->b, loop.carried[c], shares[c]) : finished_at(g, end);
   if (waiting > 0)
     gemm_epilogue_waiting(g, build_named(loop.carried[waiting], "waiting_row"),
-                          build_min(&g->b, carried[waiting], g->waiting_rows));
+                          build_min(&g->b, carried[waiting], all));
   build_yield(&g->b, carried, count);
   g->b.block = outer;
   if (waiting > 0) g->done = build_named(&loop.op->results[waiting], "done");
@@ -267,10 +288,8 @@ static Value *initial(GemmBuild *g, int rows) {
 
 /* What becomes of a finished accumulator: C, its epilogue in registers, or L1 for the row loop. */
 static void finish(GemmBuild *g, Value *acc, int rows) {
-  if (gemm_field(g, FIELD_epilogue) == EPILOGUE_ROWS || overlaps(g)) {
-    Place place = whole_of(&g->b, g->scratch);
-    place.indices[0] = gemm_scratch_row(g, 0);
-    build_store(&g->b, OP_frag_store, acc, place);
+  if (gemm_field(g, FIELD_epilogue) == EPILOGUE_ROWS) {
+    build_store(&g->b, OP_frag_store, acc, whole_of(&g->b, g->scratch));
     return;
   }
   if (gemm_field(g, FIELD_epilogue) == EPILOGUE_NONE) {
@@ -283,9 +302,20 @@ static void finish(GemmBuild *g, Value *acc, int rows) {
   gemm_epilogue(g, build_named(tile, "product"), g->i, g->rows, rows);
 }
 
+/* Whether the chunks of a tile's k loop cover all of k, and so finish all rows that wait. */
+static bool finishes_in_chunks(const GemmBuild *g) {
+  int64_t ku = gemm_field(g, FIELD_ku), k = g->loop_k.size;
+  return g->loop_k.symbol < 0 && k > 0 && k % ku == 0 && shortest_chunk(g) % ku == 0;
+}
+
 static void tile_body(GemmBuild *g, int rows) {
   Value *acc = product(g, initial(g, rows), rows);
-  if (overlaps(g)) gemm_epilogue_waiting(g, g->done, g->waiting_rows);
+  if (gemm_overlaps(g)) {
+    build_store(&g->b, OP_frag_store, acc, whole_of(&g->b, g->kept));
+    if (!finishes_in_chunks(g))
+      gemm_epilogue_waiting(g, g->done, build_index_select(&g->b, g->is_last, waiting_rows(g), g->done));
+    return;
+  }
   if (!g->has_kc) {
     finish(g, acc, rows);
     return;

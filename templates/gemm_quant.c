@@ -54,12 +54,12 @@ void gemm_build_row_sums(GemmBuild *g, Value *end) {
 }
 
 void gemm_build_column_sums(GemmBuild *g) {
-  Value *origin = gemm_number(g, 0);
-  build_store(&g->b, OP_frag_store, gemm_sum_columns(g), (Place){g->column_sums, {origin, origin}, NULL, NULL});
+  Value *origin = gemm_number(g, 0), *row = g->panel_sums != NULL ? g->panel_sums : origin;
+  build_store(&g->b, OP_frag_store, gemm_sum_columns(g), (Place){g->column_sums, {row, origin}, NULL, NULL});
 }
 
 void gemm_place_column_sums(GemmBuild *g) {
-  BufType type = sums_type(1, gemm_field(g, FIELD_nr));
+  BufType type = sums_type(gemm_overlaps(g) ? 2 : 1, gemm_field(g, FIELD_nr));
   g->column_sums = build_named(build_scratch(&g->b, &type), "column_sums");
 }
 
@@ -91,7 +91,8 @@ static Value *corrected(GemmBuild *g, Value *product, const GemmScales *scales, 
   Value *a_zero = zero_point(g, scales->a_zero, g->types.shift), *b_zero = zero_point(g, scales->b_zero, 0);
   if (a_zero != NULL) {
     TileType type = type_tile(1, (int)gemm_field(g, FIELD_nr), KILN_I32);
-    Value *sums = build_load(&g->b, OP_tile_load, (Place){g->column_sums, {origin, origin}, NULL, NULL}, type);
+    Value *row = g->tile_sums != NULL ? g->tile_sums : origin;
+    Value *sums = build_load(&g->b, OP_tile_load, (Place){g->column_sums, {row, origin}, NULL, NULL}, type);
     product = sub(g, product, mul(g, a_zero, sums));
   }
   if (b_zero == NULL) return product;

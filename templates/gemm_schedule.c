@@ -5,6 +5,11 @@
 /* What a size that is not known counts as. */
 enum { LARGE_SIZE = 4096 };
 
+static bool may_pack_ahead(const Plan *plan) {
+  const GemmMatch *match = plan->match;
+  return match->b.node->is_const && !match->b_is_shared && plan->problem.packing == KILN_PACK_CONST;
+}
+
 /* A cut last step of k is copied by each tile, which costs as much as 500 steps do (u8 x i8 1000 cubed: four times the
  * time of 1024 cubed). Packed A has zeros there, and pays from the second panel on. */
 static bool is_cut_for_panels(const Plan *plan) {
@@ -13,6 +18,19 @@ static bool is_cut_for_panels(const Plan *plan) {
   bool has_panels = match->n.symbol >= 0 || match->n.size > COLUMNS;
   return match->k.symbol < 0 && match->k.size % gemm_types(plan).step != 0 && has_panels &&
          plan->schedule.values[FIELD_pack_b] != PACK_B_NONE;
+}
+
+/* Tile registers read A from the second-level cache once for every panel of B; packed, its rows share pages, and next
+ * lines follow (bf16 of 384 x 3072 x 768: 7 %, 2048 cubed 12 %). It pays from so many columns on, but not for few rows
+ * that are long, which lie in blocks of few lines each (128 x 4096 x 11008: 4 % slower, bytes 14 %). */
+static bool is_wide_for_tiles(const Plan *plan) {
+  enum { WIDE_BYTES = 2048, FEW_ROWS = 128, LONG_BYTES = 4096 };
+  const GemmMatch *match = plan->match;
+  kiln_type type = gemm_types(plan).a;
+  bool is_wide = match->n.symbol >= 0 || gemm_bytes(type, match->n.size) >= WIDE_BYTES;
+  bool are_many = match->m.symbol >= 0 || match->m.size > FEW_ROWS;
+  bool is_short = match->k.symbol < 0 && gemm_bytes(type, match->k.size) <= LONG_BYTES;
+  return may_pack_ahead(plan) && is_wide && (are_many || is_short);
 }
 
 /* A in place, or packed where the lines of a register tile's rows would drive each other out of the first-level cache:
@@ -36,14 +54,10 @@ static int64_t default_pack_a(const Plan *plan) {
   if (on_tiles && gemm_is_known_stream(plan) && match->m.size > TILE_ROWS) return PACK_A_TASK;
   if (!is_small && !on_tiles && gemm_has_pairs_of_rows(plan)) return PACK_A_TASK; /* a load then brings both */
   if (row.symbol != EXTENT_NUMBER || is_small) return PACK_A_NONE;
+  if (on_tiles && is_wide_for_tiles(plan)) return PACK_A_TASK;
   bool is_wide = match->n.symbol >= 0 || match->n.size > FEW_COLUMNS;
   int64_t shared = !on_tiles && is_wide ? QUARTER : WAY_BYTES;
   return gemm_bytes(match->a.node->type, row.number) % shared == 0 ? PACK_A_TASK : PACK_A_NONE;
-}
-
-static bool may_pack_ahead(const Plan *plan) {
-  const GemmMatch *match = plan->match;
-  return match->b.node->is_const && !match->b_is_shared && plan->problem.packing == KILN_PACK_CONST;
 }
 
 /* Whether B is read where it lies, in its own type: few rows of C use each element, so that packing it would cost more
@@ -277,8 +291,9 @@ static void choose_params(Plan *plan) {
   const GemmMatch *match = plan->match;
   const Schedule *s = &plan->schedule;
   bool is_batch = match->batch_rank > 0;
-  bool has_wish = s->fixed[FIELD_mc] || s->fixed[FIELD_nc] || s->fixed[FIELD_kc] || s->fixed[FIELD_pc] ||
-                  s->fixed[FIELD_layers] || (s->fixed[FIELD_tasks] && !is_batch);
+  bool has_wish = s->values[FIELD_epilogue] == EPILOGUE_OVERLAPPED || s->fixed[FIELD_mc] || s->fixed[FIELD_nc] ||
+                  s->fixed[FIELD_kc] || s->fixed[FIELD_pc] || s->fixed[FIELD_layers] ||
+                  (s->fixed[FIELD_tasks] && !is_batch);
   if (is_at_most(plan, one_task) && !has_wish) {
     if (is_batch) add_param(plan, FIELD_tasks);
     return;
@@ -296,17 +311,36 @@ static void choose_params(Plan *plan) {
   add_param(plan, FIELD_tasks);
 }
 
+/* Whether tiles are finished while those of the next panel are multiplied: where panels are several, and rows of A, all
+ * of k, stay in the second-level cache while they pass. The bare product gains too, since results leave a row at a
+ * time, not a tile, where B is large and rows are few or k is not short (2048 cubed of bf16 and of bytes 7 %, 128 x
+ * 4096 x 4096 of bytes 12 %, 64 x 4096 x 1024 15 %; but 1024 cubed of bytes 8 % slower). */
+static bool is_worth_overlapping(const Plan *plan) {
+  enum { PANELS = 8, FEWEST_ROWS = 32, FEW_ROWS = 128, LONG_EPILOGUE = 8, LARGE_BYTES = 2 << 20 };
+  enum { SHORT_BYTES = 1536, LONG_BYTES = 4096, LONGEST_BYTES = 6144 }; /* of k */
+  const GemmMatch *match = plan->match;
+  const Schedule *s = &plan->schedule;
+  bool has_panels = match->n.symbol >= 0 || match->n.size >= PANELS * s->values[FIELD_nr];
+  bool is_alone = s->values[FIELD_pack_b] == PACK_B_AHEAD && !gemm_may_have_layers(plan) && !gemm_is_known_stream(plan);
+  if (match->k.symbol >= 0 || !has_panels || !is_alone) return false;
+  int64_t k_bytes = gemm_bytes(gemm_types(plan).a, match->k.size);
+  bool are_few = match->m.symbol < 0 && match->m.size <= FEW_ROWS, is_short = k_bytes < SHORT_BYTES && !are_few;
+  if (!gemm_is_bare(plan)) return k_bytes <= LONGEST_BYTES && (match->epilogue_cost >= LONG_EPILOGUE || !is_short);
+  bool is_large = match->n.symbol < 0 && k_bytes * match->n.size >= LARGE_BYTES;
+  if (!is_large || match->m.symbol >= 0 || match->m.size <= FEWEST_ROWS) return false;
+  return k_bytes <= (are_few ? LONGEST_BYTES : LONG_BYTES) && !is_short;
+}
+
 /* In registers what is short; by rows what would be much code, and all that comes out of tile registers. Their products
- * leave the vector units idle, so what costs a few instructions an element is computed beside the next tile (gelu of
- * 384, 3072, 768 in bf16: 8 % of the whole; bench/results/speed.md). */
+ * leave the vector units idle, so what follows is computed beside the next panel where that can be (gelu of 384 x 3072
+ * x 768 in bf16: 1904 to 1310 us; bench/results/speed.md). */
 static int64_t default_epilogue(const Plan *plan) {
-  enum { LONG = 8, WORTH_OVERLAPPING = 8 };
+  enum { LONG = 8 };
   const GemmMatch *match = plan->match;
   const Schedule *s = &plan->schedule;
   if (s->values[FIELD_mma] != MMA_ON_TILES) return match->epilogue_cost > LONG ? EPILOGUE_ROWS : EPILOGUE_REGISTERS;
-  if (gemm_is_bare(plan)) return EPILOGUE_NONE;
-  bool has_next = match->m.symbol >= 0 || match->m.size > s->values[FIELD_mr];
-  return has_next && match->epilogue_cost >= WORTH_OVERLAPPING ? EPILOGUE_OVERLAPPED : EPILOGUE_ROWS;
+  if (is_worth_overlapping(plan)) return EPILOGUE_OVERLAPPED;
+  return gemm_is_bare(plan) ? EPILOGUE_NONE : EPILOGUE_ROWS;
 }
 
 /* B packed ahead, matrix after matrix; its panels are filled in by the schedule. */
@@ -358,7 +392,7 @@ void gemm_explain(const Plan *plan, const int64_t *symbols, const Machine *machi
       [EPILOGUE_REGISTERS] = "on the register tile",
       [EPILOGUE_ROWS] = "row by row through L1 (small code)",
       [EPILOGUE_NONE] = "accumulators are the result",
-      [EPILOGUE_OVERLAPPED] = "row by row while the next tile is multiplied",
+      [EPILOGUE_OVERLAPPED] = "row by row while the next panel is multiplied",
   };
   static const char *const pack_reasons[] = {
       [PACK_B_NONE] = "read in place: few rows of C use it",

@@ -73,6 +73,19 @@ Test(gemm_quant, schedules) {
   kiln_engine_destroy(engine);
 }
 
+/* Sums of a panel's columns are asked for while the next panel is multiplied. */
+Test(gemm_quant, tiles_finished_beside_the_next_panel) {
+  kiln_engine *engine = ladder_engine();
+  static const char *const schedules[] = {"mma=tiles epilogue=overlapped",
+                                          "mma=tiles epilogue=overlapped kc=64 mc=32 nc=96",
+                                          "mma=tiles epilogue=overlapped layers=2 kc=64 nc=64"};
+  for (int s = 0; s < 3; ++s)
+    for (int form = 0; form < FORMS; ++form)
+      one(engine, "sapphirerapids", form, (form + s) % 4, "const ", schedules[s], 40 + form, 101 + form, 90 + 17 * form,
+          s == 1);
+  kiln_engine_destroy(engine);
+}
+
 /* k so long that sums of extreme bytes come near the ends of i32. */
 Test(gemm_quant, long_sums) {
   kiln_engine *engine = ladder_engine();

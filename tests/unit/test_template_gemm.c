@@ -126,17 +126,28 @@ Test(template_gemm, accumulators_are_the_result) {
   text_release(&why);
 }
 
-Test(template_gemm, epilogues_beside_the_next_tile) {
+Test(template_gemm, epilogues_beside_the_next_panel) {
   const char *graph = "x: bf16[m, k]; w: const bf16[k, n]; b: f32[n]; y: bf16 = gelu(x @ w + b); return y";
   static const int64_t sizes[][3] = {{1, 5, 3}, {32, 64, 32}, {33, 64, 33}, {70, 100, 40}, {97, 0, 17}, {64, 40, 50}};
-  static const char *const schedules[] = {"epilogue=overlapped", "epilogue=overlapped prefetch=none mc=64 nc=16 kc=32",
-                                          "epilogue=overlapped pack_a=task mc=32 kc=64 tasks=3"};
+  static const char *const schedules[] = {"epilogue=overlapped",
+                                          "epilogue=overlapped prefetch=none mc=64 nc=16 kc=32",
+                                          "epilogue=overlapped pack_a=task mc=32 kc=64 tasks=3",
+                                          "epilogue=overlapped pack_a=task mc=64 kc=32 pc=32 nc=96",
+                                          "epilogue=overlapped pack_b=task kc=32 ku=64",
+                                          "epilogue=overlapped layers=3 kc=32 mc=32 nc=64 tasks=4"};
   for (size_t i = 0; i < ARRAY_LENGTH(sizes); ++i)
     for (size_t s = 0; s < ARRAY_LENGTH(schedules); ++s)
       expect_gemm((TemplateRun){.graph = graph,
                                 .symbols = {sizes[i][0], sizes[i][1], sizes[i][2]},
                                 .target = "sapphirerapids",
                                 .schedule = schedules[s]});
+  expect_gemm((TemplateRun){.graph = "x: bf16[3, m, 40]; w: const bf16[3, 40, n]; y = x @ w; return y",
+                            .symbols = {40, 70},
+                            .target = "sapphirerapids",
+                            .schedule = "epilogue=overlapped mc=32 tasks=5"});
+  expect_gemm((TemplateRun){.graph = "x: bf16[9, 16]; w: const bf16[16, 40]; y = x @ w; return y",
+                            .target = "sapphirerapids",
+                            .schedule = "mma=tiles epilogue=overlapped"});
 }
 
 Test(template_gemm, transposes_and_strides) {
