@@ -266,8 +266,8 @@ static void choose_block(const Plan *plan, const int64_t *symbols, const Machine
   values[FIELD_tasks] = choose_tasks(machine);
 }
 
-/* Few tiles of tile registers with a long k, whose operands come from beyond the second-level cache anyway: the longer the
- * streams the better (64 x 64 x 8192 of bf16: 61 to 51 us; of bytes, which stay there, 18 to 21). */
+/* Few tiles of tile registers with a long k, whose operands come from beyond the second-level cache anyway: the longer
+ * the streams the better (64 x 64 x 8192 of bf16: 61 to 51 us; of bytes, which stay there, 18 to 21). */
 static bool passes_through(const Plan *plan, const int64_t *symbols, const Machine *machine) {
   enum { FEW_TILES = 4 };
   const GemmMatch *match = plan->match;
