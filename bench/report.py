@@ -122,7 +122,7 @@ def summary(lines):
 
 def picture(figure, pyplot):
     data = io.BytesIO()
-    figure.savefig(data, format="png", dpi=110, bbox_inches="tight")
+    figure.savefig(data, format="png", dpi=80, bbox_inches="tight")
     pyplot.close(figure)
     return f'<img alt="plot" src="data:image/png;base64,{base64.b64encode(data.getvalue()).decode()}">'
 
