@@ -21,6 +21,12 @@ Value *gemm_param(const GemmBuild *g, Builder *b, Field field) {
   return symbol < 0 ? NULL : build_symbol(b, symbol);
 }
 
+Value *gemm_layer_end(GemmBuild *g) {
+  return g->layer_hi != NULL ? g->layer_hi : gemm_size(g->plan, &g->b, GEMM_DEPTH);
+}
+
+Value *gemm_own_rows(GemmBuild *g) { return g->rows != NULL ? g->rows : gemm_number(g, gemm_field(g, FIELD_mr)); }
+
 /* ---- interface --------------------------------------------------------------------------------------------------- */
 
 /* A graph may use the name, so an underscore is added until it is free. */
@@ -251,10 +257,6 @@ static void visit_of_panel(GemmBuild *g) {
   tiles_of_panel(g, panel);
 }
 
-static Value *layer_end(GemmBuild *g) {
-  return g->layer_hi != NULL ? g->layer_hi : gemm_size(g->plan, &g->b, GEMM_DEPTH);
-}
-
 /* Visits the layer's k up to `k` in blocks of kc; at least once, so that k = 0 still gives the epilogue of zero. */
 static void blocks_of_k(GemmBuild *g, Value *k, void (*visit)(GemmBuild *)) {
   if (!g->has_kc) {
@@ -299,7 +301,7 @@ static void finish_last_panel(GemmBuild *g) {
   b->block = tiles.body;
   gemm_place_rows(g, g->t);
   place_waiting_tile(g, g->t, g->panel_hi);
-  gemm_epilogue_waiting(g, gemm_number(g, 0), g->rows != NULL ? g->rows : gemm_number(g, gemm_field(g, FIELD_mr)));
+  gemm_epilogue_waiting(g, gemm_number(g, 0), gemm_own_rows(g));
   build_yield(b, NULL, 0);
   b->block = outer;
 }
@@ -317,7 +319,7 @@ static void overlapped_panels(GemmBuild *g) {
   place_waiting(g, panels.index);
   gemm_place_columns(g, panels.index);
   if (gemm_needs_column_sums(g)) g->panel_sums = turn_of(g, panels.index, 0);
-  blocks_of_k(g, layer_end(g), visit_of_panel);
+  blocks_of_k(g, gemm_layer_end(g), visit_of_panel);
   build_yield(b, NULL, 0);
   b->block = outer;
   finish_last_panel(g);
@@ -360,7 +362,7 @@ static void one_block(GemmBuild *g, Value *number, Value *layer) {
   if (g->has_layers) gemm_place_layer(g, number, layer);
   if (gemm_needs_row_sums(g)) sums_of_rows(g);
   if (gemm_overlaps(g)) overlapped_panels(g);
-  else blocks_of_k(g, layer_end(g), tiles_of_block);
+  else blocks_of_k(g, gemm_layer_end(g), tiles_of_block);
   if (g->has_layers) gemm_finish_layers(g, number);
 }
 

@@ -62,6 +62,9 @@ Value *gemm_number(GemmBuild *g, int64_t value);
 Value *gemm_size(const Plan *plan, Builder *b, int axis);
 Value *gemm_param(const GemmBuild *g, Builder *b, Field field);
 int gemm_param_symbol(const GemmBuild *g, Field field); /* -1: no such param */
+/* Where the k of the layer at hand ends; how many rows the tile at hand owns. */
+Value *gemm_layer_end(GemmBuild *g);
+Value *gemm_own_rows(GemmBuild *g);
 /* Steps of k in a block, in whole groups. */
 Value *gemm_depth(const GemmBuild *g, Builder *b);
 /* The operand's buffer, turned where the product reads its transpose. */

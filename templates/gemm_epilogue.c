@@ -107,8 +107,7 @@ void gemm_epilogue_waiting(GemmBuild *g, Value *lo, Value *hi) {
 
 void gemm_epilogue_rows(GemmBuild *g) {
   Block *outer = g->b.block;
-  Value *hi = g->rows != NULL ? g->rows : gemm_number(g, g->plan->schedule.values[FIELD_mr]);
-  Loop loop = build_for(&g->b, gemm_number(g, 0), hi, gemm_number(g, 1), NULL, 0);
+  Loop loop = build_for(&g->b, gemm_number(g, 0), gemm_own_rows(g), gemm_number(g, 1), NULL, 0);
   build_named(loop.index, "r");
   g->b.block = loop.body;
   TileType type = type_tile(1, (int)g->plan->schedule.values[FIELD_nr], g->types.acc);

@@ -73,8 +73,7 @@ static void finish_tile(GemmBuild *g, Value *panel) {
   Builder *b = &g->b;
   gemm_place_rows(g, g->t);
   Value *offset = build_add(b, g->layers_before, gemm_kept_bytes_before(g, g->t, panel));
-  Value *rows = g->rows != NULL ? g->rows : gemm_number(g, gemm_field(g, FIELD_mr));
-  Loop loop = build_for(b, gemm_number(g, 0), rows, gemm_number(g, 1), NULL, 0);
+  Loop loop = build_for(b, gemm_number(g, 0), gemm_own_rows(g), gemm_number(g, 1), NULL, 0);
   build_named(loop.index, "r");
   Block *outer = b->block;
   b->block = loop.body;

@@ -79,7 +79,7 @@ static void prefetch_panel(GemmBuild *g, Value *lo) {
 /* Asks for the lines that `g->result_share` rows of the tile's results will be written to, from row `lo` on, so that
  * stores need not wait until they are read. */
 static void prefetch_results(GemmBuild *g, Value *lo) {
-  Value *rows = g->rows != NULL ? g->rows : gemm_number(g, gemm_field(g, FIELD_mr));
+  Value *rows = gemm_own_rows(g);
   if (g->has_kc) rows = build_index_select(&g->b, g->is_last, rows, gemm_number(g, 0));
   Value *hi = build_min(&g->b, build_add(&g->b, lo, g->result_share), rows);
   Loop loop = build_for(&g->b, lo, hi, gemm_number(g, 1), NULL, 0);
@@ -104,7 +104,7 @@ bool gemm_prefetches_kept(const GemmBuild *g) {
 
 /* Asks for as many rows of the accumulator that the next tile goes on with, or will leave. */
 static void prefetch_kept(GemmBuild *g, Value *lo) {
-  Value *k = g->layer_hi != NULL ? g->layer_hi : gemm_size(g->plan, &g->b, GEMM_DEPTH);
+  Value *k = gemm_layer_end(g);
   Value *is_cut = build_index(&g->b, OP_index_lt, gemm_param(g, &g->b, FIELD_kc), build_sub(&g->b, k, g->layer_lo));
   Value *rows = build_index_select(&g->b, is_cut, gemm_number(g, gemm_field(g, FIELD_mr)), gemm_number(g, 0));
   Value *hi = build_min(&g->b, build_add(&g->b, lo, g->result_share), rows);
@@ -163,7 +163,7 @@ void gemm_place_chunks(GemmBuild *g) {
 /* How many rows of g->waiting are finished when the tile has come to step `p` of k: as large a part of them. */
 static Value *finished_at(GemmBuild *g, Value *p) {
   Builder *b = &g->b;
-  Value *k = g->layer_hi != NULL ? g->layer_hi : gemm_size(g->plan, b, GEMM_DEPTH);
+  Value *k = gemm_layer_end(g);
   Value *depth = build_index(b, OP_index_max, build_sub(b, k, g->layer_lo), gemm_number(g, 1));
   Value *share = build_mul(b, build_sub(b, p, g->layer_lo), gemm_number(g, gemm_field(g, FIELD_mr)));
   return build_index(b, OP_index_div, share, depth);
@@ -171,8 +171,7 @@ static Value *finished_at(GemmBuild *g, Value *p) {
 
 /* Rows of g->waiting, as many as the tile has. */
 static Value *waiting_rows(GemmBuild *g) {
-  Value *rows = g->rows != NULL ? g->rows : gemm_number(g, gemm_field(g, FIELD_mr));
-  return build_index_select(&g->b, g->has_waiting, rows, gemm_number(g, 0));
+  return build_index_select(&g->b, g->has_waiting, gemm_own_rows(g), gemm_number(g, 0));
 }
 
 /* The product loop in chunks, each with its share of other work; the variants for few rows go without. */
