@@ -60,6 +60,7 @@ static const char *reason_of(const Tuning *tuning, size_t candidate) {
   if (candidate == tuning->kept) return candidate ? "faster than the default by more than the noise" : "the default";
   if (candidate == 0) return "the default, which is slower";
   if (e->rounds == 0) return "not measured: stopped";
+  if (e->judged == 0) return "disturbed whenever it was measured";
   if (e->is_out) return "slower";
   return e->ratio < 1 ? "faster than the default, but not by more than the noise" : "not faster than the default";
 }

@@ -54,6 +54,13 @@ bool gemm_has_tiles(const Plan *plan);
 bool gemm_has_fast_dot(const Plan *plan);
 /* Whether convert=pack would change a type. */
 bool gemm_converts(const Plan *plan);
+/* Whether elements of C may be dot products along k of A and B as they lie: of few rows, or of one column; whether they
+ * are. */
+bool gemm_has_dots(const Plan *plan);
+bool gemm_is_by_dots(const Plan *plan);
+/* Rows up to which that is the fastest. */
+int64_t gemm_rows_worth_dots(const Plan *plan);
+enum { GEMM_FEW_ROWS_OF_DOTS = 8, GEMM_MOST_ROWS_OF_DOTS = 16 };
 /* Whether the accumulators of the product are the graph's only result, as they are. */
 bool gemm_is_bare(const Plan *plan);
 /* Whether the kernel takes this passed field. */
@@ -89,6 +96,8 @@ bool gemm_is_in_place(const Plan *plan);
 bool gemm_turns_in_place(const Plan *plan);
 /* Completes mr and nr. */
 void gemm_choose_registers(Plan *plan);
+/* Vectors along k that an iteration of dot products takes. */
+int64_t gemm_steps_of_dots(const Plan *plan);
 void gemm_explain_registers(const Plan *plan, Text *out);
 /* Whether sizes may come that are worth sharing k between tasks. */
 bool gemm_may_have_layers(const Plan *plan);

@@ -57,7 +57,7 @@ static int64_t choose_kc_of_tiles(const Plan *plan, int64_t m, int64_t n, int64_
 static int64_t choose_kc_in_place(const Plan *plan, int64_t m, int64_t n, int64_t k) {
   enum { FEW = 16, MORE = 128, FEW_ROWS = 32, FEWEST_ROWS = 8, PAGE_BYTES = 4096 };
   const GemmMatch *match = plan->match;
-  if (gemm_b_runs_along_k(plan)) return larger_of(k, 1);
+  if (gemm_is_by_dots(plan) || gemm_b_runs_along_k(plan)) return larger_of(k, 1);
   bool has_few_rows = m <= FEWEST_ROWS || (m <= FEW_ROWS && gemm_bytes(match->b.node->type, n) >= PAGE_BYTES);
   return has_few_rows ? FEW : MORE;
 }

@@ -1,6 +1,6 @@
 /* gemm_build.h: what the files that write the gemm template's tile IR share: gemm_build.c (tasks and tiles),
  * gemm_cut.c (how C is cut), gemm_batch.c (batches), gemm_layers.c (k shared by tasks), gemm_pack.c (panels),
- * gemm_product.c (one register tile), gemm_epilogue.c (what is done with it). */
+ * gemm_product.c and gemm_dots.c (one register tile), gemm_epilogue.c (what is done with it). */
 #ifndef KILN_TEMPLATES_GEMM_BUILD_H
 #define KILN_TEMPLATES_GEMM_BUILD_H
 
@@ -148,6 +148,8 @@ void gemm_tile(GemmBuild *g);
 /* Whether tiles are finished while those of the next panel are multiplied. */
 bool gemm_overlaps(const GemmBuild *g);
 
+/* acc + A * B over the block of k at hand, as dot products (gemm_dots.c). */
+Value *gemm_dots(GemmBuild *g, Value *acc, int rows);
 /* acc + ones @ B over all of k, for the columns of g->j. */
 Value *gemm_sum_columns(GemmBuild *g);
 

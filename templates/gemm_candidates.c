@@ -122,6 +122,15 @@ static void list_register_blocks(int64_t m, Tile tiles[MAX_TILES], int *count) {
     for (int64_t wide = 1; high * wide <= 4; ++wide) add_tile(tiles, count, smaller_of(16 * high, m), 16 * wide);
 }
 
+/* The planner's own, and half and a quarter of its longer side. */
+static void list_dots(const Plan *plan, Tile tiles[MAX_TILES], int *count) {
+  int64_t rows = plan->schedule.values[FIELD_mr], columns = plan->schedule.values[FIELD_nr];
+  for (int64_t part = 1; part <= 4; part *= 2) {
+    if (rows > columns) add_tile(tiles, count, rows / part, columns);
+    else add_tile(tiles, count, rows, larger_of(columns / part, 1));
+  }
+}
+
 /* Of each width the planner's own height, the highest that fits, one that cuts m evenly, and some that are lower. */
 static void list_vectors(Search *search, const Schedule *wishes, int64_t m, Tile tiles[MAX_TILES], int *count) {
   const Target *target = search->plan->problem.target;
@@ -149,6 +158,7 @@ static void try_tiles(Search *search, const Schedule *wishes) {
   int64_t m = larger_of(dim_value(match->m, search->symbols), 1);
   if (plan.schedule.set[FIELD_mma] && plan.schedule.values[FIELD_mma] == MMA_ON_TILES)
     list_register_blocks(m, tiles, &count);
+  else if (gemm_is_by_dots(&plan)) list_dots(&plan, tiles, &count);
   else list_vectors(search, wishes, m, tiles, &count);
   for (int i = 0; i < count; ++i) {
     Schedule changed = *wishes;

@@ -68,7 +68,7 @@ static Call call_of(const Plan *plan, const int64_t *symbols, const int64_t *par
   c.k = dim_value(match->k, symbols);
   c.rows = gemm_rows_of_tile(plan, c.m);
   c.columns = plan->schedule.values[FIELD_nr];
-  c.vectors = c.columns / gemm_lanes(plan);
+  c.vectors = gemm_is_by_dots(plan) ? c.columns : c.columns / gemm_lanes(plan); /* along k, then */
   c.tiles = ceil_div(c.m, c.rows);
   c.panels = ceil_div(c.n, c.columns);
   c.block_tiles = larger_of(smaller_of(ceil_div(param_of(plan, params, FIELD_mc, c.m), c.rows), c.tiles), 1);
@@ -127,7 +127,7 @@ static double instruction_cycles(const Plan *plan, const Core *core) {
   const MmaInstruction *row = gemm_instruction(plan);
   if (plan->schedule.values[FIELD_mma] == MMA_ON_TILES) return TILE_PRODUCT;
   double cycles = 1.0 / core->products;
-  if (row == NULL || plan->problem.target->family != FAMILY_X86_64) return cycles;
+  if (row == NULL || gemm_is_by_dots(plan) || plan->problem.target->family != FAMILY_X86_64) return cycles;
   bool is_slow_dot = row->acc == KILN_F32 && row->k > 1 && !gemm_has_fast_dot(plan);
   if (is_slow_dot && gemm_types(plan).step > 1) return 4 * cycles;
   return row->acc == KILN_I32 && row->k == 2 ? 2 * cycles : cycles;
@@ -139,8 +139,9 @@ static double step_cycles(const Call *c) {
   double rows = (double)c->rows, vectors = (double)c->vectors;
   if (c->on_tiles) return TILE_PRODUCT * ceil(rows / 16) * ceil((double)c->columns / 16);
   double products = rows * vectors * instruction_cycles(c->plan, c->machine->core);
-  if (c->types.a != c->types.acc && c->types.step == 1) products += converted_load * rows;
-  if (c->types.b != c->types.acc && c->types.step == 1) products += converted_load * vectors;
+  bool converts = c->types.step == 1 || (gemm_is_by_dots(c->plan) && type_is_floating(c->types.acc));
+  if (c->types.a != c->types.acc && converts) products += converted_load * rows;
+  if (c->types.b != c->types.acc && converts) products += converted_load * vectors;
   return fmax(products, FMA_LATENCY);
 }
 static double step_load_cycles(const Call *c) {
@@ -162,7 +163,7 @@ static double tile_row_cycles(const Call *c) {
 
 double gemm_peak(const Plan *plan, const Core *core) {
   bool on_tiles = plan->schedule.values[FIELD_mma] == MMA_ON_TILES;
-  int64_t accumulators = on_tiles ? 16 * 16 : gemm_lanes(plan);
+  int64_t accumulators = on_tiles ? 16 * 16 : gemm_is_by_dots(plan) ? 1 : gemm_lanes(plan);
   return 2 * (double)accumulators * gemm_types(plan).step / instruction_cycles(plan, core);
 }
 
@@ -237,7 +238,8 @@ static double packed_elements(const Call *c) {
 static double slowness(const Call *c, Level level) {
   const Schedule *s = &c->plan->schedule;
   const GemmMatch *match = c->plan->match;
-  bool is_few_rows = c->m <= 8 && !c->on_tiles; /* gemm_is_stream: several panels in turn */
+  /* gemm_is_stream: several panels in turn; dot products read several rows or columns at once */
+  bool is_few_rows = (c->m <= 8 && !c->on_tiles) || gemm_is_by_dots(c->plan);
   double times = s->values[FIELD_pack_b] == PACK_B_NONE && !is_few_rows ? in_place : 1;
   if (s->values[FIELD_pack_b] == PACK_B_TASK && !match->b.transposed) times = strided;
   bool has_streams = is_few_rows || s->values[FIELD_prefetch] != PREFETCH_NONE;

@@ -228,6 +228,7 @@ static Value *rest_of_product(GemmBuild *g, Value *acc, int rows, Value *lo, Val
 static Value *product(GemmBuild *g, Value *acc, int rows) {
   int64_t ku = gemm_field(g, FIELD_ku);
   const Dim k = g->loop_k;
+  if (gemm_is_by_dots(g->plan)) return gemm_dots(g, acc, rows);
   if (!g->has_kc && gemm_extent(g->plan, GEMM_DEPTH).symbol == EXTENT_NUMBER) {
     int64_t whole = k.size / ku * ku;
     if (whole > 0) acc = chunked_loop(g, acc, rows, gemm_number(g, 0), gemm_number(g, whole), (int)ku);

@@ -42,6 +42,7 @@ static int64_t default_pack_a(const Plan *plan) {
   enum { WAY_BYTES = 4096, QUARTER = 1024, FEW_ROWS = 32, FEW_COLUMNS = 512, TILE_ROWS = 16 };
   const GemmMatch *match = plan->match;
   GemmTypes types = gemm_types(plan);
+  if (gemm_is_by_dots(plan)) return PACK_A_NONE;
   BufType a = gemm_view(match->a.node, match->a.transposed);
   Extent row = a.layout == LAYOUT_STRIDED ? a.strides[0] : a.dims[1];
   if (types.a != match->a.node->type) return PACK_A_TASK;
@@ -83,7 +84,19 @@ static bool reads_in_place(const Plan *plan) {
   return (is_row || turns) && match->m.size <= most;
 }
 
+/* Whether dot products do it unless something else is asked for: of one column always, where each row of A is used once
+ * as it lies, and of few rows that meet columns of B along k, which then need not be turned into vectors. */
+static bool prefers_dots(const Plan *plan) {
+  const GemmMatch *match = plan->match;
+  const Schedule *s = &plan->schedule;
+  if (s->fixed[FIELD_mma]) return s->values[FIELD_mma] == MMA_AS_DOTS;
+  if (!gemm_has_dots(plan) || (s->fixed[FIELD_pack_a] && s->values[FIELD_pack_a] != PACK_A_NONE)) return false;
+  bool is_column = match->n.symbol < 0 && match->n.size == 1;
+  return is_column || (match->m.size <= gemm_rows_worth_dots(plan) && !may_pack_ahead(plan));
+}
+
 static int64_t default_pack_b(const Plan *plan) {
+  if (prefers_dots(plan)) return PACK_B_NONE;
   if (may_pack_ahead(plan)) return PACK_B_AHEAD;
   return reads_in_place(plan) ? PACK_B_NONE : PACK_B_TASK;
 }
@@ -95,6 +108,8 @@ static int64_t default_pack_b(const Plan *plan) {
 static int64_t default_mma(const Plan *plan) {
   enum { FEW_ROWS = 3, SHORT_BYTES = 32, TINY = 16 * 16 * 16 };
   const GemmMatch *match = plan->match;
+  if (gemm_is_in_place(plan) && prefers_dots(plan)) return MMA_AS_DOTS;
+  if (!gemm_has_tiles(plan)) return MMA_ON_VECTORS;
   bool few_rows = match->m.symbol < 0 && match->m.size < FEW_ROWS && !type_is_floating(match->acc);
   bool is_short = match->k.symbol < 0 && gemm_bytes(match->a.node->type, match->k.size) < SHORT_BYTES;
   bool is_fixed = match->m.symbol < 0 && match->n.symbol < 0 && match->k.symbol < 0;
@@ -107,10 +122,11 @@ static int64_t default_mma(const Plan *plan) {
  * Sapphire Rapids that was 4 % to 6 % each with 384 rows, a quarter with 32 (bench/results/spine.md), where others lose
  * (up to 30 % on Zen 5). What lies in the second-level cache already gains nothing, but weights seldom do: vectors ask
  * for the next panel, or with few rows for lines a little ahead, at 0 to 4 % from there and a gain of 6 to 25 % from
- * beyond (f32 of 16 x 768 x 768: 129 and 124 us, 316 and 254); tile registers would lose up to half. What tasks pack is
- * asked for where vectors multiply, unless it is read along lines; tile registers gain only where some rows meet bytes
- * of columns along lines (u8 x i8, 128 x 11008 x 4096: 11.0 to 6.9 ms; 512 rows and bf16 lose, and 8 rows do: 8 x 65536
- * x 128 651 to 569 us without). */
+ * beyond (f32 of 16 x 768 x 768: 129 and 124 us, 316 and 254). Tile registers do with more than 128 rows, at 0 to 6 %
+ * and a gain of 4 to 30 % (u8 x i8 of 1000 cubed: 845 and 735 us, 1030 and 770); with fewer they would lose up to half.
+ * What tasks pack is asked for where vectors multiply, unless it is read along lines; tile registers gain only where
+ * some rows meet bytes of columns along lines (u8 x i8, 128 x 11008 x 4096: 11.0 to 6.9 ms; 512 rows and bf16 lose, and
+ * 8 rows do: 8 x 65536 x 128 651 to 569 us without). */
 static int64_t default_prefetch(const Plan *plan) {
   enum { FEW_ROWS = 16, STREAMED_ROWS = 8 };
   const GemmMatch *match = plan->match;
@@ -131,7 +147,8 @@ static int64_t default_prefetch(const Plan *plan) {
   int64_t first = machine_of(plan->problem.target, 1).l1d_bytes;
   bool in_first = b_bytes <= first / 2 || m == 1;
   if (m <= STREAMED_ROWS) return on_tiles || in_first ? PREFETCH_NONE : PREFETCH_STREAM;
-  int64_t otherwise = on_tiles || in_first ? PREFETCH_NONE : PREFETCH_PANEL;
+  bool has_few_rows = on_tiles && m <= GEMM_FEW_ROWS_OF_TILES;
+  int64_t otherwise = has_few_rows || in_first ? PREFETCH_NONE : PREFETCH_PANEL;
   if (on_tiles && m <= 2 * FEW_ROWS) return PREFETCH_NONE;
   if (m <= FEW_ROWS) return b_bytes > 4 * cache && a_needs_nothing ? PREFETCH_BOTH : otherwise;
   return b_bytes > cache / 2 || (!on_tiles && c_bytes > cache) ? PREFETCH_BOTH : otherwise;
@@ -150,7 +167,30 @@ static kiln_status check_fixed(const Plan *plan, Text *why_not) {
                 (long long)s->values[FIELD_mr], (long long)larger_of(match->m.size, 1));
     return KILN_UNSUPPORTED;
   }
-  if (s->values[FIELD_nr] % gemm_lanes(plan) != 0) {
+  bool by_dots = gemm_is_by_dots(plan);
+  if (by_dots && !gemm_has_dots(plan)) {
+    text_printf(
+        why_not,
+        "schedule: 'mma' is dots, but neither has the product one column, nor at most %d rows along k with columns "
+        "along k",
+        GEMM_FEW_ROWS_OF_DOTS);
+    return KILN_UNSUPPORTED;
+  }
+  if (by_dots && (s->values[FIELD_pack_a] != PACK_A_NONE || s->values[FIELD_pack_b] != PACK_B_NONE)) {
+    text_add(why_not, "schedule: 'mma' is dots, but 'pack_a' or 'pack_b' is not none");
+    return KILN_UNSUPPORTED;
+  }
+  if (by_dots && (s->values[FIELD_mr] > GEMM_MOST_ROWS_OF_DOTS || s->values[FIELD_mr] * s->values[FIELD_nr] > 64)) {
+    text_printf(why_not, "schedule: %lldx%lld is more than %d rows or 64 dot products", (long long)s->values[FIELD_mr],
+                (long long)s->values[FIELD_nr], GEMM_MOST_ROWS_OF_DOTS);
+    return KILN_UNSUPPORTED;
+  }
+  if (s->values[FIELD_mma] == MMA_ON_TILES && !gemm_has_tiles(plan)) {
+    text_printf(why_not, "schedule: 'mma' is tiles, but '%s' has no tile registers for these types",
+                plan->problem.target->name);
+    return KILN_UNSUPPORTED;
+  }
+  if (!by_dots && s->values[FIELD_nr] % gemm_lanes(plan) != 0) {
     text_printf(why_not, "schedule: 'nr' is %lld, expected a multiple of %d, the lanes of %s",
                 (long long)s->values[FIELD_nr], (int)gemm_lanes(plan), plan->problem.target->name);
     return KILN_UNSUPPORTED;
@@ -211,9 +251,10 @@ static kiln_status check_fixed(const Plan *plan, Text *why_not) {
 
 /* Floats that are not the accumulator's type are converted where they are packed, unless an instruction takes them as
  * they are; few rows convert B, which they would read twice as much of, at each load, and their own elements once
- * rather than for each panel (16 x 4096 x 4096 of f16: 6.4 to 4.2 ms). */
+ * rather than for each panel (16 x 4096 x 4096 of f16: 6.4 to 4.2 ms); some more do where B comes from beyond the
+ * second-level cache (32 x 4096 x 11008: 23.5 to 17.2 ms, 48 x 4096 x 4096 10.7 to 9.6, 64 the same). */
 static int64_t default_convert(const Plan *plan) {
-  enum { FEW_ROWS = 32, FEW_COLUMNS = 256 };
+  enum { FEW_ROWS = 32, MORE_ROWS = 48, FEW_COLUMNS = 256 };
   const GemmMatch *match = plan->match;
   const Schedule *s = &plan->schedule;
   bool few_rows = match->m.symbol < 0 && match->m.size < FEW_ROWS;
@@ -222,6 +263,10 @@ static int64_t default_convert(const Plan *plan) {
   if (a_stays || b_stays) return CONVERT_LOAD;
   if (!type_is_floating(match->acc)) return few_rows ? CONVERT_LOAD : CONVERT_PACK;
   if (gemm_has_fast_dot(plan)) return CONVERT_LOAD;
+  bool is_large = match->n.symbol < 0 && match->k.symbol < 0 &&
+                  gemm_bytes(match->b.node->type, match->n.size * match->k.size) >
+                      machine_of(plan->problem.target, 1).l2_bytes / 2;
+  few_rows |= is_large && match->m.symbol < 0 && match->m.size <= MORE_ROWS;
   if (!few_rows) return CONVERT_PACK;
   bool has_panels = match->n.symbol >= 0 || match->n.size >= FEW_COLUMNS;
   return has_panels && match->a.node->type != match->acc ? CONVERT_ROWS : CONVERT_LOAD;
@@ -241,6 +286,7 @@ static int64_t default_ku(const Plan *plan) {
   const GemmMatch *match = plan->match;
   GemmTypes types = gemm_types(plan);
   int64_t step = types.step;
+  if (gemm_is_by_dots(plan)) return gemm_steps_of_dots(plan) * step;
   /* More would meet an instruction that wants pairs of k, which B has not in place. */
   bool turns = gemm_turns_in_place(plan);
   if (gemm_is_in_place(plan) && type_is_floating(types.acc) && types.b != types.acc && !turns) return 1;
@@ -303,8 +349,8 @@ static void choose_params(Plan *plan) {
   bool on_tiles = s->values[FIELD_mma] == MMA_ON_TILES;
   bool is_long = match->k.symbol >= 0 || gemm_bytes(gemm_types(plan).a, match->k.size) > BYTES_WITHOUT_BLOCKS;
   bool has_layers = !is_batch && (s->fixed[FIELD_layers] || gemm_may_have_layers(plan));
-  if (is_long || s->fixed[FIELD_kc] || gemm_is_in_place(plan) || on_tiles || has_layers || gemm_is_known_stream(plan))
-    add_param(plan, FIELD_kc);
+  bool is_in_blocks = is_long || gemm_is_in_place(plan) || on_tiles || gemm_is_known_stream(plan);
+  if ((is_in_blocks && !gemm_is_by_dots(plan)) || s->fixed[FIELD_kc] || has_layers) add_param(plan, FIELD_kc);
   if (gemm_has_field(plan, FIELD_kc) && s->values[FIELD_pack_a] == PACK_A_TASK) add_param(plan, FIELD_pc);
   if (has_layers) add_param(plan, FIELD_layers);
   add_param(plan, FIELD_strip);
@@ -365,7 +411,7 @@ kiln_status gemm_schedule(Plan *plan, Text *why_not) {
   Schedule *s = &plan->schedule;
   if (gemm_has_numbers(plan)) set_default(s, FIELD_sizes, default_sizes(plan));
   set_default(s, FIELD_pack_b, default_pack_b(plan));
-  if (gemm_has_tiles(plan)) set_default(s, FIELD_mma, default_mma(plan));
+  if (gemm_has_tiles(plan) || gemm_has_dots(plan)) set_default(s, FIELD_mma, default_mma(plan));
   if (gemm_converts(plan)) set_default(s, FIELD_convert, default_convert(plan));
   set_default(s, FIELD_pack_a, default_pack_a(plan));
   gemm_choose_registers(plan);
@@ -404,7 +450,7 @@ void gemm_explain(const Plan *plan, const int64_t *symbols, const Machine *machi
       [EPILOGUE_OVERLAPPED] = "row by row while the next panel is multiplied",
   };
   static const char *const pack_reasons[] = {
-      [PACK_B_NONE] = "read in place: few rows of C use it",
+      [PACK_B_NONE] = "read in place: its elements are used too seldom to be packed",
       [PACK_B_AHEAD] = "const, so it is packed ahead into panels",
       [PACK_B_TASK] = "each task packs the panels it uses",
   };

@@ -28,6 +28,33 @@ bool gemm_b_runs_along_k(const Plan *plan) {
   return gemm_runs_along_k(&b);
 }
 
+/* Whether steps of k lie one after another in the last axis of a view (rows), or in the one before. */
+static bool is_run(const BufType *view, int axis) {
+  const Extent *stride = &view->strides[axis];
+  if (view->layout == LAYOUT_STRIDED) return stride->symbol == EXTENT_NUMBER && stride->number == 1;
+  bool is_column = view->dims[1].symbol == EXTENT_NUMBER && view->dims[1].number == 1;
+  return view->layout == LAYOUT_ROW_MAJOR && (axis == 1 || is_column);
+}
+
+/* Sums are in another order then, so a few rows do not where results must not depend on how many there are. */
+bool gemm_has_dots(const Plan *plan) {
+  const GemmMatch *match = plan->match;
+  BufType a = gemm_view(match->a.node, match->a.transposed), b = gemm_view(match->b.node, match->b.transposed);
+  bool is_column = match->n.symbol < 0 && match->n.size == 1;
+  bool are_few = match->m.symbol < 0 && match->m.size <= GEMM_FEW_ROWS_OF_DOTS && !plan->problem.batch_invariant;
+  bool are_whole = type_bits(a.type) >= 8 && type_bits(b.type) >= 8;
+  return (is_column || are_few) && are_whole && is_run(&a, 1) && is_run(&b, 0);
+}
+
+/* Elements that tile_dot adds to one sum; 1: they are converted and multiplied. */
+static int dot_group(const GemmTypes *types) {
+  bool are_bytes = type_bits(types->a) == 8 && type_bits(types->b) == 8 && types->acc == KILN_I32;
+  bool are_pairs = types->a == KILN_BF16 && types->b == KILN_BF16 && types->acc == KILN_F32;
+  return are_bytes ? 4 : are_pairs ? 2 : 1;
+}
+
+bool gemm_is_by_dots(const Plan *plan) { return plan->schedule.values[FIELD_mma] == MMA_AS_DOTS; }
+
 /* Instructions on tile registers multiply whole 16 rows. */
 static bool is_tile(const MmaInstruction *row) { return row->m >= 16; }
 
@@ -46,6 +73,17 @@ static bool wants_shift(const Plan *plan) {
   const GemmMatch *match = plan->match;
   const MmaInstruction *row = best_row(plan, match->a.node->type, match->b.node->type, false);
   return row != NULL && row->moves_a;
+}
+
+/* Measured for columns of B along k that nothing packs ahead (bench/results/speed.md, "Dot products along k"): more
+ * rows than these are better turned or packed. Pairs of bf16 take twice as long where their instruction is slow. */
+int64_t gemm_rows_worth_dots(const Plan *plan) {
+  enum { FEWEST = 2, FEW = 6, MORE = GEMM_FEW_ROWS_OF_DOTS };
+  const GemmMatch *match = plan->match;
+  GemmTypes types = {.a = match->a.node->type, .b = match->b.node->type, .acc = match->acc};
+  int group = dot_group(&types);
+  if (group == 2 && !gemm_has_fast_dot(plan)) return FEWEST;
+  return group == 4 && !wants_shift(plan) ? MORE : FEW;
 }
 
 bool gemm_has_tiles(const Plan *plan) {
@@ -70,8 +108,7 @@ static bool wants_conversion(const Plan *plan) {
 }
 
 bool gemm_converts(const Plan *plan) {
-  bool on_tiles = plan->schedule.values[FIELD_mma] == MMA_ON_TILES;
-  return !on_tiles && (wants_conversion(plan) || wants_shift(plan));
+  return plan->schedule.values[FIELD_mma] == MMA_ON_VECTORS && (wants_conversion(plan) || wants_shift(plan));
 }
 
 GemmTypes gemm_types(const Plan *plan) {
@@ -87,6 +124,10 @@ GemmTypes gemm_types(const Plan *plan) {
   const MmaInstruction *vectors = best_row(plan, types.a, types.b, false);
   const MmaInstruction *row = on_tiles ? best_row(plan, types.a, types.b, true) : vectors;
   if (vectors != NULL) types.vector_step = vectors->k;
+  if (gemm_is_by_dots(plan)) {
+    types.step = (int)gemm_lanes(plan) * dot_group(&types);
+    return types;
+  }
   if (row == NULL) return types;
   bool is_in_place = plan->schedule.set[FIELD_pack_b] && plan->schedule.values[FIELD_pack_b] == PACK_B_NONE;
   if (is_in_place && !on_tiles && wants_conversion(plan) && !gemm_b_runs_along_k(plan))

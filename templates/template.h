@@ -39,7 +39,7 @@ const FieldInfo *field_info(Field field);
 bool field_orders_sums(Field field);
 
 enum { SIZES_BAKED, SIZES_PASSED };
-enum { MMA_ON_VECTORS, MMA_ON_TILES };
+enum { MMA_ON_VECTORS, MMA_ON_TILES, MMA_AS_DOTS };
 enum { CONVERT_LOAD, CONVERT_PACK, CONVERT_ROWS };
 enum { PACK_A_NONE, PACK_A_TASK };
 enum { LOAD_A_PLAIN, LOAD_A_STREAMED };

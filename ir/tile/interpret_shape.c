@@ -156,6 +156,19 @@ void interp_tile_lookup(Interp *interp, const Step *step) {
 
 /* ---- products --------------------------------------------------------------------------------------------------- */
 
+void interp_tile_dot(Interp *interp, const Step *step) {
+  (void)interp;
+  const Slot *x = step->operands[1], *y = step->operands[2];
+  Slot *sum = step->results[0];
+  int group = x->type.cols / sum->type.cols;
+  slot_copy(sum, step->operands[0]);
+  for (int i = 0; i < slot_count(x); i++) {
+    int to = i / group; /* rows have so many times as many, too */
+    sum->elements[to] = interp_fma(sum->type.type, x->elements[i], y->elements[i], sum->elements[to]);
+    sum->unspecified[to] = sum->unspecified[to] || x->unspecified[i] || y->unspecified[i];
+  }
+}
+
 /* Operands become the accumulator's type first, which is exact for all types but f64 to f32, and that is no valid
  * product. Rows of b are walked in the innermost loop, so each element of the accumulator still adds with k ascending.
  */

@@ -107,7 +107,7 @@ bool op_infer(OpCode code, Value *const *operands, int count, TileType *type) {
     if (!broadcast_operands(code, operands, count, type)) return false;
     type->type = KILN_BOOL;
     return true;
-  case RESULT_ACC: *type = first; return first.kind == KIND_FRAG;
+  case RESULT_ACC: *type = first; return first.kind == KIND_FRAG || first.kind == KIND_TILE;
   case RESULT_REDUCED_ROWS: *type = type_tile(first.rows, 1, first.type); return first.kind == KIND_TILE;
   case RESULT_REDUCED_COLS: *type = type_tile(1, first.cols, first.type); return first.kind == KIND_TILE;
   case RESULT_TRANSPOSED: *type = type_tile(first.cols, first.rows, first.type); return first.kind == KIND_TILE;

@@ -167,6 +167,19 @@ static void check_nibbles(Verifier *v, const Op *op) {
 void verify_tile_low_nibble(Verifier *v, const Op *op) { check_nibbles(v, op); }
 void verify_tile_high_nibble(Verifier *v, const Op *op) { check_nibbles(v, op); }
 
+/* As many of each operand to an element of the sum as 32 bits hold. */
+void verify_tile_dot(Verifier *v, const Op *op) {
+  if (!check_tiles(v, op)) return;
+  TileType sum = op->operands[0]->type, x = op->operands[1]->type, y = op->operands[2]->type;
+  bool are_bytes = sum.type == KILN_I32 && is_byte(x.type) && is_byte(y.type);
+  bool are_pairs = sum.type == KILN_F32 && x.type == KILN_BF16 && y.type == KILN_BF16;
+  int group = are_bytes ? 4 : 2;
+  if (!are_bytes && !are_pairs)
+    fault_result(v, op, "the sum must be of i32 and the others of i8 or u8, or it of f32 and they of bf16");
+  else if (x.rows != sum.rows || y.rows != sum.rows || x.cols != group * sum.cols || y.cols != x.cols)
+    fault_result(v, op, "the others must have its rows, and four times its columns of bytes, twice of bf16");
+}
+
 /* A power of two lets every target take the index modulo the table's size with a mask. */
 void verify_tile_lookup(Verifier *v, const Op *op) {
   if (!check_tiles(v, op)) return;

@@ -149,6 +149,20 @@ static void make_fma(Gen *g) {
               hi + z->hi, is_partial);
 }
 
+/* Sums of fours of bytes, with those of another tile of the same shape or with the tile's own. */
+static void make_dot(Gen *g) {
+  const Known *x = random_pick(g, is_byte);
+  if (!x || x->is_partial || x->value->type.cols % 4 != 0) return;
+  const Known *y = random_pick(g, is_byte);
+  bool is_like =
+      y && !y->is_partial && y->value->type.rows == x->value->type.rows && y->value->type.cols == x->value->type.cols;
+  if (!is_like) y = x;
+  double most = 4 * fmax(fabs(x->lo), fabs(x->hi)) * fmax(fabs(y->lo), fabs(y->hi));
+  Value *start = build_const(&g->b, 7, type_tile(x->value->type.rows, x->value->type.cols / 4, KILN_I32));
+  random_know(g, build_ternary(&g->b, OP_tile_dot, start, x->value, y->value), EXACT_INTEGERS, 7 - most, 7 + most,
+              false);
+}
+
 /* Square root, quotient and rounding of f32 and f64: rounded once by every target. */
 static void make_rounded(Gen *g) {
   const Known *x = random_pick(g, is_floating);
@@ -341,9 +355,9 @@ static void make_constant(Gen *g) {
 typedef void Maker(Gen *g);
 
 void random_value(Gen *g) {
-  static Maker *const makers[] = {make_binary,  make_binary,   make_binary,     make_unary,      make_fma,
-                                  make_rounded, make_function, make_comparison, make_select,     make_bits,
-                                  make_nibble,  make_lookup,   make_conversion, make_conversion, make_reduction,
-                                  make_moved,   make_constant};
+  static Maker *const makers[] = {make_binary,    make_binary,   make_binary,     make_unary,      make_fma,
+                                  make_rounded,   make_function, make_comparison, make_select,     make_bits,
+                                  make_nibble,    make_dot,      make_lookup,     make_conversion, make_conversion,
+                                  make_reduction, make_moved,    make_constant};
   makers[random_below(g, ARRAY_LENGTH(makers))](g);
 }

@@ -125,6 +125,32 @@ Test(lower_shape, tile_lookup) {
   check_lookup(KILN_I32, 4, KILN_I32, 1, 33);
 }
 
+static void check_dot(kiln_type x, kiln_type y, int rows, int cols) {
+  Text text;
+  text_init(&text, NULL);
+  text_printf(
+      &text,
+      "kernel @dot(%%s: buf<i32, [%d, %d]>, %%x: buf<%s, [%d, %d]>, %%y: buf<%s, [%d, %d]>, %%out: buf<i32, [%d, "
+      "%d]>) {\n  %%vs = tile_load %%s[0, 0] : tile<%dx%d, i32>\n  %%vx = tile_load %%x[0, 0] : tile<%dx%d, "
+      "%s>\n  %%vy = tile_load %%y[0, 0] : tile<%dx%d, %s>\n  %%r = tile_dot %%vs, %%vx, %%vy\n  tile_store "
+      "%%r, %%out[0, 0]\n}\n",
+      rows, cols, kiln_type_name(x), rows, 4 * cols, kiln_type_name(y), rows, 4 * cols, rows, cols, rows, cols, rows,
+      4 * cols, kiln_type_name(x), rows, 4 * cols, kiln_type_name(y));
+  const LowerBuffer buffers[] = {{KILN_I32, (int64_t)rows * cols, FILL_BITS, 0},
+                                 {x, (int64_t)rows * cols * 4, FILL_BITS, 0},
+                                 {y, (int64_t)rows * cols * 4, FILL_BITS, 0},
+                                 {KILN_I32, (int64_t)rows * cols, FILL_OUTPUT, 0}};
+  lower_check(&(LowerCase){text_get(&text), NULL, buffers, 4});
+  text_release(&text);
+}
+
+Test(lower_shape, tile_dot) {
+  static const kiln_type bytes[] = {KILN_U8, KILN_I8};
+  static const int columns[] = {1, 2, 3, 4, 7, 8, 15, 16, 21};
+  for (int pair = 0; pair < 4; ++pair)
+    for (size_t i = 0; i < ARRAY_LENGTH(columns); ++i) check_dot(bytes[pair / 2], bytes[pair % 2], 3, columns[i]);
+}
+
 /* fma rounds once where the target fuses; on numbers with few digits twice is the same. */
 Test(lower_shape, tile_fma) {
   check_one(KILN_F32, 3, 20, "tile_fma %x, %x, %x", KILN_F32, 3, 20, 0, FILL_SMALL);

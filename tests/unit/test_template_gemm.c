@@ -220,6 +220,34 @@ Test(template_gemm, refusals) {
          "reference");
 }
 
+/* A row that meets columns along k, and a column. */
+static const char row_of_dots[] = "x: f32[2, 64]; w: f32[32, 64]; y = x @ w.T; return y";
+
+Test(template_gemm, dot_products) {
+  expect_gemm((TemplateRun){.graph = row_of_dots, .schedule = "mma=dots"});
+  expect_gemm((TemplateRun){.graph = row_of_dots, .schedule = "mma=dots nr=5 ku=32 kc=32", .threads = 3});
+  expect_gemm((TemplateRun){.graph = "x: u8[m, k]; w: const i8[k, 1]; y: i32 = x @ w; return y", .symbols = {21, 70}});
+  expect_gemm((TemplateRun){.graph = "x: bf16[3, k]; w: bf16[n, k]; b: f32[n]; y: f32 = relu(x @ w.T) + b; return y",
+                            .schedule = "mma=dots layers=2 tasks=4",
+                            .symbols = {70, 21}});
+}
+
+Test(template_gemm, dot_products_that_do_not_fit) {
+  static const char *const cases[][2] = {
+      {"mma=dots pack_b=task", "schedule: 'mma' is dots, but 'pack_a' or 'pack_b' is not none"},
+      {"mma=dots pack_a=task", "schedule: 'mma' is dots, but 'pack_a' or 'pack_b' is not none"},
+      {"mma=dots nr=64", "schedule: 2x64 is more than 16 rows or 64 dot products"},
+      {"mma=dots ku=24", "schedule: 'ku' is 24, expected a multiple of 16, the steps of one instruction"},
+  };
+  for (size_t i = 0; i < ARRAY_LENGTH(cases); ++i) {
+    Text why;
+    text_init(&why, NULL);
+    template_run(&(TemplateRun){.graph = row_of_dots, .schedule = cases[i][0]}, NULL, NULL, &why);
+    cr_expect_str_eq(text_get(&why), cases[i][1]);
+    text_release(&why);
+  }
+}
+
 Test(template_gemm, batches) {
   expect((TemplateRun){.graph = "x: f32[2, 3, 4]; w: f32[4, 5]; y = x @ w; return y"}, "gemm");
   expect((TemplateRun){.graph = "x: f32[2, 1, 3, 4]; w: const f32[3, 4, 20]; r: f32[3, 1, 1]; y = x @ w + r; return y"},
@@ -250,6 +278,9 @@ Test(template_gemm, wishes_that_do_not_fit) {
       {"convert=pack", "schedule: 'convert' has no meaning for this graph in template gemm"},
       {"pack_b=none prefetch=panel", "schedule: 'prefetch' is not none, but 'pack_b' is"},
       {"pack_b=never", "schedule: 'pack_b' is 'never', expected one of none|ahead|task"},
+      {"mma=dots", "schedule: 'mma' is dots, but neither has the product one column, nor at most 8 rows along k with "
+                   "columns along k"},
+      {"mma=tiles", "schedule: 'mma' is tiles, but 'skylake-avx512' has no tile registers for these types"},
       {"strip=4", "schedule: 'strip' has no meaning for this graph in template gemm"},
   };
   for (size_t i = 0; i < ARRAY_LENGTH(cases); ++i) {

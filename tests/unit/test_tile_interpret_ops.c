@@ -234,6 +234,13 @@ Test(tile_interpret, nibbles_and_tables) {
       {"%out = tile_high_nibble %x : tile<1x8, i8>", u8x8, i8x8, .x = {0x7f, 0x80, 0x08, 0xa7}, .out = {7, -8, 0, -6}},
       {"%out = tile_high_nibble %x : tile<1x8, u8>", u8x8, u8x8, .x = {0x7f, 0x80, 0x08, 0xa7}, .out = {7, 8, 0, 10}},
       {"%out = tile_low_nibble %x : tile<1x8, u8>", i8x8, u8x8, .x = {-1, -128, 8}, .out = {15, 0, 8}},
+      /* four bytes to a sum, each with its own sign, on top of what is there */
+      {"%s = tile_const 1000 : tile<1x2, i32>\n  %out = tile_dot %s, %x, %y", u8x8, "tile<1x2, i32>",
+       .x = {255, 1, 2, 3, 10, 0, 0, 200}, .y = {255, 1, 1, 1, 1, 9, 9, 2}, .out = {66031, 1410}},
+      {"%s = tile_const 0 : tile<1x2, i32>\n  %out = tile_dot %s, %x, %y", i8x8, "tile<1x2, i32>",
+       .x = {-128, -1, 2, 3, 127, 0, 0, 0}, .y = {-128, 1, 1, -1, -128, 9, 9, 9}, .out = {16382, -16256}},
+      {"%p = tile_convert %x : tile<2x4, bf16>\n  %s = tile_const 1 : tile<2x2, f32>\n  %out = tile_dot %s, %p, %p",
+       f32x2x4, "tile<2x2, f32>", .x = {1, 2, 0.5, 0, -3, 1, 0, 0}, .out = {6, 1.25, 11, 1}},
       /* the index counts modulo the table's length */
       {"%t = tile_slice %y[0, 0] : tile<1x4, i32>\n  %out = tile_lookup %t, %x : tile<1x8, i32>", i32x8, i32x8,
        .x = {0, 3, 2, 1, 4, -1, 7, -4}, .y = {10, 11, 12, 13}, .out = {10, 13, 12, 11, 10, 13, 13, 10}},

@@ -393,6 +393,12 @@ static const Case plain_cases[] = {
      "12:8: 'tile_high_nibble' cannot make tile<8x48, i32> from tile<8x48, u8>: both must be of i8 or u8\n"},
     {"  %r = tile_low_nibble %q : tile<8x96, u8>\n",
      "12:8: 'tile_low_nibble' cannot make tile<8x96, u8> from tile<8x48, u8>: the shape must be the same\n"},
+    {"  %w = tile_const 0 : tile<8x48, i32>\n  %r = tile_dot %w, %q, %q\n",
+     "13:8: 'tile_dot' cannot make tile<8x48, i32> from tile<8x48, i32> and tile<8x48, u8> and tile<8x48, u8>: the "
+     "others must have its rows, and four times its columns of bytes, twice of bf16\n"},
+    {"  %w = tile_const 0 : tile<8x12, i32>\n  %r = tile_dot %w, %q, %x\n",
+     "13:8: 'tile_dot' cannot make tile<8x12, i32> from tile<8x12, i32> and tile<8x48, u8> and tile<8x48, f32>: the "
+     "sum must be of i32 and the others of i8 or u8, or it of f32 and they of bf16\n"},
     {"  %r = tile_lookup %x, %q : tile<8x48, f32>\n",
      "12:8: 'tile_lookup' cannot make tile<8x48, f32> from tile<8x48, f32> and tile<8x48, u8>: the table must be one "
      "row of a power of two\n"},
