@@ -232,6 +232,10 @@ void lower_load(Emitter *e, Window *window, LLVMValueRef *parts) {
     lower_load_grouped(e, window, parts);
   } else if (is_better_transposed(e, window)) {
     Window turned = lower_window_transposed(e, window);
+    if (lower_can_load_fours(e, &turned)) {
+      lower_load_fours(e, &turned, parts);
+      return;
+    }
     LLVMValueRef *in = LOWER_ARRAY(e, LLVMValueRef, turned.rows * lower_chunks(e, turned.cols));
     lower_load(e, &turned, in);
     lower_transpose(e, in, turned.rows, turned.cols, parts);
@@ -305,6 +309,10 @@ void lower_store(Emitter *e, Window *window, const LLVMValueRef *parts) {
     lower_store_grouped(e, window, parts);
   } else if (is_better_transposed(e, window)) {
     Window turned = lower_window_transposed(e, window);
+    if (lower_can_store_fours(e, &turned)) {
+      lower_store_fours(e, &turned, parts);
+      return;
+    }
     LLVMValueRef *out = LOWER_ARRAY(e, LLVMValueRef, turned.rows * lower_chunks(e, turned.cols));
     lower_transpose(e, parts, window->rows, window->cols, out);
     lower_store(e, &turned, out);

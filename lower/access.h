@@ -65,6 +65,16 @@ void lower_store_rows(Emitter *e, Window *window, const LLVMValueRef *parts);
 /* With a column bound, of rows that each are one piece of memory, where the target has no masks (access_cut.c). */
 bool lower_can_load_cut(Emitter *e, const Window *window);
 void lower_load_cut(Emitter *e, Window *window, LLVMValueRef *parts);
+/* A window turned to run along memory, whose parts are those of the one that was turned (access_fours.c). */
+bool lower_can_load_fours(const Emitter *e, const Window *turned);
+void lower_load_fours(Emitter *e, Window *turned, LLVMValueRef *parts);
+/* The transpose of rows x cols elements of 32 bits that come in pieces, four of a row from a column on; whether there
+ * is such a way. */
+typedef LLVMValueRef PieceFunction(Emitter *e, void *from, int row, int col);
+void lower_turn_fours(Emitter *e, PieceFunction *piece, void *from, int rows, int cols, LLVMValueRef *out);
+bool lower_turns_in_fours(const Emitter *e, int rows, int cols);
+bool lower_can_store_fours(const Emitter *e, const Window *turned);
+void lower_store_fours(Emitter *e, Window *turned, const LLVMValueRef *parts);
 /* Memory holds a bool as a byte. */
 LLVMValueRef lower_from_memory(Emitter *e, kiln_type type, LLVMValueRef x);
 LLVMValueRef lower_to_memory(Emitter *e, kiln_type type, LLVMValueRef x);

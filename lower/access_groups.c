@@ -107,11 +107,34 @@ static LLVMValueRef units_of_row(Emitter *e, const Grouped *g, const LLVMValueRe
   return LLVMBuildBitCast(e->builder, pieces[0], lower_lanes_of(g->units.memory, lanes), "");
 }
 
+/* A tile whose columns lie along k, as its parts. */
+typedef struct TurnedTile {
+  const Grouped *grouped;
+  const LLVMValueRef *parts;
+} TurnedTile;
+
+/* Four units of row x from unit `k` on. */
+static LLVMValueRef piece_of_tile(Emitter *e, void *from, int x, int k) {
+  enum { FOUR = 4 };
+  const TurnedTile *tile = from;
+  const Grouped *g = tile->grouped;
+  int chunks = lower_chunks(e, g->elements.rows), units_of_chunk = e->lanes / g->group;
+  LLVMValueRef part = tile->parts[x * chunks + k / units_of_chunk];
+  part = lower_to_memory(e, g->elements.type, part);
+  part = LLVMBuildBitCast(e->builder, part, lower_lanes_of(g->units.memory, units_of_chunk), "");
+  return units_of_chunk == FOUR ? part : lower_part_of(e, part, k % units_of_chunk, FOUR);
+}
+
 /* Of a tile whose columns lie along k. */
 static void turn_to_units(Emitter *e, const Grouped *g, const LLVMValueRef *parts, LLVMValueRef *units) {
   int rows = g->elements.cols, cols = g->elements.rows, chunks = lower_chunks(e, cols);
   int piece = piece_of(e, g), unit_chunks = lower_chunks(e, rows);
   LLVMValueRef *in = LOWER_ARRAY(e, LLVMValueRef, rows);
+  bool are_whole = cols % e->lanes == 0 && e->lanes / g->group == 4 && g->bits * g->group == 32;
+  if (are_whole && lower_turns_in_fours(e, rows, cols / g->group)) {
+    lower_turn_fours(e, piece_of_tile, &(TurnedTile){g, parts}, rows, cols / g->group, units);
+    return;
+  }
   for (int first = 0; first < cols; first += piece) {
     int valid = cols - first < piece ? cols - first : piece;
     for (int r = 0; r < rows; ++r) in[r] = units_of_row(e, g, parts + r * chunks, first, valid);

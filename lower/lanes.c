@@ -103,7 +103,7 @@ static int interleave_low(int i, int lanes, int step) {
 static int interleave_high(int i, int lanes, int step) { return interleave_low(i, lanes, step) + 2; }
 
 /* Four rows at a time within groups of four lanes: the unpck instructions of x86, zip of ARM. */
-static void transpose_fours(Emitter *e, LLVMValueRef *rows, int n, int lanes) {
+void lower_transpose_fours(Emitter *e, LLVMValueRef *rows, int n, int lanes) {
   for (int i = 0; i < n; i += 4) {
     LLVMValueRef *r = rows + i, t[4];
     t[0] = shuffle_pair(e, r[0], r[1], lanes, interleave_low, 1);
@@ -127,7 +127,7 @@ static void transpose_blocks(Emitter *e, LLVMValueRef *rows, int n, int lanes) {
       rows[i + step] = shuffle_pair(e, x, y, lanes, swap_lower, step);
     }
   }
-  if (n >= 4) transpose_fours(e, rows, n, lanes);
+  if (n >= 4) lower_transpose_fours(e, rows, n, lanes);
 }
 
 static LLVMValueRef join(Emitter *e, LLVMTypeRef element, LLVMValueRef *rows, int count, int stride, int width) {

@@ -81,16 +81,14 @@ static void copy_rows(Builder *b, const Copy *c, Value *lo, Value *hi, int step,
   build_yield(&in, NULL, 0);
 }
 
-/* Rows of B copied at a time, in groups of the panel: more would be more code to compile, and no faster. */
-enum { GROUPS_OF_ROWS = 4 };
-
-/* Whole steps, and the rest by short ones, for bounds cost a choice or a mask for each row. */
+/* Whole steps, and the rest by short ones, for bounds cost a choice or a mask for each row. Rows go by one group of the
+ * panel: four at once were twice the code to compile, and no faster. */
 static void copy_columns(Builder *b, const Copy *c, Value *lo, Value *hi) {
   const Dim k = ((const GemmMatch *)c->plan->match)->k;
   bool has_zeros = !dim_equal(k, gemm_loop_k(c->plan));
   int group = gemm_types(c->plan).group, short_step = pack_step(c->plan, group);
   bool turns = gemm_runs_along_k(c->source->type.buf);
-  int step = turns ? pack_step_along_k(c->plan, c->source->type.buf->type) : GROUPS_OF_ROWS * group;
+  int step = turns ? pack_step_along_k(c->plan, c->source->type.buf->type) : group;
   if (!turns) short_step = group;
   Value *source_hi = has_zeros ? build_min(b, hi, c->end) : hi;
   Value *steps = build_index(b, OP_index_div, build_sub(b, source_hi, lo), build_number(b, step));
@@ -98,7 +96,7 @@ static void copy_columns(Builder *b, const Copy *c, Value *lo, Value *hi) {
   if (k.symbol >= 0 || k.size >= step) copy_rows(b, c, lo, whole, step, false);
   if (k.symbol < 0 && k.size % step == 0 && !gemm_has_field(c->plan, FIELD_kc)) return;
   bool is_even = short_step == 1 || (k.symbol < 0 && k.size % short_step == 0 && !turns);
-  copy_rows(b, c, whole, hi, short_step, !is_even || has_zeros);
+  if (!is_even || has_zeros || short_step < step) copy_rows(b, c, whole, hi, short_step, !is_even || has_zeros);
 }
 
 /* Copies rows lo … hi-1 of B's columns to panel rows 0 …; 0 where B has no column. Columns that run along k are so many

@@ -263,9 +263,9 @@ static int64_t default_convert(const Plan *plan) {
   if (a_stays || b_stays) return CONVERT_LOAD;
   if (!type_is_floating(match->acc)) return few_rows ? CONVERT_LOAD : CONVERT_PACK;
   if (gemm_has_fast_dot(plan)) return CONVERT_LOAD;
-  bool is_large = match->n.symbol < 0 && match->k.symbol < 0 &&
-                  gemm_bytes(match->b.node->type, match->n.size * match->k.size) >
-                      machine_of(plan->problem.target, 1).l2_bytes / 2;
+  bool is_large =
+      match->n.symbol < 0 && match->k.symbol < 0 &&
+      gemm_bytes(match->b.node->type, match->n.size * match->k.size) > machine_of(plan->problem.target, 1).l2_bytes / 2;
   few_rows |= is_large && match->m.symbol < 0 && match->m.size <= MORE_ROWS;
   if (!few_rows) return CONVERT_PACK;
   bool has_panels = match->n.symbol >= 0 || match->n.size >= FEW_COLUMNS;
