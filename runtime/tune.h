@@ -96,8 +96,9 @@ typedef struct TuneBench {
   size_t *output_bytes;
   void *workspace;
   size_t workspace_bytes;
-  size_t turn;       /* of the weights */
-  size_t cold_bytes; /* of all weights together, to be more than the last-level cache holds */
+  double weights_seconds; /* that making copies of weights has taken */
+  size_t turn;            /* of the weights */
+  size_t cold_bytes;      /* of all weights together, to be more than the last-level cache holds */
 } TuneBench;
 
 kiln_status tune_bench_open(TuneBench *bench);
@@ -116,9 +117,12 @@ enum {
   TUNE_FIRST = 9, /* diverse candidates */
   TUNE_NEIGHBOURS = 8,
   TUNE_BLOCKS = 4,
-  TUNE_STEPS = 4,                                                           /* from the best so far to its neighbours */
-  TUNE_FEW = TUNE_FIRST + 1 + TUNE_STEPS * (TUNE_NEIGHBOURS + TUNE_BLOCKS), /* and what is recorded */
-  TUNE_SPACE = 4096,                                                        /* all that a template lists */
+  TUNE_STEPS = 4,    /* from the best so far to its neighbours */
+  TUNE_ROUNDS = 6,   /* of more of the diverse, and climbing again */
+  TUNE_DIVERSE = 64, /* of them in all */
+  TUNE_FEW =
+      TUNE_DIVERSE + 1 + (TUNE_ROUNDS + 1) * TUNE_STEPS * (TUNE_NEIGHBOURS + TUNE_BLOCKS), /* with the recorded */
+  TUNE_SPACE = 4096, /* all that a template lists */
 };
 
 typedef struct Tuning {

@@ -167,6 +167,7 @@ static kiln_status add_weights(TuneBench *bench, const Code *code, size_t input,
     *number = i;
     return KILN_OK;
   }
+  int64_t since = jit_os_now_ns();
   weights.stride = (bytes + header + 63) / 64 * 64 + 64; /* not all at the same place of a page */
   weights.count = bench->cold_bytes / LAYOUTS / weights.stride + 1;
   if (weights.count > MOST_COPIES) weights.count = MOST_COPIES;
@@ -178,6 +179,7 @@ static kiln_status add_weights(TuneBench *bench, const Code *code, size_t input,
     memcpy(weights.memory, bench->inputs[input], bytes);
   }
   for (size_t i = 1; i < weights.count; ++i) memcpy(weights.memory + i * weights.stride, weights.memory, bytes);
+  bench->weights_seconds += (double)(jit_os_now_ns() - since) * 1e-9;
   *number = bench->weights.count;
   VECTOR_PUSH(&bench->arena, bench->weights, weights);
   return KILN_OK;

@@ -1,10 +1,10 @@
 /* tune_search.c: which candidates are measured, and which is kept.
  *
  * First a few diverse candidates of the template, then the neighbours of the best of them, those that differ in one
- * baked field and other blocks, and again from the best of these while there is time; then the best is measured against
- * the default anew, and wins only by more than the noise. What a step costs is learned from the default, and the budget
- * decides how many candidates there are. With `exhaustive` every object is measured afterwards, to judge what the
- * search missed. */
+ * baked field and other blocks, and again from the best of these; where none is better, more of the diverse, while
+ * there is time; then the best is measured against the default anew, and wins only by more than the noise. What a step
+ * costs is learned from the default, and the budget decides how many candidates there are. With `exhaustive` every
+ * object is measured afterwards, to judge what the search missed. */
 #include "runtime/records.h"
 #include "runtime/tune.h"
 
@@ -22,11 +22,13 @@ static size_t halving_steps(size_t count) {
 
 /* ---- candidates -------------------------------------------------------------------------------------------------- */
 
-/* Compiles, packs, runs and compares them; what fails is said in the log, and out. */
-static kiln_status admit(Tuning *tuning, const Schedule *schedules, size_t count) {
-  enum { CHUNK = 16 };
+/* Compiles, packs, runs and compares them, as long as it is earlier than that share of the budget; what fails is said
+ * in the log, and out. */
+static kiln_status admit(Tuning *tuning, const Schedule *schedules, size_t count, double until) {
+  enum { CHUNK = 4 };
   TuneBench *bench = &tuning->bench;
   for (size_t done = 0; done < count && !tuning->stopped; done += CHUNK) {
+    if (done > 0 && tune_elapsed(tuning) > until * tuning->seconds) break;
     size_t first = bench->candidates.count, some = count - done < CHUNK ? count - done : CHUNK;
     if (first + some > tuning->capacity) return KILN_INTERNAL;
     kiln_status status = tune_bench_add(bench, schedules + done, some);
@@ -198,31 +200,59 @@ static kiln_status climb(Tuning *tuning, double each, double call) {
     size_t count = affordable(tuning, list_neighbours(tuning, center, near), each, call, second_share);
     if (count == 0) break;
     tuning->total = tuning->done + count + halving_steps(count + 1) + 3 * LAST_PASSES;
-    kiln_status status = admit(tuning, near, count);
+    kiln_status status = admit(tuning, near, count, second_share);
     if (status) return status;
     contest_halve(&tuning->contest, 1, second_share * tuning->seconds);
   }
   return KILN_OK;
 }
 
-/* The diverse few, and what an earlier record says; then the neighbours of the best. */
+/* The next of the diverse that were not measured, up to TUNE_FIRST; how many. */
+static size_t list_next(const Tuning *tuning, const Schedule *diverse, size_t diverse_count, Schedule out[TUNE_FIRST]) {
+  size_t count = 0;
+  for (size_t i = 0; i < diverse_count && count < TUNE_FIRST; ++i)
+    if (!is_known(tuning, &diverse[i])) out[count++] = diverse[i];
+  return count;
+}
+
+/* Where climbing has come to its end before the time has: more of the diverse, and on from the best again. */
+static kiln_status explore(Tuning *tuning, double each, double call) {
+  Schedule diverse[TUNE_DIVERSE], next[TUNE_FIRST];
+  size_t diverse_count = tune_list(tuning, &tuning->plain->plan.problem.wishes, diverse, TUNE_DIVERSE);
+  kiln_status status = climb(tuning, each, call);
+  for (int i = 0; i < TUNE_ROUNDS && !status; ++i) {
+    if (tuning->stopped || tune_elapsed(tuning) >= second_share * tuning->seconds) break;
+    size_t count = list_next(tuning, diverse, diverse_count, next);
+    count = affordable(tuning, count, each, call, second_share);
+    if (count == 0) break;
+    tuning->total = tuning->done + count + halving_steps(count + 1) + 3 * LAST_PASSES;
+    status = admit(tuning, next, count, second_share);
+    if (status) break;
+    contest_halve(&tuning->contest, 1, second_share * tuning->seconds);
+    status = climb(tuning, each, call);
+  }
+  return status;
+}
+
+/* The diverse few, and what an earlier record says; then the neighbours of the best, and so on. */
 kiln_status tune_search(Tuning *tuning) {
   Schedule few[TUNE_FIRST + 1];
   size_t count = tune_list(tuning, &tuning->plain->plan.problem.wishes, few, TUNE_FIRST);
-  double before = tune_elapsed(tuning);
-  kiln_status status = admit(tuning, few, count > 0);
+  double before = tune_elapsed(tuning), copying = tuning->bench.weights_seconds;
+  kiln_status status = admit(tuning, few, count > 0, 1);
   if (!status && count == 0) status = KILN_OUT_OF_MEMORY; /* the space was not empty before */
   if (!status && !tuning->bench.candidates.items[0].is_verified) status = KILN_INTERNAL;
   if (status) return status;
-  double each = tune_elapsed(tuning) - before, call = tune_bench_measure(&tuning->bench, 0).wall;
+  copying = tuning->bench.weights_seconds - copying; /* which few others need again */
+  double each = tune_elapsed(tuning) - before - copying, call = tune_bench_measure(&tuning->bench, 0).wall;
   tuning->contest.entrants[0].median = call;
   count = affordable(tuning, count, each, call, first_share);
   if (list_recorded(tuning, &few[count])) tuning->recorded = count++;
   tuning->total = 2 * (count + halving_steps(count)) + 3 * LAST_PASSES;
-  status = admit(tuning, few + 1, count - 1);
+  status = admit(tuning, few + 1, count - 1, first_share);
   if (status) return status;
   contest_halve(&tuning->contest, 1, first_share * tuning->seconds);
-  status = climb(tuning, each, call);
+  status = explore(tuning, each, call);
   if (status) return status;
   compare_last(tuning, contest_best(&tuning->contest), 0);
   return KILN_OK;
@@ -258,7 +288,7 @@ kiln_status tune_search_everything(Tuning *tuning) {
   for (size_t i = 1; i < tuning->contest.count; ++i)
     tuning->contest.entrants[i].is_out = !tuning->bench.candidates.items[i].is_verified;
   tuning->total = tuning->done + count + halving_steps(tuning->contest.count + count) + 3 * LAST_PASSES;
-  kiln_status status = admit(tuning, rest, count);
+  kiln_status status = admit(tuning, rest, count, 1e9);
   if (status) return status;
   contest_halve(&tuning->contest, BEST_OBJECTS, 1e9);
   size_t objects = list_left(tuning, left, BEST_OBJECTS);
@@ -270,7 +300,7 @@ kiln_status tune_search_everything(Tuning *tuning) {
       rest[count++] = tuning->space[i];
       break;
     }
-  status = admit(tuning, rest, count);
+  status = admit(tuning, rest, count, 1e9);
   if (status) return status;
   contest_halve(&tuning->contest, 1, 1e9);
   compare_last(tuning, kept, contest_best(&tuning->contest));

@@ -120,7 +120,7 @@ static bool keeps_rows(const Plan *plan, int64_t k, int64_t tiles, const Machine
  * where B is, for each block of rows (512 x 4096 x 4096 of bf16, B plain: 21.9 to 18.1 ms). Few rows are packed once:
  * then columns that run along k are so many streams, and rows of B pages of which much is read at once
  * (bench/results/speed.md). */
-static Extents block_of_tiles(const Plan *plan, Extents all, const Machine *machine, int64_t k, int64_t kc) {
+static Extents usual_block_of_tiles(const Plan *plan, Extents all, const Machine *machine, int64_t k, int64_t kc) {
   enum { SHARE = 8, USUAL_ROWS = 256 };
   const Schedule *s = &plan->schedule;
   int64_t mr = s->values[FIELD_mr], nr = s->values[FIELD_nr], part = machine->l2_bytes / SHARE;
@@ -139,6 +139,24 @@ static Extents block_of_tiles(const Plan *plan, Extents all, const Machine *mach
   if (packs_b && are_few)
     columns = gemm_b_runs_along_k(plan) ? columns / 2 : columns * 4 / gemm_bytes(gemm_types(plan).b, 1);
   return (Extents){tiles, smaller_of(larger_of(columns / nr, 1), panels)};
+}
+
+/* All rows at once where they fill no more than a quarter of the cache and B, packed ahead, is not large: it passes
+ * once then, which is worth most when it comes from memory (384 x 768 x 3072 of bf16 1299 to 1225 us, from memory 1739
+ * to 1426; of u8 x i8 585 to 601, 756 to 675; but 512 x 4096 x 4096 5.2 to 10.5 ms). Not many rows that are packed
+ * first, which are not at hand for long enough (511 x 513 x 515: 3 to 8 % slower). */
+static Extents block_of_tiles(const Plan *plan, Extents all, const Machine *machine, int64_t k, int64_t kc) {
+  enum { PART = 4, TIMES = 4, MOST_PACKED = 384 };
+  const Schedule *s = &plan->schedule;
+  GemmTypes types = gemm_types(plan);
+  Extents block = usual_block_of_tiles(plan, all, machine, k, kc);
+  int64_t rows = all.tiles * s->values[FIELD_mr], columns = all.panels * s->values[FIELD_nr];
+  bool fits = gemm_bytes(types.a, rows * kc) <= machine->l2_bytes / PART;
+  bool is_small = gemm_bytes(types.b, columns * k) <= TIMES * machine->l2_bytes;
+  bool is_usual = s->values[FIELD_pack_b] == PACK_B_AHEAD && s->values[FIELD_epilogue] != EPILOGUE_OVERLAPPED;
+  bool are_many = s->values[FIELD_pack_a] == PACK_A_TASK && rows > MOST_PACKED;
+  if (fits && is_small && is_usual && !are_many) block.tiles = all.tiles;
+  return block;
 }
 
 /* Where register tiles of C are fewer than threads may come, k is shared too, in layers long enough to be worth adding

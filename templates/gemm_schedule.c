@@ -159,6 +159,29 @@ static void set_default(Schedule *s, Field field, int64_t value) {
   s->set[field] = true;
 }
 
+/* Dot products take both factors as they lie, and as many at once as registers hold. */
+static kiln_status check_dots(const Plan *plan, Text *why_not) {
+  const Schedule *s = &plan->schedule;
+  if (!gemm_has_dots(plan)) {
+    text_printf(
+        why_not,
+        "schedule: 'mma' is dots, but neither has the product one column, nor at most %d rows along k with columns "
+        "along k",
+        GEMM_FEW_ROWS_OF_DOTS);
+    return KILN_UNSUPPORTED;
+  }
+  if (s->values[FIELD_pack_a] != PACK_A_NONE || s->values[FIELD_pack_b] != PACK_B_NONE) {
+    text_add(why_not, "schedule: 'mma' is dots, but 'pack_a' or 'pack_b' is not none");
+    return KILN_UNSUPPORTED;
+  }
+  if (s->values[FIELD_mr] > GEMM_MOST_ROWS_OF_DOTS || s->values[FIELD_mr] * s->values[FIELD_nr] > 64) {
+    text_printf(why_not, "schedule: %lldx%lld is more than %d rows or 64 dot products", (long long)s->values[FIELD_mr],
+                (long long)s->values[FIELD_nr], GEMM_MOST_ROWS_OF_DOTS);
+    return KILN_UNSUPPORTED;
+  }
+  return KILN_OK;
+}
+
 static kiln_status check_fixed(const Plan *plan, Text *why_not) {
   const Schedule *s = &plan->schedule;
   const GemmMatch *match = plan->match;
@@ -167,30 +190,12 @@ static kiln_status check_fixed(const Plan *plan, Text *why_not) {
                 (long long)s->values[FIELD_mr], (long long)larger_of(match->m.size, 1));
     return KILN_UNSUPPORTED;
   }
-  bool by_dots = gemm_is_by_dots(plan);
-  if (by_dots && !gemm_has_dots(plan)) {
-    text_printf(
-        why_not,
-        "schedule: 'mma' is dots, but neither has the product one column, nor at most %d rows along k with columns "
-        "along k",
-        GEMM_FEW_ROWS_OF_DOTS);
-    return KILN_UNSUPPORTED;
-  }
-  if (by_dots && (s->values[FIELD_pack_a] != PACK_A_NONE || s->values[FIELD_pack_b] != PACK_B_NONE)) {
-    text_add(why_not, "schedule: 'mma' is dots, but 'pack_a' or 'pack_b' is not none");
-    return KILN_UNSUPPORTED;
-  }
-  if (by_dots && (s->values[FIELD_mr] > GEMM_MOST_ROWS_OF_DOTS || s->values[FIELD_mr] * s->values[FIELD_nr] > 64)) {
-    text_printf(why_not, "schedule: %lldx%lld is more than %d rows or 64 dot products", (long long)s->values[FIELD_mr],
-                (long long)s->values[FIELD_nr], GEMM_MOST_ROWS_OF_DOTS);
-    return KILN_UNSUPPORTED;
-  }
   if (s->values[FIELD_mma] == MMA_ON_TILES && !gemm_has_tiles(plan)) {
     text_printf(why_not, "schedule: 'mma' is tiles, but '%s' has no tile registers for these types",
                 plan->problem.target->name);
     return KILN_UNSUPPORTED;
   }
-  if (!by_dots && s->values[FIELD_nr] % gemm_lanes(plan) != 0) {
+  if (!gemm_is_by_dots(plan) && s->values[FIELD_nr] % gemm_lanes(plan) != 0) {
     text_printf(why_not, "schedule: 'nr' is %lld, expected a multiple of %d, the lanes of %s",
                 (long long)s->values[FIELD_nr], (int)gemm_lanes(plan), plan->problem.target->name);
     return KILN_UNSUPPORTED;
@@ -433,7 +438,8 @@ kiln_status gemm_schedule(Plan *plan, Text *why_not) {
     Dim k = gemm_loop_k(plan);
     if (k.symbol < 0) pack->type.dims[pack->type.rank - 2] = extent_number(k.size);
   }
-  return check_fixed(plan, why_not);
+  kiln_status status = gemm_is_by_dots(plan) ? check_dots(plan, why_not) : KILN_OK;
+  return status ? status : check_fixed(plan, why_not);
 }
 
 void gemm_explain(const Plan *plan, const int64_t *symbols, const Machine *machine, Text *out) {
