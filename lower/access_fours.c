@@ -17,21 +17,14 @@ static LLVMValueRef piece_of_lanes(Emitter *e, LLVMValueRef x, int block) {
   return lower_lane_count(x) == FOUR ? x : lower_part_of(e, x, block * FOUR, FOUR);
 }
 
-static LLVMValueRef concat(Emitter *e, const LLVMValueRef *pieces, int count) {
-  int mask[64], lanes = count * FOUR;
-  if (count == 1) return pieces[0];
-  for (int i = 0; i < lanes; ++i) mask[i] = i;
-  return lower_shuffle(e, concat(e, pieces, count / 2), concat(e, pieces + count / 2, count / 2), mask, lanes);
-}
-
 void lower_turn_fours(Emitter *e, PieceFunction *piece, void *from, int rows, int cols, LLVMValueRef *out) {
   int chunks = lower_chunks(e, rows);
   for (int i = 0; i < chunks * (cols / FOUR); ++i) {
     int chunk = i % chunks, col = i / chunks * FOUR, blocks = lower_chunk_lanes(e, rows, chunk) / FOUR;
-    LLVMValueRef turned[FOUR], pieces[16];
+    LLVMValueRef turned[FOUR], pieces[16] = {NULL};
     for (int r = 0; r < FOUR; ++r) {
       for (int b = 0; b < blocks; ++b) pieces[b] = piece(e, from, chunk * e->lanes + b * FOUR + r, col);
-      turned[r] = concat(e, pieces, blocks);
+      turned[r] = lower_concat(e, pieces, blocks);
     }
     lower_transpose_fours(e, turned, FOUR, blocks * FOUR);
     for (int r = 0; r < FOUR; ++r) out[(col + r) * chunks + chunk] = turned[r];

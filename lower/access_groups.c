@@ -74,13 +74,6 @@ static Grouped make_grouped(Emitter *e, const Window *window) {
 
 /* ---- elements to units ------------------------------------------------------------------------------------------- */
 
-/* Two vectors one after the other. */
-static LLVMValueRef concatenate(Emitter *e, LLVMValueRef x, LLVMValueRef y) {
-  int order[MAX_LANES], lanes = 2 * lower_lane_count(x);
-  for (int i = 0; i < lanes; ++i) order[i] = i;
-  return lower_shuffle(e, x, y, order, lanes);
-}
-
 /* Elements of a row that are turned at a time, as many as chunks of `lanes` or a short register hold. */
 static int piece_of(const Emitter *e, const Grouped *g) {
   int most = e->lanes * g->group, piece = REGISTER_BITS / g->bits;
@@ -102,7 +95,7 @@ static LLVMValueRef units_of_row(Emitter *e, const Grouped *g, const LLVMValueRe
   }
   for (; !is_power_of_two(count); ++count) pieces[count] = LLVMGetPoison(type);
   for (; count > 1; count /= 2)
-    for (int i = 0; i < count / 2; ++i) pieces[i] = concatenate(e, pieces[2 * i], pieces[2 * i + 1]);
+    for (int i = 0; i < count / 2; ++i) pieces[i] = lower_concat(e, pieces + (ptrdiff_t)2 * i, 2);
   int lanes = lower_lane_count(pieces[0]) / g->group;
   return LLVMBuildBitCast(e->builder, pieces[0], lower_lanes_of(g->units.memory, lanes), "");
 }

@@ -224,6 +224,8 @@ typedef struct LaneSource {
 LLVMValueRef lower_collect(Emitter *e, LLVMTypeRef element, const LaneSource *sources, int lanes);
 
 /* Rows of chunks to rows of chunks of the transpose: `in` is rows x cols, `out` cols x rows. */
+/* Vectors of as many lanes, a power of two of them, one after the other. */
+LLVMValueRef lower_concat(Emitter *e, const LLVMValueRef *parts, int count);
 /* Each four by four lanes of each four of `n` vectors, in place. */
 void lower_transpose_fours(Emitter *e, LLVMValueRef *rows, int n, int lanes);
 void lower_transpose(Emitter *e, const LLVMValueRef *in, int rows, int cols, LLVMValueRef *out);

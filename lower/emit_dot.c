@@ -15,21 +15,14 @@ static const MmaInstruction *instruction_for(const Emitter *e, kiln_type x, kiln
   return NULL;
 }
 
-/* One vector after the other; they are loads of adjacent memory more often than not, which LLVM joins. */
-static LLVMValueRef concat(Emitter *e, const LLVMValueRef *parts, int count) {
-  int mask[MOST], lanes = count * lower_lane_count(parts[0]);
-  if (count == 1) return parts[0];
-  for (int i = 0; i < lanes; ++i) mask[i] = i;
-  return lower_shuffle(e, concat(e, parts, count / 2), concat(e, parts + count / 2, count / 2), mask, lanes);
-}
-
-/* The groups that meet chunk `c` of a row of sums. */
+/* The groups that meet chunk `c` of a row of sums. Parts are loads of adjacent memory more often than not, and LLVM
+ * joins them. */
 static LLVMValueRef groups_for(Emitter *e, const Lowered *x, int row, int c, int lanes) {
   const LLVMValueRef *parts = &x->parts[row * lower_chunks(e, x->type.cols)];
   LLVMTypeRef type = lower_lanes_of(e->i32, lanes);
   int group = group_of(x->type.type), first = c * group * e->lanes;
   if (lanes == e->lanes && first + group * lanes <= x->type.cols)
-    return LLVMBuildBitCast(e->builder, concat(e, parts + first / e->lanes, group), type, "");
+    return LLVMBuildBitCast(e->builder, lower_concat(e, parts + first / e->lanes, group), type, "");
   LaneSource sources[MOST] = {{NULL, 0}};
   for (int i = 0; i < group * lanes && first + i < x->type.cols; ++i)
     sources[i] = (LaneSource){parts[(first + i) / e->lanes], (first + i) % e->lanes};

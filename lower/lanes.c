@@ -80,6 +80,13 @@ LLVMValueRef lower_collect(Emitter *e, LLVMTypeRef element, const LaneSource *so
   return result ? result : LLVMGetPoison(lower_lanes_of(element, lanes));
 }
 
+LLVMValueRef lower_concat(Emitter *e, const LLVMValueRef *parts, int count) {
+  int mask[MAX_LANES], lanes = count * lower_lane_count(parts[0]), half = count / 2;
+  if (count == 1) return parts[0];
+  for (int i = 0; i < lanes; ++i) mask[i] = i;
+  return lower_shuffle(e, lower_concat(e, parts, half), lower_concat(e, parts + half, half), mask, lanes);
+}
+
 /* ---- transposing ------------------------------------------------------------------------------------------------- */
 
 /* Lanes of a pair of vectors, by a rule that gives lane i of the result as a lane of x (below `lanes`) or of y. */
