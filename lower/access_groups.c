@@ -106,16 +106,13 @@ typedef struct TurnedTile {
   const LLVMValueRef *parts;
 } TurnedTile;
 
-/* Four units of row x from unit `k` on. */
+/* Four units of row x from unit `k` on, which are a chunk of its elements. */
 static LLVMValueRef piece_of_tile(Emitter *e, void *from, int x, int k) {
-  enum { FOUR = 4 };
   const TurnedTile *tile = from;
   const Grouped *g = tile->grouped;
-  int chunks = lower_chunks(e, g->elements.rows), units_of_chunk = e->lanes / g->group;
-  LLVMValueRef part = tile->parts[x * chunks + k / units_of_chunk];
-  part = lower_to_memory(e, g->elements.type, part);
-  part = LLVMBuildBitCast(e->builder, part, lower_lanes_of(g->units.memory, units_of_chunk), "");
-  return units_of_chunk == FOUR ? part : lower_part_of(e, part, k % units_of_chunk, FOUR);
+  int chunks = lower_chunks(e, g->elements.rows), units = e->lanes / g->group;
+  LLVMValueRef part = lower_to_memory(e, g->elements.type, tile->parts[x * chunks + k / units]);
+  return LLVMBuildBitCast(e->builder, part, lower_lanes_of(g->units.memory, units), "");
 }
 
 /* Of a tile whose columns lie along k. */

@@ -25,11 +25,13 @@ static size_t halving_steps(size_t count) {
 /* Compiles, packs, runs and compares them, as long as it is earlier than that share of the budget; what fails is said
  * in the log, and out. */
 static kiln_status admit(Tuning *tuning, const Schedule *schedules, size_t count, double until) {
-  enum { CHUNK = 4 };
+  enum { LEAST = 4, MOST = 16 }; /* at once: time is looked at in between, and each thread compiles one */
   TuneBench *bench = &tuning->bench;
-  for (size_t done = 0; done < count && !tuning->stopped; done += CHUNK) {
+  size_t chunk = (size_t)bench->engine->pool.threads.count;
+  chunk = chunk < LEAST ? LEAST : chunk < MOST ? chunk : MOST;
+  for (size_t done = 0; done < count && !tuning->stopped; done += chunk) {
     if (done > 0 && tune_elapsed(tuning) > until * tuning->seconds) break;
-    size_t first = bench->candidates.count, some = count - done < CHUNK ? count - done : CHUNK;
+    size_t first = bench->candidates.count, some = count - done < chunk ? count - done : chunk;
     if (first + some > tuning->capacity) return KILN_INTERNAL;
     kiln_status status = tune_bench_add(bench, schedules + done, some);
     tuning->contest.count = bench->candidates.count;

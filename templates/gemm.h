@@ -54,9 +54,10 @@ bool gemm_has_tiles(const Plan *plan);
 bool gemm_has_fast_dot(const Plan *plan);
 /* Whether convert=pack would change a type. */
 bool gemm_converts(const Plan *plan);
-/* Whether elements of C may be dot products along k of A and B as they lie: of few rows, or of one column; whether they
- * are. */
+/* Whether elements of C may be dot products along k of A and B as they lie: of few rows, or of one column; whether C is
+ * one; whether they are. */
 bool gemm_has_dots(const Plan *plan);
+bool gemm_is_column(const Plan *plan);
 bool gemm_is_by_dots(const Plan *plan);
 /* Rows up to which that is the fastest. */
 int64_t gemm_rows_worth_dots(const Plan *plan);

@@ -192,22 +192,23 @@ static void choose_dots(Plan *plan) {
   enum { MOST = 8 };
   const GemmMatch *match = plan->match;
   Schedule *s = &plan->schedule;
-  bool is_column = match->n.symbol < 0 && match->n.size == 1;
+  bool is_column = gemm_is_column(plan);
+  Dim side = is_column ? match->m : match->n; /* that dot products are many along */
   int64_t registers = plan->problem.target->vector_registers, few = 1, many = MOST;
   if (!is_column) few = larger_of(s->fixed[FIELD_mr] ? s->values[FIELD_mr] : match->m.size, 1);
   while (many > 1 && few * many + few + 1 > registers) many /= 2;
-  if (!s->fixed[FIELD_mr])
-    s->values[FIELD_mr] = !is_column ? few : match->m.symbol < 0 ? smaller_of(many, larger_of(match->m.size, 1)) : many;
-  if (!s->fixed[FIELD_nr])
-    s->values[FIELD_nr] = is_column ? 1 : match->n.symbol < 0 ? smaller_of(many, larger_of(match->n.size, 1)) : many;
+  many = smaller_of(many, size_or(side, many));
+  if (!s->fixed[FIELD_mr]) s->values[FIELD_mr] = is_column ? many : few;
+  if (!s->fixed[FIELD_nr]) s->values[FIELD_nr] = is_column ? few : many;
 }
 
-/* Vectors along k of each: several where there are few dot products, whose chains would be late. */
+/* Vectors along k of each: several where there are few dot products, whose chains would be late; one where a row's sum
+ * must not depend on how many rows there are. */
 int64_t gemm_steps_of_dots(const Plan *plan) {
   enum { CHAINS = 8, LONGEST = 64 };
   const Schedule *s = &plan->schedule;
   int64_t dots = s->values[FIELD_mr] * s->values[FIELD_nr], steps = 1, step = gemm_types(plan).step;
-  while (dots * steps < CHAINS && 2 * steps * step <= LONGEST) steps *= 2;
+  while (!plan->problem.batch_invariant && dots * steps < CHAINS && 2 * steps * step <= LONGEST) steps *= 2;
   return steps;
 }
 

@@ -91,8 +91,7 @@ static bool prefers_dots(const Plan *plan) {
   const Schedule *s = &plan->schedule;
   if (s->fixed[FIELD_mma]) return s->values[FIELD_mma] == MMA_AS_DOTS;
   if (!gemm_has_dots(plan) || (s->fixed[FIELD_pack_a] && s->values[FIELD_pack_a] != PACK_A_NONE)) return false;
-  bool is_column = match->n.symbol < 0 && match->n.size == 1;
-  return is_column || (match->m.size <= gemm_rows_worth_dots(plan) && !may_pack_ahead(plan));
+  return gemm_is_column(plan) || (match->m.size <= gemm_rows_worth_dots(plan) && !may_pack_ahead(plan));
 }
 
 static int64_t default_pack_b(const Plan *plan) {

@@ -36,14 +36,18 @@ static bool is_run(const BufType *view, int axis) {
   return view->layout == LAYOUT_ROW_MAJOR && (axis == 1 || is_column);
 }
 
+bool gemm_is_column(const Plan *plan) {
+  const GemmMatch *match = plan->match;
+  return match->n.symbol < 0 && match->n.size == 1;
+}
+
 /* Sums are in another order then, so a few rows do not where results must not depend on how many there are. */
 bool gemm_has_dots(const Plan *plan) {
   const GemmMatch *match = plan->match;
   BufType a = gemm_view(match->a.node, match->a.transposed), b = gemm_view(match->b.node, match->b.transposed);
-  bool is_column = match->n.symbol < 0 && match->n.size == 1;
   bool are_few = match->m.symbol < 0 && match->m.size <= GEMM_FEW_ROWS_OF_DOTS && !plan->problem.batch_invariant;
   bool are_whole = type_bits(a.type) >= 8 && type_bits(b.type) >= 8;
-  return (is_column || are_few) && are_whole && is_run(&a, 1) && is_run(&b, 0);
+  return (gemm_is_column(plan) || are_few) && are_whole && is_run(&a, 1) && is_run(&b, 0);
 }
 
 /* Elements that tile_dot adds to one sum; 1: they are converted and multiplied. */

@@ -2,6 +2,7 @@
  * every pair of types, tails of n and k, layers, batches, epilogues, zero points, strides. */
 #include <criterion/criterion.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "tests/numeric/ladder.h"
@@ -87,4 +88,33 @@ Test(gemm_dots, zero_points) {
 Test(gemm_dots, strides) {
   run("x: f32[3, 300] strides [s, 1]; w: f32[n, 300] strides [p, 1]; y = x @ w.T; return y", "mma=dots", 300, 20, 0);
   run("x: f32[m, 77]; w: f32[77, 1] strides [1, 5]; y: f32[m, 1] strides [3, 1] = x @ w; return y", NULL, 10, 0, 0);
+}
+
+/* Where that is asked for, a row's sum is the same in kernels of any number of rows, and of a symbol. */
+Test(gemm_dots, rows_do_not_depend_on_their_number) {
+  enum { ROWS = 40, K = 4100 };
+  static const int counts[] = {ROWS, 0, 1, 2, 3, 8, 17};
+  kiln_engine *engine = ladder_engine();
+  float *x = malloc(sizeof(float) * ROWS * K), *w = malloc(sizeof(float) * K), all[ROWS] = {0}, part[ROWS] = {0};
+  for (int i = 0; i < ROWS * K; ++i) x[i] = (float)(i % 101) * 0.37F - 15;
+  for (int i = 0; i < K; ++i) w[i] = (float)(i % 89) * 0.11F - 4;
+  kiln_compile_options options = {.size = sizeof options, .batch_invariant = true};
+  for (size_t i = 0; i < sizeof counts / sizeof *counts; ++i) {
+    int64_t rows = counts[i] > 0 ? counts[i] : ROWS;
+    char rows_text[16] = "m", graph[96];
+    if (counts[i] > 0) snprintf(rows_text, sizeof rows_text, "%d", counts[i]);
+    snprintf(graph, sizeof graph, "x: f32[%s, %d]; w: const f32[%d, 1]; y = x @ w; return y", rows_text, K, K);
+    kiln_kernel *kernel;
+    cr_assert_eq(kiln_compile_text(engine, graph, &options, &kernel), KILN_OK);
+    kiln_call call = {.size = sizeof call,
+                      .inputs = (const void *[]){x, w},
+                      .outputs = (void *[]){i == 0 ? all : part},
+                      .symbols = &rows,
+                      .threads = kiln_threads_serial()};
+    cr_assert_eq(kiln_run(kernel, &call), KILN_OK);
+    if (i > 0) cr_expect_eq(memcmp(all, part, sizeof(float) * (size_t)rows), 0, "%s: other bits", graph);
+    kiln_kernel_release(kernel);
+  }
+  free(x), free(w);
+  kiln_engine_destroy(engine);
 }
