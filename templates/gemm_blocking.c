@@ -53,12 +53,16 @@ static int64_t choose_kc_of_tiles(const Plan *plan, int64_t m, int64_t n, int64_
 
 /* B in place: a row at a time would be a page at a time for every panel, so few rows pass through all of C before the
  * next ones do; more of them where each is used often, or short (f32 of 16 x 4096 x 4096: 5.1 ms with 16, 5.7 with
- * 32, 13.8 with 64). Columns that run along k are read to their end. */
+ * 32, 13.8 with 64), and most where a page holds several that need no conversion (8 x 128 x 65536 on Zen 5: 2.2 ms with
+ * 16, 1.0 with 512). Columns that run along k are read to their end. */
 static int64_t choose_kc_in_place(const Plan *plan, int64_t m, int64_t n, int64_t k) {
-  enum { FEW = 16, MORE = 128, FEW_ROWS = 32, FEWEST_ROWS = 8, PAGE_BYTES = 4096 };
+  enum { FEW = 16, MORE = 128, MOST = 512, FEW_ROWS = 32, FEWEST_ROWS = 8, PAGE_BYTES = 4096, SHORT_BYTES = 1024 };
   const GemmMatch *match = plan->match;
   if (gemm_is_by_dots(plan) || gemm_b_runs_along_k(plan)) return larger_of(k, 1);
-  bool has_few_rows = m <= FEWEST_ROWS || (m <= FEW_ROWS && gemm_bytes(match->b.node->type, n) >= PAGE_BYTES);
+  int64_t row_bytes = gemm_bytes(match->b.node->type, n);
+  bool converts = type_is_floating(match->acc) && match->b.node->type != match->acc;
+  if (m <= FEWEST_ROWS && row_bytes <= SHORT_BYTES && !converts) return MOST;
+  bool has_few_rows = m <= FEWEST_ROWS || (m <= FEW_ROWS && row_bytes >= PAGE_BYTES);
   return has_few_rows ? FEW : MORE;
 }
 
@@ -198,13 +202,15 @@ static bool is_thin(const Plan *plan, const int64_t *symbols, const Machine *mac
                         machine->l2_bytes);
 }
 
-/* Steps of k of one stream before the next has its turn: the fewer, the more streams are under way at once. Two tile
+/* Steps of k of one stream before the next has its turn: the fewer, the more streams are under way at once; eight of
+ * half a kilobyte on Sapphire Rapids, two of a page on Zen 5 (f32 of 1 x 4096 x 4096: 2.7 and 1.75 ms). Two tile
  * registers of rows are packed, so that four steps of them stay in the first-level cache while the streams have their
  * turns (32 x 4096 x 4096 of bf16: 1675 to 1329 us). */
-static int64_t steps_of_stream(const Plan *plan, int64_t m) {
+static int64_t steps_of_stream(const Plan *plan, const Machine *machine, int64_t m) {
+  enum { FEW_ROWS = 4, MORE = 8 };
   int64_t step = gemm_types(plan).step;
   if (plan->schedule.values[FIELD_mma] == MMA_ON_TILES) return (m <= 16 ? 1 : 4) * step;
-  return (m <= 4 ? 4 : 8) * step;
+  return (m <= FEW_ROWS ? machine->core->turn : larger_of(machine->core->turn, MORE)) * step;
 }
 
 /* What cutting costs beside the products, in parts of them for a block of one row or one column: its operands come from
@@ -273,7 +279,6 @@ static int64_t choose_pc(const Plan *plan, int64_t k, const int64_t *values, Ext
 
 /* Blocks that suit the caches, cut further so that all threads have work. */
 static void choose_block(const Plan *plan, const int64_t *symbols, const Machine *machine, int64_t *values) {
-  enum { STREAMS = 8 };
   const GemmMatch *match = plan->match;
   const Schedule *s = &plan->schedule;
   int64_t mr = gemm_rows_of_tile(plan, dim_value(match->m, symbols)), nr = s->values[FIELD_nr], kc = values[FIELD_kc];
@@ -282,7 +287,7 @@ static void choose_block(const Plan *plan, const int64_t *symbols, const Machine
                  larger_of(ceil_div(dim_value(match->n, symbols), nr), 1)};
   Extents block = s->values[FIELD_mma] == MMA_ON_TILES ? block_of_tiles(plan, all, machine, k, kc)
                                                        : block_of_vectors(plan, all, machine, kc);
-  if (is_thin(plan, symbols, machine)) block = (Extents){all.tiles, smaller_of(all.panels, STREAMS)};
+  if (is_thin(plan, symbols, machine)) block = (Extents){all.tiles, smaller_of(all.panels, machine->core->streams)};
   int64_t parts = values[FIELD_layers] * larger_of(gemm_batch(match, symbols), 1);
   if (machine->threads > 1) block = share(plan, all, block, parts, machine);
   block.tiles = tiles_at_once(plan, all, block, machine, k);
@@ -315,7 +320,7 @@ static int64_t default_kc(const Plan *plan, const int64_t *symbols, const Machin
   int64_t m = dim_value(match->m, symbols), n = dim_value(match->n, symbols);
   GemmTypes types = gemm_types(plan);
   if (s->values[FIELD_pack_b] == PACK_B_NONE) return choose_kc_in_place(plan, m, n, k);
-  if (is_thin(plan, symbols, machine)) return steps_of_stream(plan, m);
+  if (is_thin(plan, symbols, machine)) return steps_of_stream(plan, machine, m);
   if (passes_through(plan, symbols, machine)) return larger_of(k, 1);
   if (s->values[FIELD_mma] == MMA_ON_TILES) return choose_kc_of_tiles(plan, m, n, k, machine);
   return choose_kc(k, types.a, machine);

@@ -126,12 +126,10 @@ static int64_t default_mma(const Plan *plan) {
  * What tasks pack is asked for where vectors multiply, unless it is read along lines; tile registers gain only where
  * some rows meet bytes of columns along lines (u8 x i8, 128 x 11008 x 4096: 11.0 to 6.9 ms; 512 rows and bf16 lose, and
  * 8 rows do: 8 x 65536 x 128 651 to 569 us without). */
-static int64_t default_prefetch(const Plan *plan) {
+static int64_t prefetch_from_l3(const Plan *plan) {
   enum { FEW_ROWS = 16, STREAMED_ROWS = 8 };
   const GemmMatch *match = plan->match;
   const Schedule *s = &plan->schedule;
-  bool gains = (plan->problem.target->traits & TRAIT_WAITS_FOR_L3) != 0;
-  if (!gains || gemm_is_in_place(plan)) return PREFETCH_NONE;
   int64_t m = match->m.symbol < 0 ? match->m.size : LARGE_SIZE, n = match->n.symbol < 0 ? match->n.size : LARGE_SIZE;
   int64_t k = match->k.symbol < 0 ? match->k.size : LARGE_SIZE, cache = machine_of(plan->problem.target, 1).l2_bytes;
   int64_t b_bytes = gemm_bytes(gemm_types(plan).b, k * n), c_bytes = gemm_bytes(match->acc, m * n);
@@ -151,6 +149,28 @@ static int64_t default_prefetch(const Plan *plan) {
   if (on_tiles && m <= 2 * FEW_ROWS) return PREFETCH_NONE;
   if (m <= FEW_ROWS) return b_bytes > 4 * cache && a_needs_nothing ? PREFETCH_BOTH : otherwise;
   return b_bytes > cache / 2 || (!on_tiles && c_bytes > cache) ? PREFETCH_BOTH : otherwise;
+}
+
+/* Zen 5 finds by itself what lies near, but not what overflows the second-level cache by far: f32 of 8 x 4096 x 4096 in
+ * streams 5767 to 1425 us, of 16 x 4096 x 4096 4075 to 2690, of 512 x 4096 x 4096 81 to 72 ms. With some rows asking
+ * costs less than 1 % where nothing was to be waited for, and weights seldom lie near (u8 x i8 of 16 x 768 x 768 from
+ * memory 35 to 22 us); with many it may cost 3 (bench/results/speed.md). */
+static int64_t prefetch_of_far(const Plan *plan) {
+  enum { STREAMED_ROWS = 8, SOME_ROWS = 128 };
+  const GemmMatch *match = plan->match;
+  int64_t cache = machine_of(plan->problem.target, 1).l2_bytes;
+  int64_t m = match->m.symbol < 0 ? match->m.size : LARGE_SIZE, n = match->n.symbol < 0 ? match->n.size : LARGE_SIZE;
+  int64_t k = match->k.symbol < 0 ? match->k.size : LARGE_SIZE, b_bytes = gemm_bytes(gemm_types(plan).b, k * n);
+  if (plan->schedule.values[FIELD_pack_b] == PACK_B_TASK) return b_bytes > 2 * cache ? PREFETCH_BOTH : PREFETCH_NONE;
+  if (m <= STREAMED_ROWS) return b_bytes > 2 * cache ? PREFETCH_STREAM : PREFETCH_NONE;
+  return b_bytes > (m <= SOME_ROWS ? cache / 2 : 4 * cache) ? PREFETCH_BOTH : PREFETCH_NONE;
+}
+
+static int64_t default_prefetch(const Plan *plan) {
+  unsigned traits = plan->problem.target->traits;
+  if (gemm_is_in_place(plan)) return PREFETCH_NONE;
+  if ((traits & TRAIT_WAITS_FOR_L3) != 0) return prefetch_from_l3(plan);
+  return (traits & TRAIT_WAITS_FOR_FAR) != 0 ? prefetch_of_far(plan) : PREFETCH_NONE;
 }
 
 static void set_default(Schedule *s, Field field, int64_t value) {

@@ -24,6 +24,7 @@ typedef uint64_t FeatureSet; /* bit i: Feature i */
 typedef enum TargetTrait {
   TRAIT_WAITS_FOR_L3 = 1 << 0,  /* a panel asked for ahead of its use is a gain */
   TRAIT_FAST_BF16_DOT = 1 << 1, /* vdpbf16ps does more multiply-adds a cycle than f32 */
+  TRAIT_WAITS_FOR_FAR = 1 << 2, /* as WAITS_FOR_L3, but only of weights that overflow the second-level cache by far */
 } TargetTrait;
 
 typedef struct Target {
@@ -44,6 +45,7 @@ typedef struct Core {
   int products, loads;        /* of full vectors, a cycle */
   int l2_rate, l3_rate;       /* bytes a cycle */
   int memory_mbs, socket_mbs; /* MB/s that one core reads, that all cores of a socket do */
+  int streams, turn;          /* of panels of B, and loads of one instruction's k of each in turn */
 } Core;
 
 size_t target_count(void);
