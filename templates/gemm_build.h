@@ -182,5 +182,7 @@ void gemm_epilogue(GemmBuild *g, Value *product, Value *i, Value *rows, int coun
 void gemm_epilogue_rows(GemmBuild *g);
 /* The same for rows lo … hi-1 of g->waiting. */
 void gemm_epilogue_waiting(GemmBuild *g, Value *lo, Value *hi);
+/* Asks for what row `r` of the tile at hand will read of whole matrices. */
+void gemm_prefetch_operands(GemmBuild *g, Value *r);
 
 #endif

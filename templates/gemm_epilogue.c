@@ -87,6 +87,28 @@ void gemm_epilogue(GemmBuild *g, Value *product, Value *i, Value *rows, int coun
   store_results(&e);
 }
 
+/* A whole matrix that what follows the product reads as it lies; NULL: something else. */
+static Value *matrix_of(const GemmBuild *g, int number) {
+  GemmOperand leaf = gemm_operand(g->graph, g->match->inputs_of_nodes, number);
+  if (leaf.node == NULL || leaf.transposed || leaf.node->shape.rank < 2) return NULL;
+  const Dim *dims = leaf.node->shape.dims + leaf.node->shape.rank - 2;
+  return dim_is_one(dims[0]) || dim_is_one(dims[1]) ? NULL : g->buffers[leaf.input];
+}
+
+void gemm_prefetch_operands(GemmBuild *g, Value *r) {
+  for (size_t number = 0; number < g->graph->nodes.count; ++number) {
+    const Node *node = graph_node(g->graph, (int)number);
+    if (!is_computed(g, (int)number)) continue;
+    for (int o = 0; o < node->operand_count; ++o) {
+      Value *matrix = matrix_of(g, node->operands[o]);
+      if (matrix == NULL) continue;
+      Value *row = build_add(&g->b, g->i, r);
+      for (int64_t c = 0; c < gemm_field(g, FIELD_nr); c += 64 / gemm_bytes(matrix->type.buf->type, 1))
+        build_prefetch(&g->b, (Place){.buffer = matrix, .indices = {row, build_add(&g->b, g->j, gemm_number(g, c))}}, 1);
+    }
+  }
+}
+
 void gemm_epilogue_waiting(GemmBuild *g, Value *lo, Value *hi) {
   Block *outer = g->b.block;
   Value *j = g->j, *cols = g->cols;

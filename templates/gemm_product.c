@@ -81,7 +81,7 @@ static void prefetch_panel(GemmBuild *g, Value *lo) {
 }
 
 /* Asks for the lines that `g->result_share` rows of the tile's results will be written to, from row `lo` on, so that
- * stores need not wait until they are read. */
+ * stores need not wait until they are read; and for those of matrices that the results are computed from. */
 static void prefetch_results(GemmBuild *g, Value *lo) {
   Value *rows = gemm_own_rows(g);
   if (g->has_kc) rows = build_index_select(&g->b, g->is_last, rows, gemm_number(g, 0));
@@ -97,6 +97,7 @@ static void prefetch_results(GemmBuild *g, Value *lo) {
     for (int64_t c = 0; c < gemm_field(g, FIELD_nr); c += 64 / gemm_bytes(node->type, 1))
       build_prefetch(&g->b, (Place){.buffer = buffer, .indices = {row, build_add(&g->b, g->j, gemm_number(g, c))}}, 1);
   }
+  gemm_prefetch_operands(g, loop.index);
   build_yield(&g->b, NULL, 0);
   g->b.block = outer;
 }

@@ -163,7 +163,7 @@ static int64_t prefetch_of_far(const Plan *plan) {
   int64_t k = match->k.symbol < 0 ? match->k.size : LARGE_SIZE, b_bytes = gemm_bytes(gemm_types(plan).b, k * n);
   if (plan->schedule.values[FIELD_pack_b] == PACK_B_TASK) return b_bytes > 2 * cache ? PREFETCH_BOTH : PREFETCH_NONE;
   if (m <= STREAMED_ROWS) return b_bytes > 2 * cache ? PREFETCH_STREAM : PREFETCH_NONE;
-  return b_bytes > (m <= SOME_ROWS ? cache / 2 : 4 * cache) ? PREFETCH_BOTH : PREFETCH_NONE;
+  return b_bytes >= (m <= SOME_ROWS ? cache / 2 : 4 * cache) ? PREFETCH_BOTH : PREFETCH_NONE;
 }
 
 static int64_t default_prefetch(const Plan *plan) {
