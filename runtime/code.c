@@ -93,31 +93,40 @@ kiln_status rt_code_compile(const Code *code, const char *name, JitOutput output
 
 /* ---- linking ----------------------------------------------------------------------------------------------------- */
 
-/* The function `<name><suffix><port><ending>`; NULL, with a sentence, where the object has none. */
-static void *find_function(const Code *code, const char *suffix, const char *port, const char *ending, Text *why) {
+typedef struct Finder {
+  const Code *code;
+  Text *why;
+  kiln_status status; /* of the first that was not found */
+} Finder;
+
+/* The function `<name><suffix><port><ending>`; NULL, with a status and a sentence, where the object has none. */
+static void *find_function(Finder *finder, const char *suffix, const char *port, const char *ending) {
+  const Code *code = finder->code;
   Text name;
   text_init(&name, &code->engine->allocator);
   text_printf(&name, "%s%s%s%s", code->name, suffix, port, ending);
   void *found = name.failed ? NULL : jit_symbol(code->linked->jit, text_get(&name));
-  if (!found) text_printf(why, "the object has no function '%s'\n", text_get(&name));
+  if (!found && !finder->status) {
+    finder->status = name.failed ? KILN_OUT_OF_MEMORY : KILN_INVALID_OBJECT;
+    if (!name.failed) text_printf(finder->why, "the object has no function '%s'\n", text_get(&name));
+  }
   text_release(&name);
   return found;
 }
 
 /* Every function that calls will need, so that an object without one is refused now. */
 static kiln_status find_functions(Code *code, Text *why) {
-  code->entry = (kiln_entry *)find_function(code, "", "", "", why);
-  code->tasks = (kiln_query *)find_function(code, "_tasks", "", "", why);
-  code->workspace = (kiln_query *)find_function(code, "_workspace", "", "", why);
-  bool complete = code->entry && code->tasks && code->workspace;
+  Finder finder = {code, why, KILN_OK};
+  code->entry = (kiln_entry *)find_function(&finder, "", "", "");
+  code->tasks = (kiln_query *)find_function(&finder, "_tasks", "", "");
+  code->workspace = (kiln_query *)find_function(&finder, "_workspace", "", "");
   for (size_t i = 0; i < code->input_count; ++i) {
     Port *port = &code->ports[i];
     if (!port->pack) continue;
-    port->packer = (kiln_entry *)find_function(code, "_pack_", port->name, "", why);
-    port->pack_tasks = (kiln_query *)find_function(code, "_pack_", port->name, "_tasks", why);
-    complete &= port->packer && port->pack_tasks;
+    port->packer = (kiln_entry *)find_function(&finder, "_pack_", port->name, "");
+    port->pack_tasks = (kiln_query *)find_function(&finder, "_pack_", port->name, "_tasks");
   }
-  return complete ? KILN_OK : KILN_INVALID_OBJECT;
+  return finder.status;
 }
 
 /* A graph without symbols has few bindings, so they are made once. */

@@ -104,7 +104,8 @@ void gemm_prefetch_operands(GemmBuild *g, Value *r) {
       if (matrix == NULL) continue;
       Value *row = build_add(&g->b, g->i, r);
       for (int64_t c = 0; c < gemm_field(g, FIELD_nr); c += 64 / gemm_bytes(matrix->type.buf->type, 1))
-        build_prefetch(&g->b, (Place){.buffer = matrix, .indices = {row, build_add(&g->b, g->j, gemm_number(g, c))}}, 1);
+        build_prefetch(&g->b, (Place){.buffer = matrix, .indices = {row, build_add(&g->b, g->j, gemm_number(g, c))}},
+                       1);
     }
   }
 }

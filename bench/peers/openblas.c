@@ -1,6 +1,7 @@
 /* openblas.c: OpenBLAS as a peer: Debian's, or the newer build of PyPI's scipy-openblas64, whose symbols carry a prefix
  * and whose integers have 64 bits. Its kernels are chosen by CPU model, and it knows none newer than itself, so the
- * AVX-512 path is forced where the CPU has it. It packs B in every call: packing ahead is not in its interface. */
+ * AVX-512 path is forced where the CPU has it, whatever the environment says. It packs B in every call: packing ahead is
+ * not in its interface. */
 #define _POSIX_C_SOURCE 200809L
 #include <dlfcn.h>
 #include <stdio.h>
@@ -42,8 +43,8 @@ static bool find_symbols(BenchPeer *peer, OpenBlas *blas) {
 static void open_openblas(BenchPeer *peer, const char *file) {
   static const char *const files[] = {"libscipy_openblas64_.so", "libopenblas.so.0", "libopenblas.so", NULL};
   bool is_wide = __builtin_cpu_supports("avx512f") && (peer->isa == BENCH_ISA_BEST || peer->isa >= BENCH_ISA_AVX512);
-  if (is_wide) setenv("OPENBLAS_CORETYPE", "SkylakeX", 0);
-  else if (__builtin_cpu_supports("avx2")) setenv("OPENBLAS_CORETYPE", "Haswell", 0);
+  if (is_wide) setenv("OPENBLAS_CORETYPE", "SkylakeX", 1);
+  else if (__builtin_cpu_supports("avx2")) setenv("OPENBLAS_CORETYPE", "Haswell", 1);
   /* Idle threads of OpenBLAS spin 2^26 cycles by default, into the time of the next case; 2^20 are half a ms. */
   setenv("OPENBLAS_THREAD_TIMEOUT", "20", 0);
   if (!bench_peer_load(peer, file, files, "Debian: libopenblas0-pthread")) return;
