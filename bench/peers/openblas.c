@@ -1,7 +1,7 @@
 /* openblas.c: OpenBLAS as a peer: Debian's, or the newer build of PyPI's scipy-openblas64, whose symbols carry a prefix
  * and whose integers have 64 bits. Its kernels are chosen by CPU model, and it knows none newer than itself, so the
- * AVX-512 path is forced where the CPU has it, whatever the environment says. It packs B in every call: packing ahead is
- * not in its interface. */
+ * AVX-512 path is forced where the CPU has it, whatever the environment says. It packs B in every call: its interface
+ * has no packing ahead. */
 #define _POSIX_C_SOURCE 200809L
 #include <dlfcn.h>
 #include <stdio.h>
