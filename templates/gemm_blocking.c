@@ -81,7 +81,8 @@ static Extents block_of_vectors(const Plan *plan, Extents all, const Machine *ma
 }
 
 /* Where all of B stays in the second-level cache and C does not, vectors finish a large block of it a few rows at a
- * time, so that what leaves the cache leaves it in one stream (2048 x 512 x 13 of u8 x i8: 247 to 177 us). */
+ * time, so that what leaves the cache leaves it in one stream (2048 x 512 x 13 of u8 x i8: 247 to 177 us); but not
+ * where each block adds up B's columns anew (512 cubed of i8 x i8: 337 and 276 us). */
 static int64_t tiles_at_once(const Plan *plan, Extents all, Extents block, const Machine *machine, int64_t k) {
   enum { LARGE = 4, PART = 32 };
   const Schedule *s = &plan->schedule;
@@ -91,7 +92,8 @@ static int64_t tiles_at_once(const Plan *plan, Extents all, Extents block, const
   bool is_ahead = s->values[FIELD_pack_b] == PACK_B_AHEAD && s->values[FIELD_mma] != MMA_ON_TILES;
   bool b_stays = gemm_bytes(types.b, k * columns) <= machine->l2_bytes / 2;
   bool is_large = row_bytes * block.tiles / all.panels * block.panels > machine->l2_bytes / LARGE;
-  if (!is_ahead || !b_stays || !is_large || row_bytes * all.tiles <= machine->l2_bytes) return block.tiles;
+  bool adds_columns = types.shift != 0 || ((const GemmMatch *)plan->match)->a_quant.zero >= 0;
+  if (!is_ahead || adds_columns || !b_stays || !is_large || row_bytes * all.tiles <= machine->l2_bytes) return block.tiles;
   int64_t few = larger_of(machine->l2_bytes / PART / row_bytes, 1);
   return ceil_div(block.tiles, ceil_div(block.tiles, few));
 }
