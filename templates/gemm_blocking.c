@@ -92,9 +92,8 @@ static int64_t tiles_at_once(const Plan *plan, Extents all, Extents block, const
   bool is_ahead = s->values[FIELD_pack_b] == PACK_B_AHEAD && s->values[FIELD_mma] != MMA_ON_TILES;
   bool b_stays = gemm_bytes(types.b, k * columns) <= machine->l2_bytes / 2;
   bool is_large = row_bytes * block.tiles / all.panels * block.panels > machine->l2_bytes / LARGE;
-  bool adds_columns = types.shift != 0 || ((const GemmMatch *)plan->match)->a_quant.zero >= 0;
-  if (!is_ahead || adds_columns || !b_stays || !is_large || row_bytes * all.tiles <= machine->l2_bytes)
-    return block.tiles;
+  if (!is_ahead || !b_stays || !is_large || row_bytes * all.tiles <= machine->l2_bytes) return block.tiles;
+  if (gemm_needs_column_sums(plan)) return block.tiles;
   int64_t few = larger_of(machine->l2_bytes / PART / row_bytes, 1);
   return ceil_div(block.tiles, ceil_div(block.tiles, few));
 }

@@ -240,7 +240,7 @@ static void tiles_of_block(GemmBuild *g) {
   g->b.block = panels.body;
   gemm_place_columns(g, panels.index);
   place_panel(g, panels.index);
-  if (gemm_needs_column_sums(g)) sums_of_columns(g);
+  if (gemm_needs_column_sums(g->plan)) sums_of_columns(g);
   place_next_panel(g, panels.index);
   tiles_of_panel(g, panels.index);
   build_yield(&g->b, NULL, 0);
@@ -252,7 +252,7 @@ static void visit_of_panel(GemmBuild *g) {
   Value *panel = g->panel_at_hand;
   if (g->task_rows != NULL) gemm_pack_rows(g, build_index(&g->b, OP_index_eq, panel, g->panel_lo));
   place_panel(g, panel);
-  if (gemm_needs_column_sums(g)) sums_of_columns(g);
+  if (gemm_needs_column_sums(g->plan)) sums_of_columns(g);
   place_next_panel(g, panel);
   tiles_of_panel(g, panel);
 }
@@ -286,7 +286,7 @@ static void place_waiting(GemmBuild *g, Value *panel) {
   gemm_place_columns(g, build_sub(&g->b, panel, gemm_number(g, 1)));
   g->waiting_j = g->j;
   g->waiting_cols = g->cols;
-  g->tile_sums = gemm_needs_column_sums(g) ? turn_of(g, panel, 1) : NULL;
+  g->tile_sums = gemm_needs_column_sums(g->plan) ? turn_of(g, panel, 1) : NULL;
 }
 
 /* The tiles of the last panel, for which there is no next one. */
@@ -318,7 +318,7 @@ static void overlapped_panels(GemmBuild *g) {
   g->has_waiting = build_named(build_index(b, OP_index_lt, first, panels.index), "has_waiting");
   place_waiting(g, panels.index);
   gemm_place_columns(g, panels.index);
-  if (gemm_needs_column_sums(g)) g->panel_sums = turn_of(g, panels.index, 0);
+  if (gemm_needs_column_sums(g->plan)) g->panel_sums = turn_of(g, panels.index, 0);
   blocks_of_k(g, gemm_layer_end(g), visit_of_panel);
   build_yield(b, NULL, 0);
   b->block = outer;
@@ -472,7 +472,7 @@ static void build_body(GemmBuild *g) {
   if (gemm_field(g, FIELD_pack_b) == PACK_B_TASK) g->task_panel = gemm_panel_buffer(g, offset);
   offset = build_add(b, offset, gemm_panel_bytes(g, b));
   if (gemm_field(g, FIELD_pack_a) == PACK_A_TASK) g->task_rows = gemm_rows_buffer(g, offset);
-  if (gemm_needs_column_sums(g)) gemm_place_column_sums(g);
+  if (gemm_needs_column_sums(g->plan)) gemm_place_column_sums(g);
   if (gemm_needs_row_sums(g)) gemm_place_row_sums(g, build_add(b, offset, gemm_rows_bytes(g, b)));
   blocks_of_task(g);
 }

@@ -155,7 +155,6 @@ Value *gemm_sum_columns(GemmBuild *g);
 
 /* ---- gemm_quant.c ------------------------------------------------------------------------------------------------ */
 
-bool gemm_needs_column_sums(const GemmBuild *g);
 bool gemm_needs_row_sums(const GemmBuild *g);
 /* Bytes of workspace a task keeps row sums in; the buffer there; the sums of the block's rows up to tile `end`. */
 Value *gemm_row_sum_bytes(const GemmBuild *g, Builder *b);

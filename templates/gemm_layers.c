@@ -86,7 +86,7 @@ static void finish_tile(GemmBuild *g, Value *panel) {
 static void finish_panel(GemmBuild *g, Value *panel) {
   Builder *b = &g->b;
   gemm_place_columns(g, panel);
-  if (gemm_needs_column_sums(g)) gemm_build_column_sums(g);
+  if (gemm_needs_column_sums(g->plan)) gemm_build_column_sums(g);
   Block *outer = b->block;
   Loop tiles = build_for(b, g->t_lo, g->t_hi, gemm_number(g, 1), NULL, 0);
   g->t = build_named(tiles.index, "t");

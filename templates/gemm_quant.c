@@ -5,7 +5,9 @@
  * what is added and taken away again may wrap, as long as the result fits. */
 #include "templates/gemm_build.h"
 
-bool gemm_needs_column_sums(const GemmBuild *g) { return g->match->a_quant.zero >= 0 || g->types.shift != 0; }
+bool gemm_needs_column_sums(const Plan *plan) {
+  return ((const GemmMatch *)plan->match)->a_quant.zero >= 0 || gemm_types(plan).shift != 0;
+}
 bool gemm_needs_row_sums(const GemmBuild *g) { return g->match->b_quant.zero >= 0; }
 
 /* ---- sums -------------------------------------------------------------------------------------------------------- */
