@@ -86,7 +86,8 @@ static Value *task_count(const GemmBuild *g, Builder *b) {
 /* What a task packs: a panel of B, rows of A, their sums. */
 static Value *packed_bytes(const GemmBuild *g, Builder *b) {
   Value *packed = build_add(b, gemm_panel_bytes(g, b), gemm_rows_bytes(g, b));
-  return build_add(b, packed, gemm_row_sum_bytes(g, b));
+  packed = build_add(b, packed, gemm_row_sum_bytes(g, b));
+  return build_add(b, packed, gemm_column_sum_bytes(g, b));
 }
 
 /* Accumulators that a task keeps while their tiles are not finished: those of a block where it visits k in blocks,
@@ -215,12 +216,12 @@ static void tiles_of_panel(GemmBuild *g, Value *panel) {
   g->b.block = outer;
 }
 
-/* In the last block of k, whose tiles are finished. */
+/* Several layers are finished together, and their columns added up then. */
 static void sums_of_columns(GemmBuild *g) {
   Block *outer = g->b.block;
-  if (g->has_kc) g->b.block = build_if(&g->b, g->is_last, NULL, 0, false)->blocks[0];
-  gemm_build_column_sums(g);
-  if (g->has_kc) build_yield(&g->b, NULL, 0);
+  if (g->is_single != NULL) g->b.block = build_if(&g->b, g->is_single, NULL, 0, false)->blocks[0];
+  gemm_add_column_sums(g);
+  if (g->is_single != NULL) build_yield(&g->b, NULL, 0);
   g->b.block = outer;
 }
 
@@ -240,11 +241,13 @@ static void tiles_of_block(GemmBuild *g) {
   g->b.block = panels.body;
   gemm_place_columns(g, panels.index);
   place_panel(g, panels.index);
+  g->panel_sums = g->tile_sums = gemm_sums_of_panel(g, panels.index);
   if (gemm_needs_column_sums(g->plan)) sums_of_columns(g);
   place_next_panel(g, panels.index);
   tiles_of_panel(g, panels.index);
   build_yield(&g->b, NULL, 0);
   g->b.block = outer;
+  g->panel_sums = g->tile_sums = NULL; /* layers are finished together */
 }
 
 /* One block of k of the panel g->panel_at_hand. */
@@ -328,26 +331,6 @@ static void overlapped_panels(GemmBuild *g) {
 
 /* ---- blocks of a task -------------------------------------------------------------------------------------------- */
 
-/* Row and column of block `x` in the order of visits: strips of so many columns, down one and up the next, each row of
- * a strip from left to right and the next one back, so that blocks that follow each other share rows or columns. */
-static void place_block(GemmBuild *g, Value *x, Value *rows, Value *columns, Value **row, Value **column) {
-  Builder *b = &g->b;
-  Value *one = gemm_number(g, 1), *two = gemm_number(g, 2), *zero = gemm_number(g, 0);
-  Value *strip = build_named(build_min(b, gemm_param(g, b, FIELD_strip), columns), "strip_width");
-  Value *blocks_of_strip = build_mul(b, rows, strip);
-  Value *number = build_named(build_index(b, OP_index_div, x, blocks_of_strip), "strip");
-  Value *within = build_named(build_index(b, OP_index_mod, x, blocks_of_strip), "within");
-  Value *first = build_named(build_mul(b, number, strip), "first_column");
-  Value *width = build_named(build_min(b, strip, build_sub(b, columns, first)), "width");
-  Value *down = build_named(build_index(b, OP_index_div, within, width), "down");
-  Value *right = build_named(build_index(b, OP_index_mod, within, width), "right");
-  Value *goes_down = build_index(b, OP_index_eq, build_index(b, OP_index_mod, number, two), zero);
-  Value *goes_right = build_index(b, OP_index_eq, build_index(b, OP_index_mod, down, two), zero);
-  Value *up = build_sub(b, build_sub(b, rows, one), down), *left = build_sub(b, build_sub(b, width, one), right);
-  *row = build_named(build_index_select(b, goes_down, down, up), "row_block");
-  *column = build_named(build_add(b, first, build_index_select(b, goes_right, right, left)), "column_block");
-}
-
 /* The sums of the block's rows, unless they are there already or only the last layer needs them. */
 static void sums_of_rows(GemmBuild *g) {
   Value *end = g->is_same_rows == NULL ? g->t_hi : build_index_select(&g->b, g->is_same_rows, g->t_lo, g->t_hi);
@@ -366,42 +349,9 @@ static void one_block(GemmBuild *g, Value *number, Value *layer) {
   if (g->has_layers) gemm_finish_layers(g, number);
 }
 
-/* How C is cut, in numbers of tiles, panels and blocks. */
-typedef struct Cut {
-  Value *tiles, *panels, *tiles_of_block, *panels_of_block, *row_blocks, *column_blocks, *blocks;
-} Cut;
-
-static Cut cut_of(GemmBuild *g) {
-  Builder *b = &g->b;
-  Cut cut = {.tiles = build_named(gemm_tile_count(g, b), "tiles"),
-             .panels = build_named(gemm_panel_count(g, b), "panels")};
-  if (!gemm_has_field(g->plan, FIELD_mc)) return cut;
-  cut.tiles_of_block = build_named(gemm_tiles_per_block(g, b), "mt");
-  cut.panels_of_block = build_named(gemm_panels_per_block(g, b), "nt");
-  cut.row_blocks = build_named(gemm_row_blocks(g, b), "row_blocks");
-  cut.column_blocks = build_named(gemm_column_blocks(g, b), "column_blocks");
-  cut.blocks = build_named(build_mul(b, cut.row_blocks, cut.column_blocks), "blocks");
-  return cut;
-}
-
-/* Places block `number` of product `product` (NULL: there is one). The block before had rows `row_before`; this one's
- * come out, numbered through the batch. */
-static Value *place_rows_and_columns(GemmBuild *g, const Cut *cut, Value *number, Value *product, Value *row_before) {
-  Builder *b = &g->b;
-  Value *row, *column;
-  place_block(g, number, cut->row_blocks, cut->column_blocks, &row, &column);
-  g->t_lo = build_named(build_mul(b, row, cut->tiles_of_block), "t_lo");
-  g->t_hi = build_named(build_min(b, build_add(b, g->t_lo, cut->tiles_of_block), cut->tiles), "t_hi");
-  g->panel_lo = build_named(build_mul(b, column, cut->panels_of_block), "panel_lo");
-  g->panel_hi = build_named(build_min(b, build_add(b, g->panel_lo, cut->panels_of_block), cut->panels), "panel_hi");
-  if (product != NULL) row = build_named(build_add(b, build_mul(b, product, cut->row_blocks), row), "row_of_batch");
-  g->is_same_rows = build_named(build_index(b, OP_index_eq, row, row_before), "is_same_rows");
-  return row;
-}
-
 /* Item `item` of those that tasks share: a layer of a block of a product. Its row of blocks comes out, NULL where there
  * are no blocks. */
-static Value *one_item(GemmBuild *g, const Cut *cut, Value *item, Value *row_before) {
+static Value *one_item(GemmBuild *g, const GemmCut *cut, Value *item, Value *row_before) {
   Builder *b = &g->b;
   Value *number = item, *layer = NULL, *product = NULL, *row = NULL;
   if (g->has_layers) {
@@ -414,7 +364,7 @@ static Value *one_item(GemmBuild *g, const Cut *cut, Value *item, Value *row_bef
                                  : build_named(build_index(b, OP_index_mod, number, cut->blocks), "block");
     gemm_place_product(g, product);
   }
-  if (cut->blocks != NULL) row = place_rows_and_columns(g, cut, number, product, row_before);
+  if (cut->blocks != NULL) row = gemm_place_block(g, cut, number, product, row_before);
   one_block(g, number, layer);
   return row;
 }
@@ -422,7 +372,7 @@ static Value *one_item(GemmBuild *g, const Cut *cut, Value *item, Value *row_bef
 /* The task's run of blocks, of one product of the batch after the other. Where sizes are few and fixed, each is one. */
 static void blocks_of_task(GemmBuild *g) {
   Builder *b = &g->b;
-  Cut cut = cut_of(g);
+  GemmCut cut = gemm_cut(g);
   g->tiles_of_block = cut.tiles_of_block;
   g->t_lo = g->panel_lo = gemm_number(g, 0);
   g->t_hi = cut.tiles;
@@ -471,9 +421,13 @@ static void build_body(GemmBuild *g) {
   g->task_bytes_before = offset;
   if (gemm_field(g, FIELD_pack_b) == PACK_B_TASK) g->task_panel = gemm_panel_buffer(g, offset);
   offset = build_add(b, offset, gemm_panel_bytes(g, b));
-  if (gemm_field(g, FIELD_pack_a) == PACK_A_TASK) g->task_rows = gemm_rows_buffer(g, offset);
-  if (gemm_needs_column_sums(g->plan)) gemm_place_column_sums(g);
+  if (gemm_field(g, FIELD_pack_a) == PACK_A_TASK) {
+    g->task_rows = build_named(gemm_rows_buffer(g, offset, g->types.a), "packed_rows");
+    g->rows_to_pack = g->task_rows;
+    if (g->types.shift != 0) g->rows_to_pack = gemm_rows_buffer(g, offset, g->match->a.node->type);
+  }
   if (gemm_needs_row_sums(g)) gemm_place_row_sums(g, build_add(b, offset, gemm_rows_bytes(g, b)));
+  if (gemm_needs_column_sums(g->plan)) gemm_place_column_sums(g, offset);
   blocks_of_task(g);
 }
 

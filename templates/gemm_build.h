@@ -24,10 +24,11 @@ typedef struct GemmBuild {
   BufType tile_buffer;           /* of accumulators, mr x nr */
   Value *row_sums, *column_sums; /* i32 sums of A's rows and of B's columns, where zero points need them … */
   Value *panel_sums,
-      *tile_sums;    /* … and rows of the latter: of the panel at hand, of the tile to be finished; NULL: 0 */
-  Value *scratch;    /* a finished accumulator, for the row loop */
-  Value *task_rows;  /* the rows of A that this task packed, panel after panel; NULL: read in place */
-  Value *task_panel; /* B's panel that this task packed */
+      *tile_sums;      /* … and rows of the latter: of the panel at hand, of the tile to be finished; NULL: 0 */
+  Value *scratch;      /* a finished accumulator, for the row loop */
+  Value *task_rows;    /* the rows of A that this task packed, panel after panel; NULL: read in place */
+  Value *rows_to_pack; /* the same memory; in A's own type where bytes are moved on the way */
+  Value *task_panel;   /* B's panel that this task packed */
 
   Value *task_bytes_before;                 /* where this task's part of the workspace begins */
   Value *all_task_bytes, *layers_before;    /* parts of all tasks; where layer 0 of the block has its accumulators */
@@ -91,6 +92,14 @@ Value *gemm_block_count(const GemmBuild *g, Builder *b);
 Value *gemm_block_bytes(const GemmBuild *g, Builder *b);
 /* Bytes of a block's accumulators that lie before those of tile `t` of a panel. */
 Value *gemm_kept_bytes_before(GemmBuild *g, Value *t, Value *panel);
+/* How C is cut, in numbers of tiles, panels and blocks; NULL from tiles_of_block on: it is one block. */
+typedef struct GemmCut {
+  Value *tiles, *panels, *tiles_of_block, *panels_of_block, *row_blocks, *column_blocks, *blocks;
+} GemmCut;
+GemmCut gemm_cut(GemmBuild *g);
+/* Places block `number` of product `product` (NULL: there is one). The block before had rows `row_before`; this one's
+ * come out, numbered through the batch. */
+Value *gemm_place_block(GemmBuild *g, const GemmCut *cut, Value *number, Value *product, Value *row_before);
 
 /* ---- gemm_layers.c ----------------------------------------------------------------------------------------------- */
 
@@ -121,7 +130,7 @@ Value *gemm_panel_bytes(const GemmBuild *g, Builder *b);
 Value *gemm_rows_bytes(const GemmBuild *g, Builder *b);
 /* The buffers there, from this byte offset on. */
 Value *gemm_panel_buffer(GemmBuild *g, Value *offset);
-Value *gemm_rows_buffer(GemmBuild *g, Value *offset);
+Value *gemm_rows_buffer(GemmBuild *g, Value *offset, kiln_type element);
 /* The k at column 0 of the packed rows; NULL: 0. */
 Value *gemm_first_packed(GemmBuild *g);
 /* Copies this block of k of panel `panel`, at g->j, unless it is there already; gives its first column there. */
@@ -150,8 +159,6 @@ bool gemm_overlaps(const GemmBuild *g);
 
 /* acc + A * B over the block of k at hand, as dot products (gemm_dots.c). */
 Value *gemm_dots(GemmBuild *g, Value *acc, int rows);
-/* acc + ones @ B over all of k, for the columns of g->j. */
-Value *gemm_sum_columns(GemmBuild *g);
 
 /* ---- gemm_quant.c ------------------------------------------------------------------------------------------------ */
 
@@ -160,8 +167,13 @@ bool gemm_needs_row_sums(const GemmBuild *g);
 Value *gemm_row_sum_bytes(const GemmBuild *g, Builder *b);
 void gemm_place_row_sums(GemmBuild *g, Value *offset);
 void gemm_build_row_sums(GemmBuild *g, Value *end);
-/* Scratch for the sums of one panel; makes them. */
-void gemm_place_column_sums(GemmBuild *g);
+/* The same of columns, behind rows packed at `offset` and their sums; the row of g->column_sums that panel `panel` has
+ * while k is visited, NULL: 0. */
+Value *gemm_column_sum_bytes(const GemmBuild *g, Builder *b);
+void gemm_place_column_sums(GemmBuild *g, Value *offset);
+Value *gemm_sums_of_panel(GemmBuild *g, Value *panel);
+/* Adds this block of k of the panel at hand to its sums; makes the sums of g->j's columns over all of k, in row 0. */
+void gemm_add_column_sums(GemmBuild *g);
 void gemm_build_column_sums(GemmBuild *g);
 
 /* Scales and zero points as tiles that broadcast to the product's; NULL where there is none. */

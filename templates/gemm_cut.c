@@ -1,5 +1,6 @@
-/* gemm_cut.c: how C is cut, in numbers: rows of a tile, tiles and panels of C and of a block, blocks, and where a
- * tile's accumulator waits. Values of sizes and params, in any block of the kernel and in its header. */
+/* gemm_cut.c: how C is cut, in numbers: rows of a tile, tiles and panels of C and of a block, blocks, where a
+ * tile's accumulator waits, and in which order blocks are visited. Values of sizes and params, in any block of the
+ * kernel and in its header. */
 #include "templates/gemm_build.h"
 
 /* Rows of a tile: mr, or where m is less, the largest variant that fits (tile_variants), so that no tile reads a row
@@ -82,4 +83,52 @@ Value *gemm_kept_bytes_before(GemmBuild *g, Value *t, Value *panel) {
   Value *number = build_add(b, panels, build_sub(b, t, g->t_lo));
   return build_mul(b, number,
                    build_number(b, gemm_bytes(g->types.acc, gemm_field(g, FIELD_mr) * gemm_field(g, FIELD_nr))));
+}
+
+/* ---- blocks at hand ---------------------------------------------------------------------------------------------- */
+
+GemmCut gemm_cut(GemmBuild *g) {
+  Builder *b = &g->b;
+  GemmCut cut = {.tiles = build_named(gemm_tile_count(g, b), "tiles"),
+                 .panels = build_named(gemm_panel_count(g, b), "panels")};
+  if (!gemm_has_field(g->plan, FIELD_mc)) return cut;
+  cut.tiles_of_block = build_named(gemm_tiles_per_block(g, b), "mt");
+  cut.panels_of_block = build_named(gemm_panels_per_block(g, b), "nt");
+  cut.row_blocks = build_named(gemm_row_blocks(g, b), "row_blocks");
+  cut.column_blocks = build_named(gemm_column_blocks(g, b), "column_blocks");
+  cut.blocks = build_named(build_mul(b, cut.row_blocks, cut.column_blocks), "blocks");
+  return cut;
+}
+
+/* Row and column of block `x` in the order of visits: strips of so many columns, down one and up the next, each row of
+ * a strip from left to right and the next one back, so that blocks that follow each other share rows or columns. */
+static void place_block(GemmBuild *g, Value *x, Value *rows, Value *columns, Value **row, Value **column) {
+  Builder *b = &g->b;
+  Value *one = gemm_number(g, 1), *two = gemm_number(g, 2), *zero = gemm_number(g, 0);
+  Value *strip = build_named(build_min(b, gemm_param(g, b, FIELD_strip), columns), "strip_width");
+  Value *blocks_of_strip = build_mul(b, rows, strip);
+  Value *number = build_named(build_index(b, OP_index_div, x, blocks_of_strip), "strip");
+  Value *within = build_named(build_index(b, OP_index_mod, x, blocks_of_strip), "within");
+  Value *first = build_named(build_mul(b, number, strip), "first_column");
+  Value *width = build_named(build_min(b, strip, build_sub(b, columns, first)), "width");
+  Value *down = build_named(build_index(b, OP_index_div, within, width), "down");
+  Value *right = build_named(build_index(b, OP_index_mod, within, width), "right");
+  Value *goes_down = build_index(b, OP_index_eq, build_index(b, OP_index_mod, number, two), zero);
+  Value *goes_right = build_index(b, OP_index_eq, build_index(b, OP_index_mod, down, two), zero);
+  Value *up = build_sub(b, build_sub(b, rows, one), down), *left = build_sub(b, build_sub(b, width, one), right);
+  *row = build_named(build_index_select(b, goes_down, down, up), "row_block");
+  *column = build_named(build_add(b, first, build_index_select(b, goes_right, right, left)), "column_block");
+}
+
+Value *gemm_place_block(GemmBuild *g, const GemmCut *cut, Value *number, Value *product, Value *row_before) {
+  Builder *b = &g->b;
+  Value *row, *column;
+  place_block(g, number, cut->row_blocks, cut->column_blocks, &row, &column);
+  g->t_lo = build_named(build_mul(b, row, cut->tiles_of_block), "t_lo");
+  g->t_hi = build_named(build_min(b, build_add(b, g->t_lo, cut->tiles_of_block), cut->tiles), "t_hi");
+  g->panel_lo = build_named(build_mul(b, column, cut->panels_of_block), "panel_lo");
+  g->panel_hi = build_named(build_min(b, build_add(b, g->panel_lo, cut->panels_of_block), cut->panels), "panel_hi");
+  if (product != NULL) row = build_named(build_add(b, build_mul(b, product, cut->row_blocks), row), "row_of_batch");
+  g->is_same_rows = build_named(build_index(b, OP_index_eq, row, row_before), "is_same_rows");
+  return row;
 }

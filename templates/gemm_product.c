@@ -247,29 +247,6 @@ static Value *product(GemmBuild *g, Value *acc, int rows) {
   return rest_of_product(g, acc, rows, whole, g->k_hi);
 }
 
-Value *gemm_sum_columns(GemmBuild *g) {
-  int step = g->types.vector_step, nr = (int)gemm_field(g, FIELD_nr);
-  bool is_packed = g->task_panel != NULL && !g->has_kc;
-  Value *panel = is_packed ? g->panel : g->source, *first = is_packed ? g->panel_column : g->j;
-  Value *ones = build_const(&g->b, 1, type_tile(1, step, g->types.a));
-  ones = build_typed(&g->b, OP_tile_frag, type_frag(ROLE_A, 1, step, g->types.a), ones, NULL);
-  Value *acc = build_typed(&g->b, OP_frag_zero, type_frag(ROLE_ACC, 1, nr, g->types.acc), NULL, NULL);
-  Value *k = gemm_size(g->plan, &g->b, GEMM_K);
-  Block *outer = g->b.block;
-  Loop loop = build_for(&g->b, gemm_number(g, 0), k, gemm_number(g, step), &acc, 1);
-  build_named(loop.index, "p");
-  g->b.block = loop.body;
-  bool is_whole = g->match->k.symbol < 0 && g->match->k.size % step == 0;
-  Value *left = is_whole ? NULL : build_sub(&g->b, k, loop.index);
-  Value *cols = panel->type.buf->layout == LAYOUT_COL_PANEL ? NULL : g->cols;
-  Value *fb = build_load(&g->b, OP_frag_load, (Place){panel, {loop.index, first}, left, cols},
-                         type_frag(ROLE_B, step, nr, panel->type.buf->type));
-  Value *next = build_ternary(&g->b, OP_mma, loop.carried[0], ones, fb);
-  build_yield(&g->b, &next, 1);
-  g->b.block = outer;
-  return build_named(&loop.op->results[0], "column_sum");
-}
-
 /* All of a buffer of one accumulator. */
 static Place whole_of(Builder *b, Value *buffer) {
   Value *origin = build_number(b, 0);

@@ -5,6 +5,8 @@
  * what is added and taken away again may wrap, as long as the result fits. */
 #include "templates/gemm_build.h"
 
+enum { MAX_SUMS = 4, BUSY_REGISTERS = 12 /* of at least 16 */ };
+
 bool gemm_needs_column_sums(const Plan *plan) {
   return ((const GemmMatch *)plan->match)->a_quant.zero >= 0 || gemm_types(plan).shift != 0;
 }
@@ -55,14 +57,102 @@ void gemm_build_row_sums(GemmBuild *g, Value *end) {
   g->b.block = outer;
 }
 
-void gemm_build_column_sums(GemmBuild *g) {
-  Value *origin = gemm_number(g, 0), *row = g->panel_sums != NULL ? g->panel_sums : origin;
-  build_store(&g->b, OP_frag_store, gemm_sum_columns(g), (Place){g->column_sums, {row, origin}, NULL, NULL});
+/* A row for each panel of the block, where k is visited in blocks and every panel in each. */
+static bool keeps_column_sums(const GemmBuild *g) {
+  return gemm_needs_column_sums(g->plan) && g->has_kc && !gemm_overlaps(g);
 }
 
-void gemm_place_column_sums(GemmBuild *g) {
-  BufType type = sums_type(gemm_overlaps(g) ? 2 : 1, gemm_field(g, FIELD_nr));
-  g->column_sums = build_named(build_scratch(&g->b, &type), "column_sums");
+Value *gemm_column_sum_bytes(const GemmBuild *g, Builder *b) {
+  if (!keeps_column_sums(g)) return build_number(b, 0);
+  Value *bytes = build_mul(b, gemm_panels_per_block(g, b), build_number(b, 4 * gemm_field(g, FIELD_nr)));
+  return build_mul(b, build_ceildiv(b, bytes, build_number(b, 64)), build_number(b, 64));
+}
+
+void gemm_place_column_sums(GemmBuild *g, Value *offset) {
+  Builder *b = &g->b;
+  bool keeps = keeps_column_sums(g);
+  BufType type = sums_type(keeps ? 0 : gemm_overlaps(g) ? 2 : 1, gemm_field(g, FIELD_nr));
+  if (keeps) {
+    Value *rows = build_add(b, offset, gemm_rows_bytes(g, b));
+    g->column_sums = build_workspace(b, build_add(b, rows, gemm_row_sum_bytes(g, b)), &type);
+  } else {
+    g->column_sums = build_scratch(b, &type);
+  }
+  build_named(g->column_sums, "column_sums");
+}
+
+Value *gemm_sums_of_panel(GemmBuild *g, Value *panel) {
+  return keeps_column_sums(g) ? build_sub(&g->b, panel, g->panel_lo) : NULL;
+}
+
+/* Where B's columns are added up, and from row `lo` to `hi`; `first` is the row of B at row 0, NULL: 0. */
+typedef struct Columns {
+  Value *panel, *column, *cols, *first, *lo, *hi;
+} Columns;
+
+/* Adds `count` times a step of rows to as many sums, from row `lo` to `hi`. `is_bounded`: hi - lo need not be a
+ * multiple of a step. */
+static void add_rows(GemmBuild *g, const Columns *c, Value *lo, Value *hi, Value **sums, int count, bool is_bounded) {
+  int step = g->types.vector_step, nr = (int)gemm_field(g, FIELD_nr);
+  Block *outer = g->b.block;
+  Value *ones = build_const(&g->b, 1, type_tile(1, step, g->types.a));
+  ones = build_typed(&g->b, OP_tile_frag, type_frag(ROLE_A, 1, step, g->types.a), ones, NULL);
+  Loop loop = build_for(&g->b, lo, hi, gemm_number(g, (int64_t)step * count), sums, count);
+  build_named(loop.index, "p");
+  g->b.block = loop.body;
+  Value *left = is_bounded ? build_sub(&g->b, hi, loop.index) : NULL, *nexts[MAX_SUMS];
+  Value *row = c->first != NULL ? build_sub(&g->b, loop.index, c->first) : loop.index;
+  for (int i = 0; i < count; ++i) {
+    Place place = {c->panel, {build_add(&g->b, row, gemm_number(g, (int64_t)i * step)), c->column}, left, c->cols};
+    Value *b = build_load(&g->b, OP_frag_load, place, type_frag(ROLE_B, step, nr, c->panel->type.buf->type));
+    nexts[i] = build_ternary(&g->b, OP_mma, loop.carried[i], ones, b);
+  }
+  build_yield(&g->b, nexts, count);
+  g->b.block = outer;
+  for (int i = 0; i < count; ++i) sums[i] = &loop.op->results[i];
+}
+
+/* A row of nr sums. An addition waits for the one before, so several sums are made in turns and added at the end. */
+static Value *sums_of(GemmBuild *g, const Columns *c) {
+  Builder *b = &g->b;
+  int nr = (int)gemm_field(g, FIELD_nr), vectors = (int)ceil_div(nr, gemm_lanes(g->plan));
+  int count = vectors * MAX_SUMS <= BUSY_REGISTERS ? MAX_SUMS : vectors * 2 <= BUSY_REGISTERS ? 2 : 1;
+  Value *sums[MAX_SUMS], *step = gemm_number(g, (int64_t)g->types.vector_step * count);
+  for (int i = 0; i < count; ++i)
+    sums[i] = build_typed(b, OP_frag_zero, type_frag(ROLE_ACC, 1, nr, g->types.acc), NULL, NULL);
+  Value *steps = build_index(b, OP_index_div, build_sub(b, c->hi, c->lo), step);
+  Value *whole = build_named(build_add(b, c->lo, build_mul(b, steps, step)), "whole");
+  const Dim k = g->match->k;
+  bool is_even = k.symbol < 0 && k.size % g->types.vector_step == 0;
+  add_rows(g, c, c->lo, whole, sums, count, false);
+  if (g->has_kc || !is_even || k.size % ((int64_t)g->types.vector_step * count) != 0)
+    add_rows(g, c, whole, c->hi, sums, 1, !is_even);
+  Value *result = build_typed(b, OP_frag_tile, type_tile(1, nr, g->types.acc), sums[0], NULL);
+  for (int i = 1; i < count; ++i)
+    result = build_binary(b, OP_tile_add, result,
+                          build_typed(b, OP_frag_tile, type_tile(1, nr, g->types.acc), sums[i], NULL));
+  return build_named(result, "column_sum");
+}
+
+void gemm_build_column_sums(GemmBuild *g) {
+  Value *origin = gemm_number(g, 0), *k = gemm_size(g->plan, &g->b, GEMM_K);
+  Columns columns = {g->source, g->j, g->cols, NULL, origin, k};
+  if (g->source->type.buf->layout == LAYOUT_COL_PANEL) columns.cols = NULL;
+  build_store(&g->b, OP_tile_store, sums_of(g, &columns), (Place){g->column_sums, {origin, origin}, NULL, NULL});
+}
+
+void gemm_add_column_sums(GemmBuild *g) {
+  Builder *b = &g->b;
+  Value *origin = gemm_number(g, 0), *row = g->panel_sums != NULL ? g->panel_sums : origin;
+  Columns columns = {g->panel, g->panel_column, g->panel_cols, g->k_of_panel, g->k_lo, g->k_hi};
+  Value *sum = sums_of(g, &columns);
+  if (g->has_kc) { /* on top of those of the blocks of k before, none at the first */
+    Value *before = build_min(b, build_sub(b, g->k_lo, g->layer_lo), gemm_number(g, 1));
+    Place place = {g->column_sums, {row, origin}, before, NULL};
+    TileType type = type_tile(1, (int)gemm_field(g, FIELD_nr), KILN_I32);
+    sum = build_binary(b, OP_tile_add, sum, build_load(b, OP_tile_load, place, type));
+  }
+  build_store(b, OP_tile_store, sum, (Place){g->column_sums, {row, origin}, NULL, NULL});
 }
 
 /* ---- the value --------------------------------------------------------------------------------------------------- */

@@ -277,10 +277,10 @@ static kiln_status check_fixed(const Plan *plan, Text *why_not) {
  * they are; few rows convert B, which they would read twice as much of, at each load, and their own elements once
  * rather than for each panel (16 x 4096 x 4096 of f16: 6.4 to 4.2 ms); some more do where B comes from beyond the
  * second-level cache (32 x 4096 x 11008: 23.5 to 17.2 ms, 48 x 4096 x 4096 10.7 to 9.6, 64 the same). Bytes are moved
- * at each load where few columns meet them (i8 x i8 of 32 x 32 x 16384 on Zen 5: 58 to 37 us, 64 x 64 x 8192 95 to
- * 73). */
+ * at each load where few columns meet them, or they are few rows (i8 x i8 on Zen 5: 32 x 32 x 16384 46 to 38 us, 64 x
+ * 64 x 8192 82 to 73, 8 x 4096 x 11008 1.13 to 1.03 ms; 16 rows the same, 31 x 4097 x 63 20 and 25 us). */
 static int64_t default_convert(const Plan *plan) {
-  enum { FEW_ROWS = 32, MORE_ROWS = 48, FEW_COLUMNS = 256, FEW_COLUMNS_OF_BYTES = 96 };
+  enum { FEW_ROWS = 32, MORE_ROWS = 48, FEW_COLUMNS = 256, FEW_ROWS_OF_BYTES = 24, FEW_COLUMNS_OF_BYTES = 96 };
   const GemmMatch *match = plan->match;
   const Schedule *s = &plan->schedule;
   bool few_rows = match->m.symbol < 0 && match->m.size < FEW_ROWS;
@@ -288,7 +288,8 @@ static int64_t default_convert(const Plan *plan) {
   bool b_stays = gemm_is_in_place(plan);
   if (a_stays || b_stays) return CONVERT_LOAD;
   bool few_columns = match->n.symbol < 0 && match->n.size <= FEW_COLUMNS_OF_BYTES;
-  if (!type_is_floating(match->acc)) return few_rows || few_columns ? CONVERT_LOAD : CONVERT_PACK;
+  if (!type_is_floating(match->acc))
+    return few_columns || (few_rows && match->m.size < FEW_ROWS_OF_BYTES) ? CONVERT_LOAD : CONVERT_PACK;
   if (gemm_has_fast_dot(plan)) return CONVERT_LOAD;
   bool is_large =
       match->n.symbol < 0 && match->k.symbol < 0 &&
