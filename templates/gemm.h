@@ -97,7 +97,17 @@ bool gemm_is_known_stream(const Plan *plan);
 /* Whether B is to be read where it lies; whether vectors of it are then turned from its columns. */
 bool gemm_is_in_place(const Plan *plan);
 bool gemm_turns_in_place(const Plan *plan);
-/* Completes mr and nr. */
+/* ---- the baked schedule ------------------------------------------------------------------------------------------ */
+
+/* Defaults of fields of operands (gemm_operands.c), each from those above it. */
+int64_t gemm_default_pack_b(const Plan *plan);
+int64_t gemm_default_mma(const Plan *plan);
+int64_t gemm_default_convert(const Plan *plan);
+int64_t gemm_default_pack_a(const Plan *plan);
+int64_t gemm_default_load_a(const Plan *plan);
+int64_t gemm_default_prefetch(const Plan *plan); /* and from mr and nr */
+bool gemm_may_pack_ahead(const Plan *plan);
+/* Completes mr and nr (gemm_registers.c). */
 void gemm_choose_registers(Plan *plan);
 /* Vectors along k that an iteration of dot products takes. */
 int64_t gemm_steps_of_dots(const Plan *plan);

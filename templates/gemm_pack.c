@@ -316,23 +316,23 @@ static void pack_line_by_line(GemmBuild *g, Value *row) {
   b->block = outer;
 }
 
-/* Whole vectors along k, and the rest one step at a time where panels allow it: turned vectors with a bound are a
- * branch for each step, which took LLVM 3 ms. */
+/* Whole vectors along k, and the rest one step at a time: turned vectors with a bound are a branch for each step, which
+ * took LLVM 3 ms and cost twice the time of all the rest. */
 static void pack_rows_of_tile(GemmBuild *g, Value *row) {
   enum { LINE = 64 };
-  int step = pack_step(g->plan, g->types.a_group);
+  int group = g->types.a_group, step = pack_step(g->plan, group);
   bool is_turned = g->a->type.buf->layout == LAYOUT_STRIDED && g->match->a.transposed;
   RowCopy all = {g->i, g->match->m.symbol < 0 ? NULL : g->tile_rows, row, (int)gemm_field(g, FIELD_mr)};
-  if (gemm_bytes(g->types.a, g->types.a_group) == LINE && !is_turned) {
+  if (gemm_bytes(g->types.a, group) == LINE && !is_turned) {
     pack_line_by_line(g, row);
-  } else if (g->types.a_group > 1) {
-    copy_rows_of_a(g, &all, g->k_lo, g->k_hi, step, true);
-  } else {
-    Value *whole = end_of_whole(g, step);
-    copy_rows_of_a(g, &all, g->k_lo, whole, step, false);
-    bool is_even = !g->has_kc && g->loop_k.symbol < 0 && g->loop_k.size % step == 0;
-    if (!is_even) copy_rows_of_a(g, &all, whole, g->k_hi, 1, false);
+    return;
   }
+  const Dim k = g->match->k;
+  Value *whole = end_of_whole(g, step);
+  copy_rows_of_a(g, &all, g->k_lo, whole, step, false);
+  bool are_groups = k.symbol < 0 && k.size % group == 0;
+  bool is_even = k.symbol < 0 && k.size % step == 0 && (!g->has_kc || gemm_field(g, FIELD_ku) % step == 0);
+  if (!is_even) copy_rows_of_a(g, &all, whole, g->k_hi, group, !are_groups);
 }
 
 /* Every panel holds as many rows as tiles have, so that of the first tile holds rows of the second too. */

@@ -152,7 +152,7 @@ Dim gemm_loop_k(const Plan *plan) {
   const Schedule *s = &plan->schedule;
   Dim k = match->k;
   bool both_packed = s->values[FIELD_pack_a] == PACK_A_TASK && s->values[FIELD_pack_b] != PACK_B_NONE;
-  if (k.symbol >= 0 || s->values[FIELD_mma] != MMA_ON_TILES || !both_packed) return k;
+  if (k.symbol >= 0 || !both_packed) return k;
   int64_t step = gemm_types(plan).step;
   k.size = ceil_div(k.size, step) * step;
   return k;

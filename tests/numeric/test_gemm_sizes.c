@@ -97,3 +97,22 @@ Test(gemm_sizes, register_tiles) {
       }
   kiln_engine_destroy(engine);
 }
+
+/* A number for k that is no multiple of an instruction's: zeros are packed behind it, in whole or blocks of k. */
+Test(gemm_sizes, cut_steps_of_k) {
+  static const char *const types[][3] = {{"u8", "i8", "i32"}, {"i8", "i8", "i32"}, {"bf16", "bf16", "f32"}};
+  static const char *const schedules[] = {NULL, "pack_a=task", "pack_a=task kc=32 mc=9",
+                                          "pack_a=task pack_b=task kc=16"};
+  kiln_engine *engine = ladder_engine();
+  for (int k = 1; k < 75; k += 3 + k % 2)
+    for (int i = 0; i < 3 * 4; ++i) {
+      const char *const *type = types[i / 4];
+      char graph[200];
+      snprintf(graph, sizeof graph, "x: %s[m, %d]; w: %s%s[%d, n]; y: %s = x @ w; return y", type[0], k,
+               i % 4 < 3 ? "const " : "", type[1], k, type[2]);
+      LadderCase c = {.graph = graph, .schedule = schedules[i % 4], .exact = true, .symbols = {1 + k % 29, 31 + 9 * k}};
+      ladder_run(engine, &c);
+    }
+  ladder_run(engine, &(LadderCase){.graph = "x: u8[40, 63]; w: const i8[63, 1000]; y: i32 = x @ w; return y"});
+  kiln_engine_destroy(engine);
+}
