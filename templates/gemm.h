@@ -43,7 +43,7 @@ typedef struct GemmTypes {
   int step, group;
   int a_group;     /* likewise of a packed A */
   int vector_step; /* of the instruction on vectors */
-  int shift;       /* added to each element of A where it is packed: bytes of one sign become bytes of the other */
+  int shift;       /* added to each element of B where it is packed: bytes of one sign become bytes of the other */
 } GemmTypes;
 GemmTypes gemm_types(const Plan *plan);
 /* Whether an instruction multiplies two rows of A at once. */

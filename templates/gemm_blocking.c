@@ -22,8 +22,8 @@ static int64_t cache_for_rows(const Machine *machine) { return machine->l2_bytes
 
 /* Steps of k a visit takes: so many that 384 rows of A stay in the second-level cache while all of B passes, for B then
  * comes from further away once in 384 rows. Rows of B that tasks pack and that are pages apart share few sets of that
- * cache, and drive each other out before they are packed (u8 x i8 of 128 x 14336 x 4096 on Zen 5: 18.4 ms, and 17.0 with
- * 512 steps for its MiB; bf16 32.8 and 31.6, f32 of 512 x 4096 x 4096 69.2 and 66.5). */
+ * cache, and drive each other out before they are packed (u8 x i8 of 128 x 14336 x 4096 on Zen 5: 18.4 ms, and 17.0
+ * with 512 steps for its MiB; bf16 32.8 and 31.6, f32 of 512 x 4096 x 4096 69.2 and 66.5). */
 static int64_t choose_kc(const Plan *plan, int64_t n, int64_t k, const Machine *machine) {
   enum { ROWS = 384, SHORTEST = 256, MULTIPLE = 64, PAGE_BYTES = 4096, BYTES_OF_ROW = PAGE_BYTES / 2 };
   const GemmMatch *match = plan->match;
@@ -89,7 +89,7 @@ static Extents block_of_vectors(const Plan *plan, Extents all, const Machine *ma
 
 /* Where all of B stays in the second-level cache and C does not, vectors finish a large block of it a few rows at a
  * time, so that what leaves the cache leaves it in one stream (2048 x 512 x 13 of u8 x i8: 247 to 177 us); but not
- * where each block adds up B's columns anew (512 cubed of i8 x i8: 337 and 276 us). */
+ * where each block adds up B's columns anew (512 cubed, where bytes of A were moved: 337 and 276 us). */
 static int64_t tiles_at_once(const Plan *plan, Extents all, Extents block, const Machine *machine, int64_t k) {
   enum { LARGE = 4, PART = 32 };
   const Schedule *s = &plan->schedule;

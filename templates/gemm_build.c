@@ -419,13 +419,13 @@ static void build_body(GemmBuild *g) {
     offset = build_add(b, offset, gemm_counter_bytes(g, b));
   }
   g->task_bytes_before = offset;
-  if (gemm_field(g, FIELD_pack_b) == PACK_B_TASK) g->task_panel = gemm_panel_buffer(g, offset);
-  offset = build_add(b, offset, gemm_panel_bytes(g, b));
-  if (gemm_field(g, FIELD_pack_a) == PACK_A_TASK) {
-    g->task_rows = build_named(gemm_rows_buffer(g, offset, g->types.a), "packed_rows");
-    g->rows_to_pack = g->task_rows;
-    if (g->types.shift != 0) g->rows_to_pack = gemm_rows_buffer(g, offset, g->match->a.node->type);
+  if (gemm_field(g, FIELD_pack_b) == PACK_B_TASK) {
+    g->task_panel = build_named(gemm_panel_buffer(g, offset, g->types.b), "packed");
+    g->panel_to_pack = g->task_panel;
+    if (g->types.shift != 0) g->panel_to_pack = gemm_panel_buffer(g, offset, g->match->b.node->type);
   }
+  offset = build_add(b, offset, gemm_panel_bytes(g, b));
+  if (gemm_field(g, FIELD_pack_a) == PACK_A_TASK) g->task_rows = gemm_rows_buffer(g, offset);
   if (gemm_needs_row_sums(g)) gemm_place_row_sums(g, build_add(b, offset, gemm_rows_bytes(g, b)));
   if (gemm_needs_column_sums(g->plan)) gemm_place_column_sums(g, offset);
   blocks_of_task(g);

@@ -24,11 +24,11 @@ typedef struct GemmBuild {
   BufType tile_buffer;           /* of accumulators, mr x nr */
   Value *row_sums, *column_sums; /* i32 sums of A's rows and of B's columns, where zero points need them … */
   Value *panel_sums,
-      *tile_sums;      /* … and rows of the latter: of the panel at hand, of the tile to be finished; NULL: 0 */
-  Value *scratch;      /* a finished accumulator, for the row loop */
-  Value *task_rows;    /* the rows of A that this task packed, panel after panel; NULL: read in place */
-  Value *rows_to_pack; /* the same memory; in A's own type where bytes are moved on the way */
-  Value *task_panel;   /* B's panel that this task packed */
+      *tile_sums;       /* … and rows of the latter: of the panel at hand, of the tile to be finished; NULL: 0 */
+  Value *scratch;       /* a finished accumulator, for the row loop */
+  Value *task_rows;     /* the rows of A that this task packed, panel after panel; NULL: read in place */
+  Value *task_panel;    /* B's panel that this task packed */
+  Value *panel_to_pack; /* the same memory; in B's own type where bytes are moved on the way */
 
   Value *task_bytes_before;                 /* where this task's part of the workspace begins */
   Value *all_task_bytes, *layers_before;    /* parts of all tasks; where layer 0 of the block has its accumulators */
@@ -129,8 +129,8 @@ void gemm_build_pack_kernel(const Plan *plan, const char *name, Module *module);
 Value *gemm_panel_bytes(const GemmBuild *g, Builder *b);
 Value *gemm_rows_bytes(const GemmBuild *g, Builder *b);
 /* The buffers there, from this byte offset on. */
-Value *gemm_panel_buffer(GemmBuild *g, Value *offset);
-Value *gemm_rows_buffer(GemmBuild *g, Value *offset, kiln_type element);
+Value *gemm_panel_buffer(GemmBuild *g, Value *offset, kiln_type element);
+Value *gemm_rows_buffer(GemmBuild *g, Value *offset);
 /* The k at column 0 of the packed rows; NULL: 0. */
 Value *gemm_first_packed(GemmBuild *g);
 /* Copies this block of k of panel `panel`, at g->j, unless it is there already; gives its first column there. */

@@ -165,8 +165,9 @@ static int64_t prefetch_from_l3(const Plan *plan) {
 /* Zen 5 finds by itself what lies near, but not what overflows the second-level cache by far: f32 of 8 x 4096 x 4096 in
  * streams 5767 to 1425 us, of 16 x 4096 x 4096 4075 to 2690, of 512 x 4096 x 4096 81 to 72 ms. With some rows asking
  * costs less than 1 % where nothing was to be waited for, and weights seldom lie near (u8 x i8 of 16 x 768 x 768 from
- * memory 35 to 22 us); with many it may cost 3 (bench/results/speed.md). A single row reads memory as fast as it comes, and
- * requests are in the way (1 x 11008 x 4096 from memory, f32 4.58 to 4.40 ms, bf16 2.20 to 2.08, u8 x i8 1.12 to 1.03).
+ * memory 35 to 22 us); with many it may cost 3 (bench/results/speed.md). A single row reads memory as fast as it comes,
+ * and requests are in the way (1 x 11008 x 4096 from memory, f32 4.58 to 4.40 ms, bf16 2.20 to 2.08, u8 x i8 1.12
+ * to 1.03).
  */
 static int64_t prefetch_of_far(const Plan *plan) {
   enum { STREAMED_ROWS = 8, SOME_ROWS = 128 };
@@ -191,19 +192,20 @@ int64_t gemm_default_prefetch(const Plan *plan) {
  * they are; few rows convert B, which they would read twice as much of, at each load, and their own elements once
  * rather than for each panel (16 x 4096 x 4096 of f16: 6.4 to 4.2 ms); some more do where B comes from beyond the
  * second-level cache (32 x 4096 x 11008: 23.5 to 17.2 ms, 48 x 4096 x 4096 10.7 to 9.6, 64 the same). Bytes are moved
- * at each load where few columns meet them, or they are few rows (i8 x i8 on Zen 5: 32 x 32 x 16384 46 to 38 us, 64 x
- * 64 x 8192 82 to 73, 8 x 4096 x 11008 1.13 to 1.03 ms; 16 rows the same, 31 x 4097 x 63 20 and 25 us). */
+ * where B is packed, but for sums of A's rows that a tiny product or few columns would notice (i8 x i8 on Zen 5 at each
+ * load and packed: 1 x 4096 x 4096 178 and 167 us, 8 x 768 x 768 10.0 and 9.0, 1024 cubed 2.35 and 2.12 ms; 32 cubed 70
+ * and 107 ns). */
 int64_t gemm_default_convert(const Plan *plan) {
-  enum { FEW_ROWS = 32, MORE_ROWS = 48, FEW_COLUMNS = 256, FEW_ROWS_OF_BYTES = 24, FEW_COLUMNS_OF_BYTES = 96 };
+  enum { FEW_ROWS = 32, MORE_ROWS = 48, FEW_COLUMNS = 256, LANES = 16, TINY = 32 * 32 * 32 };
   const GemmMatch *match = plan->match;
   const Schedule *s = &plan->schedule;
   bool few_rows = match->m.symbol < 0 && match->m.size < FEW_ROWS;
   bool a_stays = s->fixed[FIELD_pack_a] && s->values[FIELD_pack_a] == PACK_A_NONE;
-  bool b_stays = gemm_is_in_place(plan);
-  if (a_stays || b_stays) return CONVERT_LOAD;
-  bool few_columns = match->n.symbol < 0 && match->n.size <= FEW_COLUMNS_OF_BYTES;
+  if (gemm_is_in_place(plan) || (a_stays && type_is_floating(match->acc))) return CONVERT_LOAD;
+  bool are_fixed = match->m.symbol < 0 && match->n.symbol < 0 && match->k.symbol < 0;
+  bool is_tiny = are_fixed && (double)match->m.size * (double)match->n.size * (double)match->k.size <= TINY;
   if (!type_is_floating(match->acc))
-    return few_columns || (few_rows && match->m.size < FEW_ROWS_OF_BYTES) ? CONVERT_LOAD : CONVERT_PACK;
+    return is_tiny || (match->n.symbol < 0 && match->n.size <= LANES) ? CONVERT_LOAD : CONVERT_PACK;
   if (gemm_has_fast_dot(plan)) return CONVERT_LOAD;
   bool is_large =
       match->n.symbol < 0 && match->k.symbol < 0 &&

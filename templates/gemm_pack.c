@@ -37,6 +37,12 @@ typedef struct Copy {
   Value *panels; /* how many, one beside the other, a few rows of all at a time; NULL: one */
 } Copy;
 
+/* Bytes moved by 128, to be read as the other sign: their highest bit flipped. */
+static Value *moved(Builder *b, Value *tile) {
+  int highest = tile->type.type == KILN_I8 ? -128 : 128;
+  return build_binary(b, OP_tile_xor, tile, build_const(b, highest, type_scalar(tile->type.type)));
+}
+
 /* One tile, from row `p` of B on, `rows` of the panel; NULL: all, and B has them. Columns that run along k are rows of
  * the transpose, and rows of the panel's too: so groups along k stay whole. */
 static void copy_tile(Builder *b, const Copy *c, Value *p, int step, Value *rows) {
@@ -49,6 +55,7 @@ static void copy_tile(Builder *b, const Copy *c, Value *p, int step, Value *rows
   }
   TileType type = type_tile(turns ? c->width : step, turns ? step : c->width, c->source->type.buf->type);
   Value *tile = convert_build(b, build_load(b, OP_tile_load, from, type), c->target->type.buf->type);
+  if (gemm_types(c->plan).shift != 0) tile = moved(b, tile);
   build_store(b, OP_tile_store, tile, to);
 }
 
@@ -128,6 +135,7 @@ void gemm_build_pack_kernel(const Plan *plan, const char *name, Module *module) 
   text_release(&full);
   gemm_add_sizes(plan, kernel);
   BufType source_type = gemm_buffer_type(plan, match->b.node), packed_type = gemm_packed_type(plan, match->b.input);
+  if (gemm_types(plan).shift != 0) packed_type.type = source_type.type; /* moved in its own type */
   Value *source = kernel_buffer(kernel, match->b.node->name, &source_type);
   Value *packed = kernel_buffer(kernel, "packed", &packed_type);
   int64_t nr = plan->schedule.values[FIELD_nr];
@@ -207,26 +215,26 @@ Value *gemm_rows_bytes(const GemmBuild *g, Builder *b) {
   return whole_lines(b, build_mul(b, panels, build_number(b, gemm_bytes(g->types.a, gemm_field(g, FIELD_mr)))));
 }
 
-Value *gemm_panel_buffer(GemmBuild *g, Value *offset) {
+Value *gemm_panel_buffer(GemmBuild *g, Value *offset, kiln_type element) {
   int nr = (int)gemm_field(g, FIELD_nr);
-  BufType type = {.type = g->types.b, .rank = 2, .layout = LAYOUT_COL_PANEL, .panel = nr, .group = g->types.group};
+  BufType type = {.type = element, .rank = 2, .layout = LAYOUT_COL_PANEL, .panel = nr, .group = g->types.group};
   type.dims[0] = depth_extent(g, FIELD_kc);
   type.dims[1] = (Extent){nr * gemm_panels_at_once(g->plan), EXTENT_NUMBER};
-  return build_named(build_workspace(&g->b, offset, &type), "packed");
+  return build_workspace(&g->b, offset, &type);
 }
 
-Value *gemm_rows_buffer(GemmBuild *g, Value *offset, kiln_type element) {
+Value *gemm_rows_buffer(GemmBuild *g, Value *offset) {
   int mr = (int)gemm_field(g, FIELD_mr);
-  BufType type = {.type = element, .rank = 2, .layout = LAYOUT_ROW_PANEL, .panel = mr, .group = g->types.a_group};
+  BufType type = {.type = g->types.a, .rank = 2, .layout = LAYOUT_ROW_PANEL, .panel = mr, .group = g->types.a_group};
   type.dims[0] = (Extent){0, EXTENT_UNKNOWN};
   type.dims[1] = depth_extent(g, FIELD_pc);
-  return build_workspace(&g->b, offset, &type);
+  return build_named(build_workspace(&g->b, offset, &type), "packed_rows");
 }
 
 Value *gemm_pack_panel(GemmBuild *g, Value *panel) {
   Builder *b = &g->b;
   int64_t nr = gemm_field(g, FIELD_nr), most = gemm_panels_at_once(g->plan);
-  Copy copy = {.plan = g->plan, .source = g->source, .target = g->task_panel, .column = g->j, .cols = g->cols};
+  Copy copy = {.plan = g->plan, .source = g->source, .target = g->panel_to_pack, .column = g->j, .cols = g->cols};
   copy.target_column = gemm_number(g, 0);
   copy.first = g->k_lo;
   copy.end = gemm_size(g->plan, b, GEMM_K);
@@ -262,12 +270,6 @@ typedef struct RowCopy {
   int height;
 } RowCopy;
 
-/* Bytes of A moved by 128 and read as the other sign: their highest bit flipped. */
-static Value *moved(GemmBuild *g, Value *tile) {
-  int highest = g->types.shift > 0 ? -128 : 128;
-  return build_binary(&g->b, OP_tile_xor, tile, build_const(&g->b, highest, type_scalar(tile->type.type)));
-}
-
 /* Copies `step` steps of k from lo on, and so on to hi. `is_bounded`: hi - lo need not be a multiple. */
 static void copy_rows_of_a(GemmBuild *g, const RowCopy *c, Value *lo, Value *hi, int step, bool is_bounded) {
   Block *outer = g->b.block;
@@ -280,9 +282,9 @@ static void copy_rows_of_a(GemmBuild *g, const RowCopy *c, Value *lo, Value *hi,
   Value *there = has_zeros ? build_sub(&g->b, gemm_size(g->plan, &g->b, GEMM_K), loop.index) : cols;
   TileType type = type_tile(c->height, step, g->a->type.buf->type);
   Value *tile = build_load(&g->b, OP_tile_load, (Place){g->a, {c->i, loop.index}, c->rows, there}, type);
-  tile = g->types.shift != 0 ? moved(g, tile) : convert_build(&g->b, tile, g->types.a);
+  tile = convert_build(&g->b, tile, g->types.a);
   Value *column = first != NULL ? build_sub(&g->b, loop.index, first) : loop.index;
-  build_store(&g->b, OP_tile_store, tile, (Place){g->rows_to_pack, {c->row, column}, NULL, cols});
+  build_store(&g->b, OP_tile_store, tile, (Place){g->task_rows, {c->row, column}, NULL, cols});
   build_yield(&g->b, NULL, 0);
   g->b.block = outer;
 }

@@ -1,16 +1,20 @@
 /* gemm_quant.c: what a product of bytes needs besides: sums of B's columns and of A's rows, and the way from the
  * integer product to the value the graph means.
  *
- * sum (a - z)(b - u) = sum (a + s) b - (s + z) sum b - u sum a + k z u, where s is the shift of packed A. All in i32:
- * what is added and taken away again may wrap, as long as the result fits. */
+ * With b' = b + s, where s is the shift of packed B:
+ * sum (a - z)(b - u) = sum a b' - z sum b' - (u + s) sum a + k z (u + s). All in i32: what is added and taken away
+ * again may wrap, as long as the result fits. */
 #include "templates/gemm_build.h"
 
 enum { MAX_SUMS = 4, BUSY_REGISTERS = 12 /* of at least 16 */ };
 
-bool gemm_needs_column_sums(const Plan *plan) {
-  return ((const GemmMatch *)plan->match)->a_quant.zero >= 0 || gemm_types(plan).shift != 0;
-}
-bool gemm_needs_row_sums(const GemmBuild *g) { return g->match->b_quant.zero >= 0; }
+bool gemm_needs_column_sums(const Plan *plan) { return ((const GemmMatch *)plan->match)->a_quant.zero >= 0; }
+bool gemm_needs_row_sums(const GemmBuild *g) { return g->match->b_quant.zero >= 0 || g->types.shift != 0; }
+
+static Value *add(GemmBuild *g, Value *x, Value *y) { return build_binary(&g->b, OP_tile_add, x, y); }
+static Value *sub(GemmBuild *g, Value *x, Value *y) { return build_binary(&g->b, OP_tile_sub, x, y); }
+static Value *mul(GemmBuild *g, Value *x, Value *y) { return build_binary(&g->b, OP_tile_mul, x, y); }
+static Value *integer(GemmBuild *g, int64_t value) { return build_const(&g->b, (double)value, type_scalar(KILN_I32)); }
 
 /* ---- sums -------------------------------------------------------------------------------------------------------- */
 
@@ -32,29 +36,53 @@ void gemm_place_row_sums(GemmBuild *g, Value *offset) {
   g->row_sums = build_named(build_workspace(&g->b, offset, &type), "row_sums");
 }
 
-void gemm_build_row_sums(GemmBuild *g, Value *end) {
-  int mr = (int)gemm_field(g, FIELD_mr), step = 4 * target_lanes(g->plan->problem.target);
+/* Bytes of 1 that A's meet on an instruction that takes both as they are. */
+static kiln_type type_of_ones(const GemmBuild *g, kiln_type a) {
+  bool mixes = g->plan->problem.target->family == FAMILY_X86_64;
+  return (a == KILN_I8) == mixes ? KILN_U8 : KILN_I8;
+}
+
+/* Adds `mr` rows of A from row g->i on, from step `lo` to `hi` in whole tiles, or where `is_bounded` in what is left.
+ */
+static Value *add_steps(GemmBuild *g, Value *sum, Value *lo, Value *hi, bool is_bounded) {
+  int mr = (int)gemm_field(g, FIELD_mr), lanes = target_lanes(g->plan->problem.target), step = 4 * lanes;
+  kiln_type type = g->a->type.buf->type, ones_type = type_of_ones(g, type);
   Block *outer = g->b.block;
-  Loop tiles = build_for(&g->b, g->t_lo, end, gemm_number(g, 1), NULL, 0);
-  build_named(tiles.index, "t");
-  g->b.block = tiles.body;
-  gemm_place_rows(g, tiles.index);
-  Value *zero = build_const(&g->b, 0, type_tile(mr, 1, KILN_I32));
-  Value *k = gemm_size(g->plan, &g->b, GEMM_K), *rows = g->match->m.symbol < 0 ? NULL : g->tile_rows;
-  Loop loop = build_for(&g->b, gemm_number(g, 0), k, gemm_number(g, step), &zero, 1);
+  Value *rows = g->match->m.symbol < 0 ? NULL : g->tile_rows;
+  Loop loop = build_for(&g->b, lo, hi, gemm_number(g, step), &sum, 1);
   build_named(loop.index, "p");
   g->b.block = loop.body;
-  Value *left = build_sub(&g->b, k, loop.index);
-  TileType bytes = type_tile(mr, step, g->a->type.buf->type);
-  Value *tile = build_load(&g->b, OP_tile_load, (Place){g->a, {g->i, loop.index}, rows, left}, bytes);
-  Value *sum = build_unary(&g->b, OP_tile_row_sum, convert_build(&g->b, tile, KILN_I32));
-  Value *next = build_binary(&g->b, OP_tile_add, loop.carried[0], sum);
+  Value *left = is_bounded ? build_sub(&g->b, hi, loop.index) : NULL;
+  Place place = {g->a, {g->i, loop.index}, rows, left};
+  Value *a = build_load(&g->b, OP_tile_load, place, type_tile(mr, step, type));
+  Value *ones = build_const(&g->b, 1, type_tile(mr, step, ones_type));
+  bool is_first = ones_type == KILN_U8; /* instructions of both signs take the unsigned one first */
+  Value *next = build_ternary(&g->b, OP_tile_dot, loop.carried[0], is_first ? ones : a, is_first ? a : ones);
   build_yield(&g->b, &next, 1);
-  g->b.block = tiles.body;
-  Value *row = build_mul(&g->b, build_sub(&g->b, tiles.index, g->t_lo), gemm_number(g, mr));
-  build_store(&g->b, OP_tile_store, &loop.op->results[0], (Place){g->row_sums, {row, gemm_number(g, 0)}, NULL, NULL});
-  build_yield(&g->b, NULL, 0);
   g->b.block = outer;
+  return &loop.op->results[0];
+}
+
+/* Groups of four bytes are added up side by side, and the lanes at the end. */
+void gemm_build_row_sums(GemmBuild *g, Value *end) {
+  int mr = (int)gemm_field(g, FIELD_mr), lanes = target_lanes(g->plan->problem.target);
+  Builder *b = &g->b;
+  Block *outer = b->block;
+  Loop tiles = build_for(b, g->t_lo, end, gemm_number(g, 1), NULL, 0);
+  build_named(tiles.index, "t");
+  b->block = tiles.body;
+  gemm_place_rows(g, tiles.index);
+  const Dim depth = g->match->k;
+  Value *k = gemm_size(g->plan, b, GEMM_K), *step = gemm_number(g, 4 * (int64_t)lanes), *zero = gemm_number(g, 0);
+  Value *whole = build_named(build_mul(b, build_index(b, OP_index_div, k, step), step), "whole");
+  Value *sum = build_const(b, 0, type_tile(mr, lanes, KILN_I32));
+  sum = add_steps(g, sum, zero, whole, false);
+  if (depth.symbol >= 0 || depth.size % (4 * (int64_t)lanes) != 0) sum = add_steps(g, sum, whole, k, true);
+  sum = build_unary(b, OP_tile_row_sum, sum);
+  Value *row = build_mul(b, build_sub(b, tiles.index, g->t_lo), gemm_number(g, mr));
+  build_store(b, OP_tile_store, sum, (Place){g->row_sums, {row, gemm_number(g, 0)}, NULL, NULL});
+  build_yield(b, NULL, 0);
+  b->block = outer;
 }
 
 /* A row for each panel of the block, where k is visited in blocks and every panel in each. */
@@ -138,13 +166,20 @@ void gemm_build_column_sums(GemmBuild *g) {
   Value *origin = gemm_number(g, 0), *k = gemm_size(g->plan, &g->b, GEMM_K);
   Columns columns = {g->source, g->j, g->cols, NULL, origin, k};
   if (g->source->type.buf->layout == LAYOUT_COL_PANEL) columns.cols = NULL;
-  build_store(&g->b, OP_tile_store, sums_of(g, &columns), (Place){g->column_sums, {origin, origin}, NULL, NULL});
+  Value *sum = sums_of(g, &columns);
+  if (g->source->type.buf->type != g->types.b) { /* not moved yet */
+    Value *steps = build_typed(&g->b, OP_tile_index, type_scalar(KILN_I32), k, NULL);
+    sum = add(g, sum, mul(g, steps, integer(g, g->types.shift)));
+  }
+  build_store(&g->b, OP_tile_store, sum, (Place){g->column_sums, {origin, origin}, NULL, NULL});
 }
 
 void gemm_add_column_sums(GemmBuild *g) {
   Builder *b = &g->b;
   Value *origin = gemm_number(g, 0), *row = g->panel_sums != NULL ? g->panel_sums : origin;
   Columns columns = {g->panel, g->panel_column, g->panel_cols, g->k_of_panel, g->k_lo, g->k_hi};
+  bool has_more = !dim_equal(g->match->k, g->loop_k); /* whose moved zeros are none */
+  if (has_more) columns.hi = build_min(b, g->k_hi, gemm_size(g->plan, b, GEMM_K));
   Value *sum = sums_of(g, &columns);
   if (g->has_kc) { /* on top of those of the blocks of k before, none at the first */
     Value *before = build_min(b, build_sub(b, g->k_lo, g->layer_lo), gemm_number(g, 1));
@@ -156,11 +191,6 @@ void gemm_add_column_sums(GemmBuild *g) {
 }
 
 /* ---- the value --------------------------------------------------------------------------------------------------- */
-
-static Value *add(GemmBuild *g, Value *x, Value *y) { return build_binary(&g->b, OP_tile_add, x, y); }
-static Value *sub(GemmBuild *g, Value *x, Value *y) { return build_binary(&g->b, OP_tile_sub, x, y); }
-static Value *mul(GemmBuild *g, Value *x, Value *y) { return build_binary(&g->b, OP_tile_mul, x, y); }
-static Value *integer(GemmBuild *g, int64_t value) { return build_const(&g->b, (double)value, type_scalar(KILN_I32)); }
 
 /* The zero point as i32 that broadcasts to the tile, with `more` added; NULL: 0. */
 static Value *zero_point(GemmBuild *g, Value *zero, int more) {
@@ -180,7 +210,7 @@ static Value *load_row_sums(GemmBuild *g, Value *i, int count) {
 /* Takes the zero points out of a tile of the product. */
 static Value *corrected(GemmBuild *g, Value *product, const GemmScales *scales, Value *i, int count) {
   Value *origin = gemm_number(g, 0);
-  Value *a_zero = zero_point(g, scales->a_zero, g->types.shift), *b_zero = zero_point(g, scales->b_zero, 0);
+  Value *a_zero = zero_point(g, scales->a_zero, 0), *b_zero = zero_point(g, scales->b_zero, g->types.shift);
   if (a_zero != NULL) {
     TileType type = type_tile(1, (int)gemm_field(g, FIELD_nr), KILN_I32);
     Value *row = g->tile_sums != NULL ? g->tile_sums : origin;
@@ -191,7 +221,7 @@ static Value *corrected(GemmBuild *g, Value *product, const GemmScales *scales, 
   product = sub(g, product, mul(g, b_zero, load_row_sums(g, i, count)));
   if (scales->a_zero == NULL) return product;
   Value *k = build_typed(&g->b, OP_tile_index, type_scalar(KILN_I32), gemm_size(g->plan, &g->b, GEMM_K), NULL);
-  return add(g, product, mul(g, mul(g, k, zero_point(g, scales->a_zero, 0)), b_zero));
+  return add(g, product, mul(g, mul(g, k, a_zero), b_zero));
 }
 
 Value *gemm_product_value(GemmBuild *g, Value *product, const GemmScales *scales, Value *i, int count) {

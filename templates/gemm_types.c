@@ -71,8 +71,10 @@ static const MmaInstruction *best_row(const Plan *plan, kiln_type a, kiln_type b
   return NULL;
 }
 
-/* Bytes whose instruction lacks the sign of A: the lowering moves each element of A in the k loop, which costs a third
- * of its speed on x86; moved where A is packed they cost nothing, and sums of B's columns make up for it. */
+/* Bytes of equal signs on an instruction that takes different ones: the lowering moves each element of A in the k loop,
+ * which costs a third of its speed on x86; B moved where it is packed costs nothing, and sums of A's rows make up for
+ * it.
+ */
 static bool wants_shift(const Plan *plan) {
   const GemmMatch *match = plan->match;
   const MmaInstruction *row = best_row(plan, match->a.node->type, match->b.node->type, false);
@@ -121,10 +123,10 @@ GemmTypes gemm_types(const Plan *plan) {
   bool on_tiles = plan->schedule.values[FIELD_mma] == MMA_ON_TILES;
   if (plan->schedule.values[FIELD_convert] == CONVERT_PACK && !on_tiles) {
     if (wants_conversion(plan)) types.a = types.b = match->acc;
-    else if (wants_shift(plan)) types.shift = types.a == KILN_I8 ? 128 : -128;
+    else if (wants_shift(plan)) types.shift = types.b == KILN_I8 ? 128 : -128;
   }
   if (plan->schedule.values[FIELD_convert] == CONVERT_ROWS && !on_tiles && wants_conversion(plan)) types.a = match->acc;
-  if (types.shift != 0) types.a = types.a == KILN_I8 ? KILN_U8 : KILN_I8;
+  if (types.shift != 0) types.b = types.b == KILN_I8 ? KILN_U8 : KILN_I8;
   const MmaInstruction *vectors = best_row(plan, types.a, types.b, false);
   const MmaInstruction *row = on_tiles ? best_row(plan, types.a, types.b, true) : vectors;
   if (vectors != NULL) types.vector_step = vectors->k;

@@ -112,7 +112,7 @@ typedef struct MmaInstruction {
   MmaStrategy strategy;
   FeatureSet features;
   int m, n, k, group;
-  bool moves_a; /* the instruction lacks the sign of A */
+  bool moves_a; /* the instruction lacks this pair of signs; the lowering moves A */
 } MmaInstruction;
 
 /* What is asked of an instruction: fragments of m x k, k x n and m x n elements of these types. */

@@ -73,6 +73,23 @@ Test(gemm_quant, schedules) {
   kiln_engine_destroy(engine);
 }
 
+/* Zeros behind the end of k, of B in its moved form, are in none of the sums. */
+Test(gemm_quant, zeros_behind_a_number_of_steps) {
+  kiln_engine *engine = ladder_engine();
+  static const char *const schedules[] = {"pack_a=task", "pack_a=task kc=32 mc=9", "pack_a=task pack_b=task kc=16",
+                                          "pack_a=task kc=16 layers=2"};
+  for (int s = 0; s < 4; ++s)
+    for (int signs = 0; signs < 4; ++signs)
+      for (int k = 61; k < 65; ++k) {
+        char graph[300];
+        snprintf(graph, sizeof graph,
+                 "x: %s[m, %d]; w: %s%s[%d, n]; y: f32 = dequant(x, 0.5, 3) @ dequant(w, 0.25, 2); return y",
+                 bytes[signs % 2], k, s != 2 ? "const " : "", bytes[signs / 2], k);
+        ladder_run(engine, &(LadderCase){.graph = graph, .schedule = schedules[s], .symbols = {19 + k % 2, 70}});
+      }
+  kiln_engine_destroy(engine);
+}
+
 /* Sums of a panel's columns are asked for while the next panel is multiplied. */
 Test(gemm_quant, tiles_finished_beside_the_next_panel) {
   kiln_engine *engine = ladder_engine_for("sapphirerapids");
