@@ -165,9 +165,10 @@ static int64_t prefetch_from_l3(const Plan *plan) {
 /* Zen 5 finds by itself what lies near, but not what overflows the second-level cache by far: f32 of 8 x 4096 x 4096 in
  * streams 5767 to 1425 us, of 16 x 4096 x 4096 4075 to 2690, of 512 x 4096 x 4096 81 to 72 ms. With some rows asking
  * costs less than 1 % where nothing was to be waited for, and weights seldom lie near (u8 x i8 of 16 x 768 x 768 from
- * memory 35 to 22 us); with many it may cost 3 (bench/results/speed.md). A single row reads memory as fast as it comes,
- * and requests are in the way (1 x 11008 x 4096 from memory, f32 4.58 to 4.40 ms, bf16 2.20 to 2.08, u8 x i8 1.12
- * to 1.03).
+ * memory 35 to 22 us); with many it may cost 3 (bench/results/speed.md). Where results stay near, the panel is enough
+ * (33 x 65 x 1023 from memory 48.6 to 31.9 us, from the cache 23.8 and 24.5; bf16 of 31 x 4097 x 63 62.9 to 37.2, 33.7
+ * and 34.4). A single row reads memory as fast as it comes, and requests are in the way (1 x 11008 x 4096 from memory,
+ * f32 4.58 to 4.40 ms, bf16 2.20 to 2.08, u8 x i8 1.12 to 1.03).
  */
 static int64_t prefetch_of_far(const Plan *plan) {
   enum { STREAMED_ROWS = 8, SOME_ROWS = 128 };
@@ -178,7 +179,8 @@ static int64_t prefetch_of_far(const Plan *plan) {
   if (plan->schedule.values[FIELD_pack_b] == PACK_B_TASK) return b_bytes > 2 * cache ? PREFETCH_BOTH : PREFETCH_NONE;
   if (m == 1) return PREFETCH_NONE;
   if (m <= STREAMED_ROWS) return b_bytes > 2 * cache ? PREFETCH_STREAM : PREFETCH_NONE;
-  return b_bytes >= (m <= SOME_ROWS ? cache / 2 : 4 * cache) ? PREFETCH_BOTH : PREFETCH_NONE;
+  if (b_bytes >= (m <= SOME_ROWS ? cache / 2 : 4 * cache)) return PREFETCH_BOTH;
+  return b_bytes >= (m <= SOME_ROWS ? cache / 8 : cache / 2) ? PREFETCH_PANEL : PREFETCH_NONE;
 }
 
 int64_t gemm_default_prefetch(const Plan *plan) {
