@@ -171,7 +171,7 @@ static int64_t prefetch_from_l3(const Plan *plan) {
  * f32 4.58 to 4.40 ms, bf16 2.20 to 2.08, u8 x i8 1.12 to 1.03).
  */
 static int64_t prefetch_of_far(const Plan *plan) {
-  enum { STREAMED_ROWS = 8, SOME_ROWS = 128 };
+  enum { STREAMED_ROWS = 8, SOME_ROWS = 128, MORE_ROWS = 256 };
   const GemmMatch *match = plan->match;
   int64_t cache = machine_of(plan->problem.target, 1).l2_bytes;
   int64_t m = match->m.symbol < 0 ? match->m.size : LARGE_SIZE, n = match->n.symbol < 0 ? match->n.size : LARGE_SIZE;
@@ -180,7 +180,7 @@ static int64_t prefetch_of_far(const Plan *plan) {
   if (m == 1) return PREFETCH_NONE;
   if (m <= STREAMED_ROWS) return b_bytes > 2 * cache ? PREFETCH_STREAM : PREFETCH_NONE;
   if (b_bytes >= (m <= SOME_ROWS ? cache / 2 : 4 * cache)) return PREFETCH_BOTH;
-  return b_bytes >= (m <= SOME_ROWS ? cache / 8 : cache / 2) ? PREFETCH_PANEL : PREFETCH_NONE;
+  return b_bytes >= (m <= MORE_ROWS ? cache / 8 : cache / 2) ? PREFETCH_PANEL : PREFETCH_NONE;
 }
 
 int64_t gemm_default_prefetch(const Plan *plan) {

@@ -9,7 +9,7 @@
  * of just that latency are late now and then (8 accumulators: 85 % of the rate, 12: 99 %). Loads that fit beside the
  * multiply-adds still cost a little, and a vector of B, which comes from the second-level cache where its panel
  * overflows the first, more. (bench/results/speed.md) */
-enum { FMA_PER_CYCLE = 2, LOADS_PER_CYCLE = 2 };
+enum { FMA_PER_CYCLE = 2, LOADS_PER_CYCLE = 2, USUAL_VECTORS = 4 };
 static const double chain_cycles = 4.7, panel_cost = 0.25;
 
 /* Of scalars of A, which x86 broadcasts from memory for each step (f32 of 512 x 11008 x 4096: 8x48 is 9 % faster than
@@ -121,8 +121,10 @@ static void choose_tile_registers(Plan *plan) {
  * use. AArch64 takes scalars of A as lanes of vectors, and either a vector of each row stays while B passes, or B of as
  * many k as a vector has (lower/pieces.c); of packed rows a vector has four. Its matrix products take rows by twos. */
 static int64_t rows_that_fit(const Plan *plan, int64_t vectors) {
+  enum { FEW_ROWS = 3 };
   const Target *target = plan->problem.target;
   int64_t registers = target->vector_registers, rows = larger_of(registers / vectors - 2, 1);
+  if (rows < FEW_ROWS && (FEW_ROWS + 1) * vectors + 2 <= registers) rows = FEW_ROWS; /* of wide tiles, once: 3x112 */
   if (target->family != FAMILY_AARCH64) return rows;
   bool is_packed = plan->schedule.values[FIELD_pack_a] == PACK_A_TASK, has_pairs = gemm_has_pairs_of_rows(plan);
   for (; rows > 1; --rows) {
@@ -162,12 +164,24 @@ static int64_t vectors_of_stream(const Plan *plan) {
   return match->m.size <= FEW_ROWS ? larger_of(BYTES / bytes, USUAL) : USUAL;
 }
 
+/* Up to four vectors of columns, or all that C has where these are a few more: rows are few then, and nothing is
+ * multiplied in vain (33 x 65 x 1023 in 11x16 and 3x80: f32 24.1 and 20.6 us, bf16 12.5 and 10.4, u8 x i8 6.1 and 5.2;
+ * 128 x 112 x 500 in 8x32 and 3x112 61 and 54). */
+static int64_t most_vectors_of(const Plan *plan) {
+  enum { FEW_MORE = 7 };
+  const GemmMatch *match = plan->match;
+  if (gemm_turns_in_place(plan)) return 1;
+  if (gemm_is_known_stream(plan)) return vectors_of_stream(plan);
+  int64_t all = match->n.symbol < 0 ? ceil_div(match->n.size, gemm_lanes(plan)) : USUAL_VECTORS;
+  return all > USUAL_VECTORS && all <= FEW_MORE ? all : USUAL_VECTORS;
+}
+
 static void choose_register_tile(Plan *plan) {
   enum { FEW_AT_ONCE = 4 };
   const GemmMatch *match = plan->match;
   Schedule *s = &plan->schedule;
   int64_t lanes = gemm_lanes(plan), best_rows = 1, best_vectors = 1;
-  int64_t most_vectors = gemm_turns_in_place(plan) ? 1 : gemm_is_known_stream(plan) ? vectors_of_stream(plan) : 4;
+  int64_t most_vectors = most_vectors_of(plan);
   double best = INFINITY;
   for (int64_t vectors = 1; vectors <= most_vectors || (s->fixed[FIELD_nr] && vectors <= 4); ++vectors) {
     if (s->fixed[FIELD_nr] && vectors != ceil_div(s->values[FIELD_nr], lanes)) continue;
