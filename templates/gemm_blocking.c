@@ -214,10 +214,13 @@ static bool is_thin(const Plan *plan, const int64_t *symbols, const Machine *mac
 /* Steps of k of one stream before the next has its turn: the fewer, the more streams are under way at once; eight of
  * half a kilobyte on Sapphire Rapids, two of a page on Zen 5 (f32 of 1 x 4096 x 4096: 2.7 and 1.75 ms). Two tile
  * registers of rows are packed, so that four steps of them stay in the first-level cache while the streams have their
- * turns (32 x 4096 x 4096 of bf16: 1675 to 1329 us). */
-static int64_t steps_of_stream(const Plan *plan, const Machine *machine, int64_t m) {
+ * turns (32 x 4096 x 4096 of bf16: 1675 to 1329 us). A row that meets moved bytes has only loads of B under way, whose
+ * turns it then waits for: one stream after the other (i8 x i8 of 1 x 4096 x 4096 from memory: 427 and 371 us). */
+static int64_t steps_of_stream(const Plan *plan, const Machine *machine, int64_t m, int64_t k) {
   enum { FEW_ROWS = 4, MORE = 8 };
   int64_t step = gemm_types(plan).step;
+  bool asks_ahead = plan->schedule.values[FIELD_prefetch] != PREFETCH_NONE;
+  if (m == 1 && gemm_types(plan).shift != 0 && !asks_ahead) return larger_of(k, 1);
   if (plan->schedule.values[FIELD_mma] == MMA_ON_TILES) return (m <= 16 ? 1 : 4) * step;
   return (m <= FEW_ROWS ? machine->core->turn : larger_of(machine->core->turn, MORE)) * step;
 }
@@ -328,7 +331,7 @@ static int64_t default_kc(const Plan *plan, const int64_t *symbols, const Machin
   const Schedule *s = &plan->schedule;
   int64_t m = dim_value(match->m, symbols), n = dim_value(match->n, symbols);
   if (s->values[FIELD_pack_b] == PACK_B_NONE) return choose_kc_in_place(plan, m, n, k);
-  if (is_thin(plan, symbols, machine)) return steps_of_stream(plan, machine, m);
+  if (is_thin(plan, symbols, machine)) return steps_of_stream(plan, machine, m, k);
   if (passes_through(plan, symbols, machine)) return larger_of(k, 1);
   if (s->values[FIELD_mma] == MMA_ON_TILES) return choose_kc_of_tiles(plan, m, n, k, machine);
   return choose_kc(plan, n, k, machine);
