@@ -54,7 +54,7 @@ bool gemm_has_tiles(const Plan *plan);
 bool gemm_has_fast_dot(const Plan *plan);
 /* Whether convert=pack would change a type. */
 bool gemm_converts(const Plan *plan);
-/* Whether sums of B's columns correct the product, for a zero point of A or bytes moved by 128. */
+/* Whether sums of B's columns correct the product, for a zero point of A. */
 bool gemm_needs_column_sums(const Plan *plan);
 /* Whether elements of C may be dot products along k of A and B as they lie: of few rows, or of one column; whether C is
  * one; whether they are. */

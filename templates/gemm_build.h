@@ -22,7 +22,7 @@ typedef struct GemmBuild {
   Value *tile_rows, *first_end;  /* rows of a tile; where the first one ends */
   Value *a, *source;             /* A and B in the product's orientation */
   BufType tile_buffer;           /* of accumulators, mr x nr */
-  Value *row_sums, *column_sums; /* i32 sums of A's rows and of B's columns, where zero points need them … */
+  Value *row_sums, *column_sums; /* i32 sums of A's rows and of B's columns, where zero points or moves need them … */
   Value *panel_sums,
       *tile_sums;       /* … and rows of the latter: of the panel at hand, of the tile to be finished; NULL: 0 */
   Value *scratch;       /* a finished accumulator, for the row loop */

@@ -332,7 +332,7 @@ static void pack_rows_of_tile(GemmBuild *g, Value *row) {
   const Dim k = g->match->k;
   Value *whole = end_of_whole(g, step);
   copy_rows_of_a(g, &all, g->k_lo, whole, step, false);
-  bool are_groups = k.symbol < 0 && k.size % group == 0;
+  bool are_groups = group == 1 || (k.symbol < 0 && k.size % group == 0);
   bool is_even = k.symbol < 0 && k.size % step == 0 && (!g->has_kc || gemm_field(g, FIELD_ku) % step == 0);
   if (!is_even) copy_rows_of_a(g, &all, whole, g->k_hi, group, !are_groups);
 }

@@ -156,10 +156,10 @@ static bool reads_few_rows(const Plan *plan) {
  * (f16 of 4 x 4096 x 11008 in 4x32 and 4x64: 6.7 and 6.1 ms from memory; of 8 rows 2.5 and 2.9); or four for a single
  * row on a core that follows two streams, long ones (1 x 11008 x 4096 of bf16 in 1x32 and 1x64: 2.16 and 2.08 ms). */
 static int64_t vectors_of_stream(const Plan *plan) {
-  enum { USUAL = 2, MOST = 4, FEW_ROWS = 4, BYTES = 128 };
+  enum { USUAL = 2, MOST = 4, FEW_ROWS = 4, BYTES = 128, FEW_STREAMS = 2 };
   const GemmMatch *match = plan->match;
   GemmTypes types = gemm_types(plan);
-  if (match->m.size == 1 && (plan->problem.target->traits & TRAIT_WAITS_FOR_FAR) != 0) return MOST;
+  if (match->m.size == 1 && target_core(plan->problem.target)->streams == FEW_STREAMS) return MOST;
   int64_t bytes = gemm_bytes(types.b, gemm_lanes(plan) * types.group);
   return match->m.size <= FEW_ROWS ? larger_of(BYTES / bytes, USUAL) : USUAL;
 }
