@@ -25,6 +25,7 @@ typedef enum TargetTrait {
   TRAIT_WAITS_FOR_L3 = 1 << 0,  /* a panel asked for ahead of its use is a gain */
   TRAIT_FAST_BF16_DOT = 1 << 1, /* vdpbf16ps does more multiply-adds a cycle than f32 */
   TRAIT_WAITS_FOR_FAR = 1 << 2, /* as WAITS_FOR_L3, but only of weights that overflow the second-level cache by far */
+  TRAIT_WAITS_FOR_L2 = 1 << 3, /* packed rows asked for ahead of their use are a gain, beside a panel passing through */
 } TargetTrait;
 
 typedef struct Target {
