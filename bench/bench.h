@@ -31,6 +31,13 @@ typedef struct BenchCase {
  * for a while. Returns false when out of memory. */
 bool bench_interleave(BenchCase *cases, int count, int threads, double seconds);
 
+/* ---- memory ------------------------------------------------------------------------------------------------------ */
+
+/* For operands, aligned to a cache line; more than a MiB is of whole huge pages where the system gives those: pages of
+ * 4 KiB lie at random in the caches, and looking them up costs whoever is measured a different time in each process.
+ * NULL: out of memory. Released with free. */
+void *bench_allocate(size_t bytes);
+
 /* ---- what the machine can do ------------------------------------------------------------------------------------- */
 
 /* A loop of independent products of these types in registers, of vectors or of tiles, written in tile IR and compiled

@@ -64,6 +64,12 @@ void rt_pool_release(Pool *pool);
 
 enum { WORKSPACES_KEPT = 8 };
 
+/* Memory of at least `*bytes`, and of what that became: 64-byte aligned, and where it is more than a MiB of whole huge
+ * pages, if the system has them. Packed rows and accumulators that wait then lie next to each other in the second-level
+ * cache, rather than wherever pages of 4 KiB happen to (f32 of 384 x 768 x 3072 1 to 2 %, and much more where looking
+ * up pages waits for memory; bench/results/speed.md). NULL when out of memory. */
+void *rt_allocate(const Allocator *allocator, size_t *bytes);
+
 /* Memory of at least `bytes`, 64-byte aligned, for one call; NULL when out of memory. */
 void *rt_workspace_take(kiln_engine *engine, size_t bytes);
 void rt_workspace_give(kiln_engine *engine, void *memory); /* NULL is allowed */

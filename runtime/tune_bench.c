@@ -11,10 +11,7 @@
 #include "jit/os.h"
 #include "runtime/tune.h"
 
-static void *take(const TuneBench *bench, size_t bytes) {
-  const Allocator *allocator = &bench->engine->allocator;
-  return allocator->alloc(allocator->ctx, bytes ? bytes : 1, 64);
-}
+static void *take(const TuneBench *bench, size_t bytes) { return rt_allocate(&bench->engine->allocator, &bytes); }
 
 static void give(const TuneBench *bench, void *memory) {
   const Allocator *allocator = &bench->engine->allocator;

@@ -15,15 +15,22 @@ typedef struct Loan {
 
 enum { ALIGN = 64, ROUND_BYTES = 64 << 10, PAGE = 2 << 20 };
 
-/* Large blocks are whole huge pages where the system has them: packed rows and accumulators that wait are then next to
- * each other in the second-level cache, rather than wherever pages of 4 KiB happen to lie (f32 of 384 x 768 x 3072 1 to
- * 2 %; bench/results/speed.md). It is advice: memory that has none is as good as before. */
+/* Advice: memory without huge pages is as good as before. */
 static void advise(void *start, size_t bytes) {
 #ifdef MADV_HUGEPAGE
   madvise(start, bytes, MADV_HUGEPAGE);
 #else
   (void)start, (void)bytes;
 #endif
+}
+
+void *rt_allocate(const Allocator *allocator, size_t *bytes) {
+  size_t unit = *bytes > PAGE / 2 ? PAGE : ROUND_BYTES;
+  if (*bytes > SIZE_MAX - unit) return NULL;
+  *bytes = *bytes > 0 ? (*bytes + unit - 1) / unit * unit : unit;
+  void *start = allocator->alloc(allocator->ctx, *bytes, unit == PAGE ? PAGE : ALIGN);
+  if (start && unit == PAGE) advise(start, *bytes);
+  return start;
 }
 
 static Loan *block_of(void *memory) { return (Loan *)(void *)((char *)memory - ALIGN); }
@@ -39,14 +46,11 @@ void *rt_workspace_take(kiln_engine *engine, size_t bytes) {
     if (memory && block_of(memory)->bytes >= bytes) return memory;
     release(engine, memory); /* too small: what replaces it will do for both */
   }
-  if (bytes > SIZE_MAX - PAGE - ALIGN) return NULL;
-  size_t unit = bytes > PAGE / 2 ? PAGE : ROUND_BYTES;
-  size_t whole = (bytes + ALIGN + unit - 1) / unit * unit;
-  char *start = engine->allocator.alloc(engine->allocator.ctx, whole, unit == PAGE ? PAGE : ALIGN);
+  if (bytes > SIZE_MAX - ALIGN) return NULL;
+  bytes += ALIGN;
+  char *start = rt_allocate(&engine->allocator, &bytes);
   if (!start) return NULL;
-  if (unit == PAGE) advise(start, whole);
-  bytes = whole - ALIGN;
-  ((Loan *)(void *)start)->bytes = bytes;
+  ((Loan *)(void *)start)->bytes = bytes - ALIGN;
   return start + ALIGN;
 }
 

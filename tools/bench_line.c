@@ -99,7 +99,7 @@ static int copy_weights(Bench *bench) {
   bench->copy_count = wanted < MAX_COPIES ? (int)wanted : MAX_COPIES;
   for (size_t i = 0; i < bench->data.input_count; ++i)
     for (int c = 0; c < bench->copy_count && sizes[i] > 0; ++c) {
-      void *copy = aligned_alloc(64, (sizes[i] + 63) / 64 * 64);
+      void *copy = bench_allocate(sizes[i]);
       if (copy == NULL) return complain_status("weights", KILN_OUT_OF_MEMORY, NULL);
       memcpy(copy, bench->data.packed[i], sizes[i]);
       bench->copies[i][c] = copy;
@@ -247,7 +247,7 @@ static int prepare_kiln(Bench *bench) {
   if (result != KILN_OK) return complain_status("run", result, NULL);
   bench->has_product = kiln_graph_product(session->graph, session->symbols, &bench->product) == KILN_OK;
   size_t elements = bench->has_product ? (size_t)(bench->product.m * bench->product.n) : 1;
-  bench->peer_result = aligned_alloc(64, (elements * sizeof(float) + 64) / 64 * 64);
+  bench->peer_result = bench_allocate(elements * sizeof(float));
   if (bench->peer_result == NULL) return complain_status("operands", KILN_OUT_OF_MEMORY, NULL);
   const char *target = bench->command->options.target;
   result = create_peaks(bench, target);

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "bench/bench.h"
 #include "tools/command.h"
 
 /* A linear congruential generator (Knuth's MMIX) whose high bits are mixed once more: its low bits repeat early. */
@@ -16,11 +17,10 @@ uint32_t data_random(uint64_t *state) {
   return (uint32_t)((x * 0xff51afd7ed558ccdU) >> 32);
 }
 
-/* Zeroed, so that the gaps between strided rows are defined; at least one cache line. */
+/* Zeroed, so that the gaps between strided rows are defined. */
 static void *allocate(size_t bytes) {
-  size_t whole = (bytes + 63) / 64 * 64;
-  void *memory = aligned_alloc(64, whole > 0 ? whole : 64);
-  if (memory != NULL) memset(memory, 0, whole > 0 ? whole : 64);
+  void *memory = bench_allocate(bytes);
+  if (memory != NULL) memset(memory, 0, bytes);
   return memory;
 }
 

@@ -95,7 +95,7 @@ static bool copy_weights(BenchJob *job, int copies) {
   if (job->packed_bytes > 0 && copies == 0) copies = 1;
   size_t bytes = job->packed_bytes > 0 ? job->packed_bytes : plain_bytes(&job->product);
   for (; job->copy_count < copies; ++job->copy_count) {
-    void *copy = aligned_alloc(64, (bytes + 64) / 64 * 64);
+    void *copy = bench_allocate(bytes);
     if (copy == NULL) return false;
     job->copies[job->copy_count] = copy;
     if (job->packed_bytes == 0) memcpy(copy, job->product.b, bytes);

@@ -77,8 +77,8 @@ static void peak_shape(const char *target, kiln_engine *engine, int *rows, int *
 
 /* Room for `count` elements of any type, in whole cache lines. */
 static void *zeros(size_t count) {
-  size_t bytes = (count * sizeof(double) + 63) / 64 * 64;
-  void *data = aligned_alloc(64, bytes);
+  size_t bytes = count * sizeof(double);
+  void *data = bench_allocate(bytes);
   return data != NULL ? memset(data, 0, bytes) : NULL;
 }
 
@@ -173,7 +173,7 @@ kiln_status bench_stream_create(kiln_engine *engine, const char *target, const k
   stream->bytes = (size_t)ROW * ROWS * sizeof(float);
   stream->probe.threads = threads;
   stream->probe.tasks = ROWS / STREAMS;
-  stream->probe.buffers[0] = aligned_alloc(64, stream->bytes);
+  stream->probe.buffers[0] = bench_allocate(stream->bytes);
   stream->probe.buffers[1] = calloc((size_t)ROWS * 64, sizeof(float));
   kiln_status status =
       stream->probe.buffers[0] != NULL && stream->probe.buffers[1] != NULL ? KILN_OK : KILN_OUT_OF_MEMORY;
