@@ -97,6 +97,8 @@ bool gemm_is_known_stream(const Plan *plan);
 /* Whether B is to be read where it lies; whether vectors of it are then turned from its columns. */
 bool gemm_is_in_place(const Plan *plan);
 bool gemm_turns_in_place(const Plan *plan);
+/* Whether tasks pack rows of B for no more rows of A than a tile register has. */
+bool gemm_is_packed_by_few_rows(const Plan *plan, int64_t m);
 /* ---- the baked schedule ------------------------------------------------------------------------------------------ */
 
 /* Defaults of fields of operands (gemm_operands.c), each from those above it. */

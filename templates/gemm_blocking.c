@@ -48,9 +48,11 @@ static int64_t choose_kc(const Plan *plan, int64_t n, int64_t k, const Machine *
  * for which B comes from beyond the second-level cache all the time, half of that is better (128 x 4096 x 11008 of
  * bf16: 15.2 to 12.1 ms), and where bytes of B are packed (512 x 11008 x 4096: 33.7 to 29.4), but for columns along k
  * of a large B, each visit to which is a page anew (128 x 11008 x 4096 of u8 x i8: 10.2 to 7.0 ms, of bf16 21.5
- * to 17.3). */
+ * to 17.3). Rows of B that a few rows of A meet are read to their end, few at a time (bf16 of 16 x 4096 x 4096: 2.9 to
+ * 2.0 ms, of 8 x 128 x 65536 1.18 to 0.77). */
 static int64_t choose_kc_of_tiles(const Plan *plan, int64_t m, int64_t n, int64_t k, const Machine *machine) {
   enum { COLUMNS = 32, MULTIPLE = 64, LARGE = 16 };
+  if (gemm_is_packed_by_few_rows(plan, m)) return gemm_types(plan).step;
   kiln_type type = gemm_types(plan).b;
   int64_t limit = larger_of(machine->l1d_bytes * 2 / 3 / gemm_bytes(type, COLUMNS), MULTIPLE);
   int64_t b_bytes = gemm_bytes(type, n * k);
@@ -65,15 +67,17 @@ static int64_t choose_kc_of_tiles(const Plan *plan, int64_t m, int64_t n, int64_
 
 /* B in place: a row at a time would be a page at a time for every panel, so few rows pass through all of C before the
  * next ones do; more of them where each is used often, or short (f32 of 16 x 4096 x 4096: 5.1 ms with 16, 5.7 with
- * 32, 13.8 with 64), and most where a page holds several that need no conversion (8 x 128 x 65536 on Zen 5: 2.2 ms with
- * 16, 1.0 with 512). Columns that run along k are read to their end. */
-static int64_t choose_kc_in_place(const Plan *plan, int64_t m, int64_t n, int64_t k) {
+ * 32, 13.8 with 64), and most where a page holds several that need no conversion and the core follows few streams that
+ * are long (8 x 128 x 65536 on Zen 5: 2.2 ms with 16, 1.0 with 512; on Granite Rapids 1.4 and 1.7). Columns that run
+ * along k are read to their end. */
+static int64_t choose_kc_in_place(const Plan *plan, int64_t m, int64_t n, int64_t k, const Machine *machine) {
   enum { FEW = 16, MORE = 128, MOST = 512, FEW_ROWS = 32, FEWEST_ROWS = 8, PAGE_BYTES = 4096, SHORT_BYTES = 1024 };
   const GemmMatch *match = plan->match;
   if (gemm_is_by_dots(plan) || gemm_b_runs_along_k(plan)) return larger_of(k, 1);
   int64_t row_bytes = gemm_bytes(match->b.node->type, n);
   bool converts = type_is_floating(match->acc) && match->b.node->type != match->acc;
-  if (m <= FEWEST_ROWS && row_bytes <= SHORT_BYTES && !converts) return MOST;
+  bool is_long = machine->core->turn > FEW;
+  if (m <= FEWEST_ROWS && row_bytes <= SHORT_BYTES && !converts) return is_long ? MOST : FEW;
   bool has_few_rows = m <= FEWEST_ROWS || (m <= FEW_ROWS && row_bytes >= PAGE_BYTES);
   return has_few_rows ? FEW : MORE;
 }
@@ -137,7 +141,8 @@ static bool keeps_rows(const Plan *plan, int64_t k, int64_t tiles, const Machine
  * 256 x 256 of bf16. Twice as many columns where rows are packed again for each block of them, and twice as many rows
  * where B is, for each block of rows (512 x 4096 x 4096 of bf16, B plain: 21.9 to 18.1 ms). Few rows are packed once:
  * then columns that run along k are so many streams, and rows of B pages of which much is read at once
- * (bench/results/speed.md). */
+ * (bench/results/speed.md). Where all of A stays in half of that cache, columns along k are read to their end, one
+ * panel after the other (u8 x i8 of 384 x 3072 x 768: 1.12 to 0.98 ms, bf16 of 128 x 768 x 3072: 806 to 695 us). */
 static Extents usual_block_of_tiles(const Plan *plan, Extents all, const Machine *machine, int64_t k, int64_t kc) {
   enum { SHARE = 8, USUAL_ROWS = 256 };
   const Schedule *s = &plan->schedule;
@@ -154,7 +159,9 @@ static Extents usual_block_of_tiles(const Plan *plan, Extents all, const Machine
   bool is_packed = s->values[FIELD_pack_a] == PACK_A_TASK, is_again = is_packed && !keeps_rows(plan, k, tiles, machine);
   int64_t rows = is_packed ? larger_of(tiles * mr, USUAL_ROWS) : tiles * mr;
   int64_t columns = part * (is_again ? 2 : 1) / (rows * gemm_bytes(gemm_types(plan).acc, 1));
-  if (packs_b && are_few)
+  bool turns = packs_b && gemm_b_runs_along_k(plan);
+  if (turns && gemm_bytes(gemm_types(plan).a, all.tiles * mr * k) <= machine->l2_bytes / 2) columns = nr;
+  else if (packs_b && are_few)
     columns = gemm_b_runs_along_k(plan) ? columns / 2 : columns * 4 / gemm_bytes(gemm_types(plan).b, 1);
   return (Extents){tiles, smaller_of(larger_of(columns / nr, 1), panels)};
 }
@@ -335,7 +342,7 @@ static int64_t default_kc(const Plan *plan, const int64_t *symbols, const Machin
   const GemmMatch *match = plan->match;
   const Schedule *s = &plan->schedule;
   int64_t m = dim_value(match->m, symbols), n = dim_value(match->n, symbols);
-  if (s->values[FIELD_pack_b] == PACK_B_NONE) return choose_kc_in_place(plan, m, n, k);
+  if (s->values[FIELD_pack_b] == PACK_B_NONE) return choose_kc_in_place(plan, m, n, k, machine);
   if (is_thin(plan, symbols, machine)) return steps_of_stream(plan, machine, m, k);
   if (passes_through(plan, symbols, machine)) return larger_of(k, 1);
   if (s->values[FIELD_mma] == MMA_ON_TILES) return choose_kc_of_tiles(plan, m, n, k, machine);

@@ -74,10 +74,12 @@ int64_t gemm_default_pack_a(const Plan *plan) {
 
 /* Whether B is read where it lies, in its own type: few rows of C use each element, so that packing it would cost more
  * than it brings. Measured (bench/results/speed.md): up to about 128 rows of f32 where several of B's share a page,
- * else 32; fewer where each use converts, or where groups along k are joined first, or columns turned into vectors. */
+ * else 32; fewer where each use converts, or where groups along k are joined first, or columns turned into vectors, and
+ * fewest where tile registers need no conversion (bf16 of 2, 4, 8 x 4096 x 4096: 1.42 and 1.55, 1.73 and 1.57, 3.3 and
+ * 1.7 ms). */
 static bool reads_in_place(const Plan *plan) {
   enum { FEW_ROWS = 32, MORE_ROWS = 128, FEW_ROWS_CONVERTED = 10, FEW_ROWS_JOINED = 4, FEW_ROWS_TURNED = 16 };
-  enum { PAGE_BYTES = 4096 };
+  enum { FEW_ROWS_NO_TILES = 3, PAGE_BYTES = 4096 };
   const GemmMatch *match = plan->match;
   if (gemm_may_pack_ahead(plan) || match->m.symbol >= 0) return false;
   BufType b = gemm_view(match->b.node, match->b.transposed);
@@ -86,12 +88,12 @@ static bool reads_in_place(const Plan *plan) {
   bool is_joined = !is_float || (turns && match->b.node->type != match->acc);
   bool converts = is_float && (match->a.node->type != match->acc || match->b.node->type != match->acc);
   bool is_short = match->n.symbol < 0 && gemm_bytes(b.type, match->n.size) < PAGE_BYTES;
-  bool is_better_on_tiles = converts && is_short && gemm_has_tiles(plan); /* 8, 128, 65536 of bf16: 1.3, not 2.4 ms */
-  int most = is_joined || is_better_on_tiles ? FEW_ROWS_JOINED
-             : turns                         ? FEW_ROWS_TURNED
-             : converts                      ? FEW_ROWS_CONVERTED
-             : is_short                      ? MORE_ROWS
-                                             : FEW_ROWS;
+  int most = is_joined                          ? FEW_ROWS_JOINED
+             : turns                            ? FEW_ROWS_TURNED
+             : converts && gemm_has_tiles(plan) ? FEW_ROWS_NO_TILES
+             : converts                         ? FEW_ROWS_CONVERTED
+             : is_short                         ? MORE_ROWS
+                                                : FEW_ROWS;
   return (is_row || turns) && match->m.size <= most;
 }
 
@@ -103,6 +105,11 @@ static bool prefers_dots(const Plan *plan) {
   if (s->fixed[FIELD_mma]) return s->values[FIELD_mma] == MMA_AS_DOTS;
   if (!gemm_has_dots(plan) || (s->fixed[FIELD_pack_a] && s->values[FIELD_pack_a] != PACK_A_NONE)) return false;
   return gemm_is_column(plan) || (match->m.size <= gemm_rows_worth_dots(plan) && !gemm_may_pack_ahead(plan));
+}
+
+bool gemm_is_packed_by_few_rows(const Plan *plan, int64_t m) {
+  enum { TILE_ROWS = 16 };
+  return plan->schedule.values[FIELD_pack_b] == PACK_B_TASK && m <= TILE_ROWS && !gemm_b_runs_along_k(plan);
 }
 
 int64_t gemm_default_pack_b(const Plan *plan) {
@@ -136,7 +143,8 @@ int64_t gemm_default_mma(const Plan *plan) {
  * and a gain of 4 to 30 % (u8 x i8 of 1000 cubed: 845 and 735 us, 1030 and 770); with fewer they would lose up to half.
  * What tasks pack is asked for where vectors multiply, unless it is read along lines; tile registers gain only where
  * some rows meet bytes of columns along lines (u8 x i8, 128 x 11008 x 4096: 11.0 to 6.9 ms; 512 rows and bf16 lose, and
- * 8 rows do: 8 x 65536 x 128 651 to 569 us without). */
+ * 8 rows do: 8 x 65536 x 128 651 to 569 us without). A result that stays in the first-level cache, and a panel that is
+ * the only one, are not asked for (f32 of 64 x 64 x 8192: 510 to 478 us, of 32 x 32 x 16384: 305 to 285). */
 static int64_t prefetch_from_l3(const Plan *plan) {
   enum { FEW_ROWS = 16, STREAMED_ROWS = 8 };
   const GemmMatch *match = plan->match;
@@ -159,7 +167,9 @@ static int64_t prefetch_from_l3(const Plan *plan) {
   int64_t otherwise = has_few_rows || in_first ? PREFETCH_NONE : PREFETCH_PANEL;
   if (on_tiles && m <= 2 * FEW_ROWS) return PREFETCH_NONE;
   if (m <= FEW_ROWS) return b_bytes > 4 * cache && a_needs_nothing ? PREFETCH_BOTH : otherwise;
-  return b_bytes > cache / 2 || (!on_tiles && c_bytes > cache) ? PREFETCH_BOTH : otherwise;
+  if (n <= s->values[FIELD_nr] && c_bytes <= first / 2) return PREFETCH_NONE; /* no next panel, and results stay near */
+  bool stays = !on_tiles && c_bytes <= first / 2;
+  return (b_bytes > cache / 2 && !stays) || (!on_tiles && c_bytes > cache) ? PREFETCH_BOTH : otherwise;
 }
 
 /* Zen 5 finds by itself what lies near, but not what overflows the second-level cache by far: f32 of 8 x 4096 x 4096 in
@@ -219,9 +229,12 @@ int64_t gemm_default_convert(const Plan *plan) {
 }
 
 /* Many tiles share a panel of B, and it stays in the first-level cache if A, of which each tile has its own rows, does
- * not drive it out: 35 instead of 49 ns for 32 steps of k (bench/results/types.md). */
+ * not drive it out: 35 instead of 49 ns for 32 steps of k (bench/results/types.md). Where tasks pack bytes, what is
+ * packed passes through that cache as well, and A is better kept (u8 x i8 of 128 x 14336 x 4096 with columns along k:
+ * 15.2 to 12.1 ms, of 512 x 4096 x 4096 10.8 to 10.1; bf16 the other way round, 17.9 and 19.8). */
 int64_t gemm_default_load_a(const Plan *plan) {
   const GemmMatch *match = plan->match;
+  bool packs_bytes = plan->schedule.values[FIELD_pack_b] == PACK_B_TASK && type_bits(gemm_types(plan).b) == 8;
   bool is_shared = match->m.symbol >= 0 || match->m.size > 2 * plan->schedule.values[FIELD_mr];
-  return is_shared ? LOAD_A_STREAMED : LOAD_A_PLAIN;
+  return is_shared && !packs_bytes ? LOAD_A_STREAMED : LOAD_A_PLAIN;
 }
