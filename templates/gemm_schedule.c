@@ -183,10 +183,13 @@ static void choose_params(Plan *plan) {
 /* Whether tiles are finished while those of the next panel are multiplied: where panels are several, and rows of A, all
  * of k, stay in the second-level cache while they pass. The bare product gains too, since results leave a row at a
  * time, not a tile, where B is large and rows are few or k is not short (2048 cubed of bf16 and of bytes 7 %, 128 x
- * 4096 x 4096 of bytes 12 %, 64 x 4096 x 1024 15 %; but 1024 cubed of bytes 8 % slower). */
+ * 4096 x 4096 of bytes 12 %, 64 x 4096 x 1024 15 %; but 1024 cubed of bytes 8 % slower), unless B comes from far more
+ * than once, for so few rows at hand (u8 x i8 of 256 x 4096 x 4096 3.8 ms both, of 256 x 8192 x 4096 9.2 to 10.7, of 512
+ * x 11008 x 4096 25.6 to 30.1). */
 static bool is_worth_overlapping(const Plan *plan) {
   enum { PANELS = 8, FEWEST_ROWS = 32, FEW_ROWS = 128, LONG_EPILOGUE = 8, LARGE_BYTES = 2 << 20 };
   enum { SHORT_BYTES = 1536, LONG_BYTES = 4096, LONGEST_BYTES = 6144 }; /* of k */
+  enum { MOST_ROWS = 256, FAR = 8 };                                    /* rows of a block, second-level caches */
   const GemmMatch *match = plan->match;
   const Schedule *s = &plan->schedule;
   bool has_panels = match->n.symbol >= 0 || match->n.size >= PANELS * s->values[FIELD_nr];
@@ -197,6 +200,8 @@ static bool is_worth_overlapping(const Plan *plan) {
   if (!gemm_is_bare(plan)) return k_bytes <= LONGEST_BYTES && (match->epilogue_cost >= LONG_EPILOGUE || !is_short);
   bool is_large = match->n.symbol < 0 && k_bytes * match->n.size >= LARGE_BYTES;
   if (!is_large || match->m.symbol >= 0 || match->m.size <= FEWEST_ROWS) return false;
+  int64_t cache = machine_of(plan->problem.target, 1).l2_bytes, rows = smaller_of(cache * 3 / 8 / k_bytes, MOST_ROWS);
+  if (match->m.size > rows && k_bytes * match->n.size > FAR * cache) return false;
   return k_bytes <= (are_few ? LONGEST_BYTES : LONG_BYTES) && !is_short;
 }
 
