@@ -184,8 +184,8 @@ static void choose_params(Plan *plan) {
  * of k, stay in the second-level cache while they pass. The bare product gains too, since results leave a row at a
  * time, not a tile, where B is large and rows are few or k is not short (2048 cubed of bf16 and of bytes 7 %, 128 x
  * 4096 x 4096 of bytes 12 %, 64 x 4096 x 1024 15 %; but 1024 cubed of bytes 8 % slower), unless B comes from far more
- * than once, for so few rows at hand (u8 x i8 of 256 x 4096 x 4096 3.8 ms both, of 256 x 8192 x 4096 9.2 to 10.7, of 512
- * x 11008 x 4096 25.6 to 30.1). */
+ * than once, for so few rows are at hand (u8 x i8 of 256 x 4096 x 4096 3.8 ms both, of 256 x 8192 x 4096 9.2 and 10.7,
+ * of 512 x 11008 x 4096 25.6 and 30.1). */
 static bool is_worth_overlapping(const Plan *plan) {
   enum { PANELS = 8, FEWEST_ROWS = 32, FEW_ROWS = 128, LONG_EPILOGUE = 8, LARGE_BYTES = 2 << 20 };
   enum { SHORT_BYTES = 1536, LONG_BYTES = 4096, LONGEST_BYTES = 6144 }; /* of k */
