@@ -122,6 +122,8 @@ bool gemm_runs_along_k(const BufType *b);
 bool gemm_b_runs_along_k(const Plan *plan);
 /* Rows that are few for tile registers, whose panels of B then come from beyond the second-level cache all the time. */
 enum { GEMM_FEW_ROWS_OF_TILES = 128 };
+/* Most rows of a block whose tiles are finished beside the next panel. */
+enum { GEMM_ROWS_BESIDE_PANELS = 256 };
 /* Products that the batch has in a call; 1 where it is none. */
 int64_t gemm_batch(const GemmMatch *match, const int64_t *symbols);
 /* Accumulators in one vector register. */

@@ -153,7 +153,7 @@ static Extents usual_block_of_tiles(const Plan *plan, Extents all, const Machine
   if (by_panels) part *= 3;
   int64_t row_bytes = larger_of(gemm_bytes(gemm_types(plan).a, by_panels ? k : kc), 1);
   int64_t tiles = larger_of(part / row_bytes / mr, 1), panels = all.panels;
-  if (by_panels) tiles = smaller_of(tiles, larger_of(USUAL_ROWS / mr, 1));
+  if (by_panels) tiles = smaller_of(tiles, larger_of(GEMM_ROWS_BESIDE_PANELS / mr, 1));
   tiles = ceil_div(all.tiles, ceil_div(all.tiles, tiles));
   if (kc >= k || by_panels) return (Extents){tiles, panels};
   bool is_packed = s->values[FIELD_pack_a] == PACK_A_TASK, is_again = is_packed && !keeps_rows(plan, k, tiles, machine);
@@ -161,8 +161,7 @@ static Extents usual_block_of_tiles(const Plan *plan, Extents all, const Machine
   int64_t columns = part * (is_again ? 2 : 1) / (rows * gemm_bytes(gemm_types(plan).acc, 1));
   bool turns = packs_b && gemm_b_runs_along_k(plan);
   if (turns && gemm_bytes(gemm_types(plan).a, all.tiles * mr * k) <= machine->l2_bytes / 2) columns = nr;
-  else if (packs_b && are_few)
-    columns = gemm_b_runs_along_k(plan) ? columns / 2 : columns * 4 / gemm_bytes(gemm_types(plan).b, 1);
+  else if (packs_b && are_few) columns = turns ? columns / 2 : columns * 4 / gemm_bytes(gemm_types(plan).b, 1);
   return (Extents){tiles, smaller_of(larger_of(columns / nr, 1), panels)};
 }
 

@@ -189,7 +189,7 @@ static void choose_params(Plan *plan) {
 static bool is_worth_overlapping(const Plan *plan) {
   enum { PANELS = 8, FEWEST_ROWS = 32, FEW_ROWS = 128, LONG_EPILOGUE = 8, LARGE_BYTES = 2 << 20 };
   enum { SHORT_BYTES = 1536, LONG_BYTES = 4096, LONGEST_BYTES = 6144 }; /* of k */
-  enum { MOST_ROWS = 256, FAR = 8 };                                    /* rows of a block, second-level caches */
+  enum { FAR = 8 };                                                     /* second-level caches */
   const GemmMatch *match = plan->match;
   const Schedule *s = &plan->schedule;
   bool has_panels = match->n.symbol >= 0 || match->n.size >= PANELS * s->values[FIELD_nr];
@@ -200,7 +200,8 @@ static bool is_worth_overlapping(const Plan *plan) {
   if (!gemm_is_bare(plan)) return k_bytes <= LONGEST_BYTES && (match->epilogue_cost >= LONG_EPILOGUE || !is_short);
   bool is_large = match->n.symbol < 0 && k_bytes * match->n.size >= LARGE_BYTES;
   if (!is_large || match->m.symbol >= 0 || match->m.size <= FEWEST_ROWS) return false;
-  int64_t cache = machine_of(plan->problem.target, 1).l2_bytes, rows = smaller_of(cache * 3 / 8 / k_bytes, MOST_ROWS);
+  int64_t cache = machine_of(plan->problem.target, 1).l2_bytes;
+  int64_t rows = smaller_of(cache * 3 / 8 / k_bytes, GEMM_ROWS_BESIDE_PANELS);
   if (match->m.size > rows && k_bytes * match->n.size > FAR * cache) return false;
   return k_bytes <= (are_few ? LONGEST_BYTES : LONG_BYTES) && !is_short;
 }
