@@ -180,6 +180,30 @@ static void add_blocks(Emitter *e, Address *address, const Value *index, const A
   *address = trial;
 }
 
+static int64_t divisor_in_block(const AddressAxis *axis) {
+  int64_t a = axis->divisor, b = axis->block;
+  while (b != 0) {
+    int64_t rest = a % b;
+    a = b;
+    b = rest;
+  }
+  return a;
+}
+
+/* An index that may be inside of a block: the blocks before it, and what is before it in its own. */
+static void add_inside_block(Emitter *e, Address *address, const AddressAxis *axis) {
+  int64_t inner = axis->inner, whole = divisor_in_block(axis);
+  Spot back = lower_go(e, axis->index_depth);
+  LLVMValueRef blocks = lower_div(e, axis->index, axis->block), rest = lower_mod(e, axis->index, axis->block);
+  lower_back(e, back);
+  KILN_ASSERT(address->term_count + 2 <= ADDRESS_MAX_TERMS);
+  AddressTerm *terms = address->terms + address->term_count;
+  int64_t number = axis->stride ? 1 : axis->number;
+  terms[0] = (AddressTerm){blocks, axis->index_depth, number, axis->stride, false, number};
+  terms[1] = (AddressTerm){rest, axis->index_depth, inner, NULL, false, wrapping_multiply(whole, inner)};
+  address->term_count += 2;
+}
+
 static void add_axis(Emitter *e, Address *address, const Value *index, AddressAxis *axis) {
   axis->divisor = lower_divisor(index);
   if (axis->block == 0) {
@@ -190,6 +214,7 @@ static void add_axis(Emitter *e, Address *address, const Value *index, AddressAx
   } else {
     axis->index = lower_get(e, index)->parts[0];
     axis->index_depth = lower_get(e, index)->depth;
+    add_inside_block(e, address, axis);
   }
 }
 
@@ -236,15 +261,16 @@ static LLVMValueRef dynamic_delta(Emitter *e, const AddressAxis *axis, LLVMValue
 /* What element x of the axis adds to the terms. `last` (may be NULL) bounds x. */
 static Amount axis_delta(Emitter *e, const AddressAxis *axis, int x, LLVMValueRef last, int last_depth) {
   if (!axis->exists) return constant(0);
-  bool is_first_block =
-      axis->block > 0 && !axis->index && x < axis->block; /* panels are whole, so no bound is needed */
-  bool is_clamped = last && x > 0 && !is_first_block;
+  bool is_first_block = axis->block > 0 && x < divisor_in_block(axis);
+  if (is_first_block) return constant((int64_t)x * axis->inner); /* panels are whole, so no bound is needed */
+  bool is_clamped = last && x > 0;
   if (is_clamped || axis->index) {
     int depth = deeper(is_clamped ? last_depth : 0, axis->index ? axis->index_depth : 0);
     Spot back = lower_go(e, depth);
     LLVMValueRef at = is_clamped ? lower_min(e, lower_i64(e, x), last) : lower_i64(e, x);
     if (axis->index) at = lower_add(e, axis->index, at);
     Amount result = {.value = dynamic_delta(e, axis, at), .depth = depth};
+    if (axis->index) result.value = lower_sub(e, result.value, dynamic_delta(e, axis, axis->index));
     lower_back(e, back);
     return result;
   }
@@ -259,16 +285,6 @@ static Amount axis_delta(Emitter *e, const AddressAxis *axis, int x, LLVMValueRe
     lower_back(e, back);
   }
   return result;
-}
-
-static int64_t divisor_in_block(const AddressAxis *axis) {
-  int64_t a = axis->divisor, b = axis->block;
-  while (b != 0) {
-    int64_t rest = a % b;
-    a = b;
-    b = rest;
-  }
-  return a;
 }
 
 bool lower_address_is_contiguous(const AddressAxis *axis, int first, int count) {
@@ -464,7 +480,7 @@ Address lower_address_fork(Emitter *e, Address *address) {
 LLVMValueRef lower_address_base(Emitter *e, Address *address, int *depth) {
   if (!address->is_prepared) prepare(e, address);
   *depth = e->depth;
-  if (address->variant || address->rows.index || address->cols.index) return lower_address_pointer(e, address, 0, 0);
+  if (address->variant) return lower_address_pointer(e, address, 0, 0);
   *depth = address->origin_depth;
   Spot back = lower_go(e, *depth);
   LLVMValueRef pointer = step(e, address, address->origin, lower_i64(e, address->number));

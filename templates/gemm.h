@@ -90,6 +90,8 @@ void gemm_list_sizes(Plan *plan);
 
 /* k as its loops go: up to the next whole instruction where both operands are packed, with zeros behind their ends. */
 Dim gemm_loop_k(const Plan *plan);
+/* What blocks and layers of k are whole multiples of: iterations, and groups of a packed A. */
+int64_t gemm_unit_of_k(const Plan *plan);
 /* Whether a product of these sizes is bound by reading packed B, a few rows of C using each element. */
 bool gemm_is_stream(const Plan *plan, int64_t m, int64_t n, int64_t k, int64_t l2_bytes);
 /* Whether sizes are known, and such: panels are narrow then, so that many streams fit what is under way at once. */

@@ -293,7 +293,7 @@ static Extents within_counters(Extents all, Extents block) {
 static int64_t choose_pc(const Plan *plan, int64_t k, const int64_t *values, Extents block, Extents all,
                          const Machine *machine) {
   const Schedule *s = &plan->schedule;
-  int64_t whole = ceil_div(k, s->values[FIELD_ku]) * s->values[FIELD_ku];
+  int64_t unit = gemm_unit_of_k(plan), whole = ceil_div(k, unit) * unit;
   if (values[FIELD_layers] > 1 || values[FIELD_kc] >= k) return values[FIELD_kc];
   if (s->fixed[FIELD_pc]) return s->values[FIELD_pc] >= k ? whole : values[FIELD_kc];
   bool come_again = block.panels < all.panels || s->values[FIELD_epilogue] == EPILOGUE_OVERLAPPED;
@@ -351,7 +351,7 @@ static int64_t default_kc(const Plan *plan, const int64_t *symbols, const Machin
 void gemm_bind(const Plan *plan, const int64_t *symbols, const Machine *machine, int64_t *params) {
   const GemmMatch *match = plan->match;
   const Schedule *s = &plan->schedule;
-  int64_t values[FIELD_COUNT], ku = s->values[FIELD_ku], k = dim_value(gemm_loop_k(plan), symbols);
+  int64_t values[FIELD_COUNT], unit = gemm_unit_of_k(plan), k = dim_value(gemm_loop_k(plan), symbols);
   values[FIELD_layers] = !gemm_has_field(plan, FIELD_layers) ? 1
                          : s->fixed[FIELD_layers]
                              ? s->values[FIELD_layers]
@@ -360,7 +360,7 @@ void gemm_bind(const Plan *plan, const int64_t *symbols, const Machine *machine,
   values[FIELD_kc] = !gemm_has_field(plan, FIELD_kc) ? k
                      : s->fixed[FIELD_kc]            ? s->values[FIELD_kc]
                                                      : default_kc(plan, symbols, machine, k);
-  values[FIELD_kc] = ceil_div(values[FIELD_kc], ku) * ku; /* a cut iteration is left to the last block */
+  values[FIELD_kc] = ceil_div(values[FIELD_kc], unit) * unit; /* a cut iteration is left to the last block */
   choose_block(plan, symbols, machine, values);
   for (int i = 0; i < plan->param_count; ++i) {
     Field field = plan->params[i];

@@ -425,7 +425,9 @@ static void build_body(GemmBuild *g) {
     if (g->types.shift != 0) g->panel_to_pack = gemm_panel_buffer(g, offset, g->match->b.node->type);
   }
   offset = build_add(b, offset, gemm_panel_bytes(g, b));
-  if (gemm_field(g, FIELD_pack_a) == PACK_A_TASK) g->task_rows = gemm_rows_buffer(g, offset);
+  if (gemm_field(g, FIELD_pack_a) == PACK_A_TASK)
+    g->task_rows = build_named(gemm_rows_buffer(g, offset, g->types.a_group), "packed_rows");
+  if (gemm_prefetches_rows(g)) g->steps_of_rows = build_named(gemm_rows_buffer(g, offset, 1), "steps_of_rows");
   if (gemm_needs_row_sums(g)) gemm_place_row_sums(g, build_add(b, offset, gemm_rows_bytes(g, b)));
   if (gemm_needs_column_sums(g->plan)) gemm_place_column_sums(g, offset);
   blocks_of_task(g);

@@ -31,12 +31,13 @@ static Value *first_layer(GemmBuild *g, Value *block) {
   return build_named(build_add(b, tasks, build_mul(b, block, block_bytes)), "layers_before");
 }
 
-/* Layers are equally deep, in whole iterations of the k loop, so that each begins with a whole group of a panel; the
- * last ones may be short, or empty and beyond k. */
+/* Layers are equally deep, in whole iterations of the k loop and groups of panels; the last ones may be short, or empty
+ * and beyond k. */
 void gemm_place_layer(GemmBuild *g, Value *block, Value *layer) {
   Builder *b = &g->b;
-  Value *count = g->layer_count, *k = gemm_size(g->plan, b, GEMM_DEPTH), *ku = gemm_number(g, gemm_field(g, FIELD_ku));
-  Value *depth = build_mul(b, build_ceildiv(b, build_ceildiv(b, k, count), ku), ku);
+  Value *count = g->layer_count, *k = gemm_size(g->plan, b, GEMM_DEPTH);
+  Value *unit = gemm_number(g, gemm_unit_of_k(g->plan));
+  Value *depth = build_mul(b, build_ceildiv(b, build_ceildiv(b, k, count), unit), unit);
   g->layer_lo = build_named(build_mul(b, layer, depth), "layer_lo");
   Value *end = build_min(b, build_add(b, g->layer_lo, depth), k);
   g->layer_hi = build_named(build_index(b, OP_index_max, end, g->layer_lo), "layer_hi");

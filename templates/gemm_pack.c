@@ -21,10 +21,17 @@ static Value *turned(Builder *b, Value *buffer) {
   return build_buf_transpose(b, buffer, &type);
 }
 
-/* Steps of columns that run along k copied at a time: a cache line, for so far all of it is used at once. */
+/* Steps of columns that run along k copied at a time: a cache line, for so far all of it is used at once; what is
+ * converted by the vector, since two of them turned were half of a compile. */
 static int pack_step_along_k(const Plan *plan, kiln_type type) {
   int step = 64 / (int)gemm_bytes(type, 1), shortest = pack_step(plan, gemm_types(plan).group);
-  return step > shortest ? step : shortest;
+  return step > shortest && type_bits(gemm_types(plan).b) == type_bits(type) ? step : shortest;
+}
+
+/* Whether a load of a line that ends early costs next to nothing. */
+static bool has_masks(const Plan *plan) {
+  enum { MASKED = 512 };
+  return plan->problem.target->vector_bits >= MASKED;
 }
 
 /* A copy of columns of B to a panel: where from, where to, and which part. */
@@ -88,8 +95,9 @@ static void copy_rows(Builder *b, const Copy *c, Value *lo, Value *hi, int step,
   build_yield(&in, NULL, 0);
 }
 
-/* Whole steps, and the rest by short ones, for bounds cost a choice or a mask for each row. Rows go by one group of the
- * panel: four at once were twice the code to compile, and no faster. */
+/* Whole steps, and the rest by short ones, for bounds cost a choice or a mask for each row; where one mask serves all
+ * rows of a step that is turned, each is bounded, for turning is much code (half of a compile, twice over). Rows go by
+ * one group of the panel: four at once were twice the code to compile, and no faster. */
 static void copy_columns(Builder *b, const Copy *c, Value *lo, Value *hi) {
   const Dim k = ((const GemmMatch *)c->plan->match)->k;
   bool has_zeros = !dim_equal(k, gemm_loop_k(c->plan));
@@ -97,11 +105,16 @@ static void copy_columns(Builder *b, const Copy *c, Value *lo, Value *hi) {
   bool turns = gemm_runs_along_k(c->source->type.buf);
   int step = turns ? pack_step_along_k(c->plan, c->source->type.buf->type) : group;
   if (!turns) short_step = group;
+  bool is_known = k.symbol < 0 && k.size % step == 0 && !gemm_has_field(c->plan, FIELD_kc);
+  if (turns && has_masks(c->plan) && !is_known) {
+    copy_rows(b, c, lo, hi, step, true);
+    return;
+  }
   Value *source_hi = has_zeros ? build_min(b, hi, c->end) : hi;
   Value *steps = build_index(b, OP_index_div, build_sub(b, source_hi, lo), build_number(b, step));
   Value *whole = build_named(build_add(b, lo, build_mul(b, steps, build_number(b, step))), "whole");
   if (k.symbol >= 0 || k.size >= step) copy_rows(b, c, lo, whole, step, false);
-  if (k.symbol < 0 && k.size % step == 0 && !gemm_has_field(c->plan, FIELD_kc)) return;
+  if (is_known) return;
   bool is_even = short_step == 1 || (k.symbol < 0 && k.size % short_step == 0 && !turns);
   if (!is_even || has_zeros || short_step < step) copy_rows(b, c, whole, hi, short_step, !is_even || has_zeros);
 }
@@ -165,7 +178,7 @@ static Value *whole_lines(Builder *b, Value *bytes) {
 /* Of a block of k, or of what stays packed. */
 static Value *depth_of(const GemmBuild *g, Builder *b, Field field) {
   Value *depth = g->has_kc ? gemm_param(g, b, field) : gemm_size(g->plan, b, GEMM_DEPTH);
-  int64_t unit = g->has_kc ? gemm_field(g, FIELD_ku) : g->types.step;
+  int64_t unit = g->has_kc ? gemm_unit_of_k(g->plan) : field == FIELD_pc ? g->types.a_group : g->types.step;
   return unit == 1 ? depth : build_mul(b, build_ceildiv(b, depth, build_number(b, unit)), build_number(b, unit));
 }
 static Extent depth_extent(const GemmBuild *g, Field field) {
@@ -223,12 +236,12 @@ Value *gemm_panel_buffer(GemmBuild *g, Value *offset, kiln_type element) {
   return build_workspace(&g->b, offset, &type);
 }
 
-Value *gemm_rows_buffer(GemmBuild *g, Value *offset) {
+Value *gemm_rows_buffer(GemmBuild *g, Value *offset, int group) {
   int mr = (int)gemm_field(g, FIELD_mr);
-  BufType type = {.type = g->types.a, .rank = 2, .layout = LAYOUT_ROW_PANEL, .panel = mr, .group = g->types.a_group};
+  BufType type = {.type = g->types.a, .rank = 2, .layout = LAYOUT_ROW_PANEL, .panel = mr, .group = group};
   type.dims[0] = (Extent){0, EXTENT_UNKNOWN};
   type.dims[1] = depth_extent(g, FIELD_pc);
-  return build_named(build_workspace(&g->b, offset, &type), "packed_rows");
+  return build_workspace(&g->b, offset, &type);
 }
 
 Value *gemm_pack_panel(GemmBuild *g, Value *panel) {
@@ -284,7 +297,8 @@ static void copy_rows_of_a(GemmBuild *g, const RowCopy *c, Value *lo, Value *hi,
   Value *tile = build_load(&g->b, OP_tile_load, (Place){g->a, {c->i, loop.index}, c->rows, there}, type);
   tile = convert_build(&g->b, tile, g->types.a);
   Value *column = first != NULL ? build_sub(&g->b, loop.index, first) : loop.index;
-  build_store(&g->b, OP_tile_store, tile, (Place){g->task_rows, {c->row, column}, NULL, cols});
+  Value *stored = step == g->types.a_group ? NULL : cols; /* packed rows end with a whole group */
+  build_store(&g->b, OP_tile_store, tile, (Place){g->task_rows, {c->row, column}, NULL, stored});
   build_yield(&g->b, NULL, 0);
   g->b.block = outer;
 }
@@ -299,11 +313,13 @@ static Value *end_of_whole(GemmBuild *g, int step) {
   return build_named(build_add(b, g->k_lo, build_mul(b, steps, gemm_number(g, step))), "whole");
 }
 
-/* A row after the other where its steps of a panel are a line: all rows at once were 32 vectors, which LLVM kept on the
- * stack (1024 cubed of bf16: 5 of 17 ms to compile). */
+/* A row after the other where its steps of a panel are a line: all rows at once were 32 vectors of tile registers, which
+ * LLVM kept on the stack (1024 cubed of bf16: 5 of 17 ms to compile), and rows whose lines share a set drive each other
+ * out (64 x 64 x 8192 of bf16 on vectors: 5 % slower). The rest is a line that ends early, where vectors have masks, and
+ * elsewhere goes by steps of one instruction. */
 static void pack_line_by_line(GemmBuild *g, Value *row) {
   Builder *b = &g->b;
-  int step = g->types.a_group;
+  int step = g->types.a_group, rest = has_masks(g->plan) ? step : g->types.group;
   Value *whole = end_of_whole(g, step), *height = gemm_number(g, gemm_field(g, FIELD_mr));
   Block *outer = b->block;
   Loop loop =
@@ -312,8 +328,9 @@ static void pack_line_by_line(GemmBuild *g, Value *row) {
   b->block = loop.body;
   RowCopy copy = {build_add(b, g->i, loop.index), NULL, build_add(b, row, loop.index), 1};
   copy_rows_of_a(g, &copy, g->k_lo, whole, step, false);
-  bool is_even = g->match->k.symbol < 0 && g->match->k.size % step == 0;
-  if (!is_even) copy_rows_of_a(g, &copy, whole, g->k_hi, step, true);
+  const Dim k = g->match->k;
+  bool is_even = k.symbol < 0 && k.size % step == 0, is_cut = k.symbol >= 0 || k.size % rest != 0 || g->loop_k.size != k.size;
+  if (!is_even) copy_rows_of_a(g, &copy, whole, g->k_hi, rest, is_cut);
   build_yield(b, NULL, 0);
   b->block = outer;
 }

@@ -25,19 +25,19 @@ static void prefetch_stream(GemmBuild *g, Value *p, int steps) {
 
 /* Asks for lines of packed rows a KiB ahead of step `p`, for those that one iteration will read then, where a panel is
  * asked for ahead as well: they come from the second-level cache, from which the panel streams past them all the while
- * (f32 of 384 x 768 x 3072 on Granite Rapids: 11.5 to 11.1 ms, of 384 x 3072 x 768 11.3 to 11.0). */
+ * (f32 of 384 x 768 x 3072 on Granite Rapids: 11.5 to 11.1 ms, of 384 x 3072 x 768 11.3 to 11.0). Which step a line
+ * belongs to does not matter, so this sees a panel as steps of all its rows, one after the other. */
 static void prefetch_rows(GemmBuild *g, Value *p, int steps) {
   enum { AHEAD_BYTES = 1024, LINE_BYTES = 64 };
-  int64_t group = g->types.a_group, lane = gemm_bytes(g->types.a, group), row_bytes = gemm_field(g, FIELD_mr) * lane;
-  int64_t ahead = larger_of(AHEAD_BYTES / row_bytes, 1) * group;
-  for (int64_t byte = 0; byte < row_bytes * steps / group; byte += LINE_BYTES) {
-    Value *row = build_add(&g->b, g->first_row, gemm_number(g, byte % row_bytes / lane));
-    Value *column = build_add(&g->b, p, gemm_number(g, ahead + byte / row_bytes * group));
-    build_prefetch(&g->b, (Place){.buffer = g->rows_of_a, .indices = {row, column}}, 1);
+  int64_t step_bytes = gemm_bytes(g->types.a, gemm_field(g, FIELD_mr));
+  int64_t ahead = larger_of(AHEAD_BYTES / step_bytes, 1);
+  for (int64_t byte = 0; byte < step_bytes * steps; byte += LINE_BYTES) {
+    Value *column = build_add(&g->b, p, gemm_number(g, ahead + byte / step_bytes));
+    build_prefetch(&g->b, (Place){.buffer = g->steps_of_rows, .indices = {g->first_row, column}}, 1);
   }
 }
 
-static bool prefetches_rows(const GemmBuild *g) {
+bool gemm_prefetches_rows(const GemmBuild *g) {
   bool is_packed = gemm_field(g, FIELD_pack_a) == PACK_A_TASK && gemm_field(g, FIELD_mma) != MMA_ON_TILES;
   bool waits = (g->plan->problem.target->traits & TRAIT_WAITS_FOR_L2) != 0;
   return is_packed && waits && gemm_prefetches_next(g);
@@ -63,7 +63,7 @@ static Value *product_loop(GemmBuild *g, Value *acc, int rows, Value *lo, Value 
   Value *fb = build_load(&g->b, OP_frag_load, (Place){g->panel, {row, g->panel_column}, left, g->panel_cols},
                          type_frag(ROLE_B, steps, columns, g->panel->type.buf->type));
   if (gemm_field(g, FIELD_prefetch) == PREFETCH_STREAM && !is_bounded) prefetch_stream(g, loop.index, steps);
-  if (prefetches_rows(g) && !is_bounded) prefetch_rows(g, column, steps);
+  if (gemm_prefetches_rows(g) && !is_bounded) prefetch_rows(g, column, steps);
   Value *next = build_ternary(&g->b, OP_mma, loop.carried[0], build_named(fa, "fa"), build_named(fb, "fb"));
   build_yield(&g->b, &next, 1);
   g->b.block = outer;

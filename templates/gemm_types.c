@@ -117,6 +117,19 @@ bool gemm_converts(const Plan *plan) {
   return plan->schedule.values[FIELD_mma] == MMA_ON_VECTORS && (wants_conversion(plan) || wants_shift(plan));
 }
 
+/* Consecutive steps of k of a row of a packed A: those of one register of tiles, or where instructions splat elements
+ * from memory a cache line of them, so that packing copies lines as they are; turning rows was a quarter of a compile,
+ * and of the code (bench/results/jit-passes.md). ARM's instructions splat lanes of a vector of several rows. */
+static int group_of_rows(const Plan *plan, const MmaInstruction *row, kiln_type type, bool on_tiles) {
+  enum { LINE_BITS = 512, SHORTEST = 256 };
+  const GemmMatch *match = plan->match;
+  const Target *target = plan->problem.target;
+  BufType a = gemm_view(match->a.node, match->a.transposed);
+  bool splats = target->family == FAMILY_X86_64 && target->vector_bits >= SHORTEST;
+  if (on_tiles) return row->k;
+  return splats && is_run(&a, 1) && type_bits(type) >= 8 ? LINE_BITS / (int)type_bits(type) : row->group;
+}
+
 GemmTypes gemm_types(const Plan *plan) {
   const GemmMatch *match = plan->match;
   GemmTypes types = {match->a.node->type, match->b.node->type, match->acc, 1, 1, 1, 1, 0};
@@ -140,7 +153,7 @@ GemmTypes gemm_types(const Plan *plan) {
     return types; /* each step of k is converted and multiplied */
   types.step = row->k;
   types.group = row->group;
-  types.a_group = on_tiles ? row->k : row->group;
+  types.a_group = group_of_rows(plan, row, types.a, on_tiles);
   return types;
 }
 
@@ -158,6 +171,14 @@ Dim gemm_loop_k(const Plan *plan) {
   int64_t step = gemm_types(plan).step;
   k.size = ceil_div(k.size, step) * step;
   return k;
+}
+
+int64_t gemm_unit_of_k(const Plan *plan) {
+  const Schedule *s = &plan->schedule;
+  int64_t ku = s->values[FIELD_ku], group = s->values[FIELD_pack_a] == PACK_A_TASK ? gemm_types(plan).a_group : 1;
+  int64_t unit = ku;
+  while (unit % group != 0) unit += ku;
+  return unit;
 }
 
 bool gemm_has_pairs_of_rows(const Plan *plan) {
