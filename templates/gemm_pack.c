@@ -290,15 +290,15 @@ static void copy_rows_of_a(GemmBuild *g, const RowCopy *c, Value *lo, Value *hi,
   Loop loop = build_for(&g->b, lo, hi, gemm_number(g, step), NULL, 0);
   build_named(loop.index, "p");
   g->b.block = loop.body;
-  Value *cols = is_bounded ? build_named(build_sub(&g->b, hi, loop.index), "left") : NULL;
+  Value *left = is_bounded ? build_named(build_sub(&g->b, hi, loop.index), "left") : NULL;
   bool has_zeros = is_bounded && !dim_equal(g->match->k, g->loop_k);
-  Value *there = has_zeros ? build_sub(&g->b, gemm_size(g->plan, &g->b, GEMM_K), loop.index) : cols;
+  Value *there = has_zeros ? build_sub(&g->b, gemm_size(g->plan, &g->b, GEMM_K), loop.index) : left;
   TileType type = type_tile(c->height, step, g->a->type.buf->type);
   Value *tile = build_load(&g->b, OP_tile_load, (Place){g->a, {c->i, loop.index}, c->rows, there}, type);
   tile = convert_build(&g->b, tile, g->types.a);
   Value *column = first != NULL ? build_sub(&g->b, loop.index, first) : loop.index;
-  Value *stored = step == g->types.a_group ? NULL : cols; /* packed rows end with a whole group */
-  build_store(&g->b, OP_tile_store, tile, (Place){g->task_rows, {c->row, column}, NULL, stored});
+  if (step == g->types.a_group) left = NULL; /* packed rows end with a whole group */
+  build_store(&g->b, OP_tile_store, tile, (Place){g->task_rows, {c->row, column}, NULL, left});
   build_yield(&g->b, NULL, 0);
   g->b.block = outer;
 }
@@ -313,13 +313,11 @@ static Value *end_of_whole(GemmBuild *g, int step) {
   return build_named(build_add(b, g->k_lo, build_mul(b, steps, gemm_number(g, step))), "whole");
 }
 
-/* A row after the other where its steps of a panel are a line: all rows at once were 32 vectors of tile registers, which
- * LLVM kept on the stack (1024 cubed of bf16: 5 of 17 ms to compile), and rows whose lines share a set drive each other
- * out (64 x 64 x 8192 of bf16 on vectors: 5 % slower). The rest is a line that ends early, where vectors have masks, and
- * elsewhere goes by steps of one instruction. */
-static void pack_line_by_line(GemmBuild *g, Value *row) {
+/* A row to its end after the other: all rows of tile registers at once were 32 vectors, which LLVM kept on the stack
+ * (1024 cubed of bf16: 5 of 17 ms to compile). */
+static void pack_row_by_row(GemmBuild *g, Value *row) {
   Builder *b = &g->b;
-  int step = g->types.a_group, rest = has_masks(g->plan) ? step : g->types.group;
+  int step = g->types.a_group;
   Value *whole = end_of_whole(g, step), *height = gemm_number(g, gemm_field(g, FIELD_mr));
   Block *outer = b->block;
   Loop loop =
@@ -328,30 +326,43 @@ static void pack_line_by_line(GemmBuild *g, Value *row) {
   b->block = loop.body;
   RowCopy copy = {build_add(b, g->i, loop.index), NULL, build_add(b, row, loop.index), 1};
   copy_rows_of_a(g, &copy, g->k_lo, whole, step, false);
-  const Dim k = g->match->k;
-  bool is_even = k.symbol < 0 && k.size % step == 0, is_cut = k.symbol >= 0 || k.size % rest != 0 || g->loop_k.size != k.size;
-  if (!is_even) copy_rows_of_a(g, &copy, whole, g->k_hi, rest, is_cut);
+  bool is_even = g->match->k.symbol < 0 && g->match->k.size % step == 0;
+  if (!is_even) copy_rows_of_a(g, &copy, whole, g->k_hi, step, true);
   build_yield(b, NULL, 0);
   b->block = outer;
 }
 
-/* Whole vectors along k, and the rest one step at a time: turned vectors with a bound are a branch for each step, which
- * took LLVM 3 ms and cost twice the time of all the rest. */
-static void pack_rows_of_tile(GemmBuild *g, Value *row) {
-  enum { LINE = 64 };
-  int group = g->types.a_group, step = pack_step(g->plan, group);
-  bool is_turned = g->a->type.buf->layout == LAYOUT_STRIDED && g->match->a.transposed;
-  RowCopy all = {g->i, g->match->m.symbol < 0 ? NULL : g->tile_rows, row, (int)gemm_field(g, FIELD_mr)};
-  if (gemm_bytes(g->types.a, group) == LINE && !is_turned) {
-    pack_line_by_line(g, row);
-    return;
-  }
+/* Whole groups of all rows, and the rest as one that ends early where vectors have masks, else by instructions. */
+static void pack_by_groups(GemmBuild *g, const RowCopy *rows) {
   const Dim k = g->match->k;
+  int group = g->types.a_group, rest = has_masks(g->plan) ? group : g->types.group;
+  Value *whole = end_of_whole(g, group);
+  copy_rows_of_a(g, rows, g->k_lo, whole, group, false);
+  bool is_even = k.symbol < 0 && k.size % group == 0;
+  bool is_cut = k.symbol >= 0 || k.size % rest != 0 || g->loop_k.size != k.size;
+  if (!is_even) copy_rows_of_a(g, rows, whole, g->k_hi, rest, is_cut);
+}
+
+/* Whole vectors along k, which are turned, and the rest one instruction at a time: with a bound they are a branch for
+ * each step, which took LLVM 3 ms and cost twice the time of all the rest. */
+static void pack_by_turning(GemmBuild *g, const RowCopy *rows) {
+  const Dim k = g->match->k;
+  int group = g->types.a_group, step = pack_step(g->plan, group);
   Value *whole = end_of_whole(g, step);
-  copy_rows_of_a(g, &all, g->k_lo, whole, step, false);
+  copy_rows_of_a(g, rows, g->k_lo, whole, step, false);
   bool are_groups = group == 1 || (k.symbol < 0 && k.size % group == 0);
   bool is_even = k.symbol < 0 && k.size % step == 0 && (!g->has_kc || gemm_field(g, FIELD_ku) % step == 0);
-  if (!is_even) copy_rows_of_a(g, &all, whole, g->k_hi, group, !are_groups);
+  if (!is_even) copy_rows_of_a(g, rows, whole, g->k_hi, group, !are_groups);
+}
+
+static void pack_rows_of_tile(GemmBuild *g, Value *row) {
+  enum { LINE = 64 };
+  int group = g->types.a_group;
+  bool is_turned = g->a->type.buf->layout == LAYOUT_STRIDED && g->match->a.transposed;
+  RowCopy all = {g->i, g->match->m.symbol < 0 ? NULL : g->tile_rows, row, (int)gemm_field(g, FIELD_mr)};
+  if (gemm_bytes(g->types.a, group) == LINE && !is_turned) pack_row_by_row(g, row);
+  else if (group > g->types.group && !is_turned) pack_by_groups(g, &all);
+  else pack_by_turning(g, &all);
 }
 
 /* Every panel holds as many rows as tiles have, so that of the first tile holds rows of the second too. */

@@ -118,16 +118,17 @@ bool gemm_converts(const Plan *plan) {
 }
 
 /* Consecutive steps of k of a row of a packed A: those of one register of tiles, or where instructions splat elements
- * from memory a cache line of them, so that packing copies lines as they are; turning rows was a quarter of a compile,
- * and of the code (bench/results/jit-passes.md). ARM's instructions splat lanes of a vector of several rows. */
+ * from memory 16 bytes, those of an iteration, so that packing moves pieces as they are; turning rows was a quarter of
+ * the code and of a compile. Lines of 64 bytes were 3 % slower while other guests used the caches, since each is then
+ * needed for four times as long (bench/results/speed.md). ARM's instructions splat lanes of a vector of several rows. */
 static int group_of_rows(const Plan *plan, const MmaInstruction *row, kiln_type type, bool on_tiles) {
-  enum { LINE_BITS = 512, SHORTEST = 256 };
+  enum { PIECE_BITS = 128, SHORTEST = 256 };
   const GemmMatch *match = plan->match;
   const Target *target = plan->problem.target;
   BufType a = gemm_view(match->a.node, match->a.transposed);
   bool splats = target->family == FAMILY_X86_64 && target->vector_bits >= SHORTEST;
   if (on_tiles) return row->k;
-  return splats && is_run(&a, 1) && type_bits(type) >= 8 ? LINE_BITS / (int)type_bits(type) : row->group;
+  return splats && is_run(&a, 1) && type_bits(type) >= 8 ? PIECE_BITS / (int)type_bits(type) : row->group;
 }
 
 GemmTypes gemm_types(const Plan *plan) {
