@@ -21,7 +21,7 @@ typedef struct AddressTerm {
 } AddressTerm;
 
 /* How the offset changes along one axis of a tile. `block` 0: by `stride` a step. Otherwise element x of the axis is at
- * x / block * stride + x % block * inner; `index` is then its first element, NULL where that is a multiple of the block.
+ * x / block * stride + x % block * inner; `index` is then its first element, NULL where it is a multiple of the block.
  */
 typedef struct AddressAxis {
   bool exists;

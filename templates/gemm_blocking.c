@@ -20,6 +20,16 @@ int64_t gemm_rows_of_tile(const Plan *plan, int64_t m) {
 /* What of the second-level cache rows of A may fill; the rest is for panels of B passing through. */
 static int64_t cache_for_rows(const Machine *machine) { return machine->l2_bytes / 8 * 5; }
 
+/* Most steps of k of rows of B that tasks pack for vectors: the panel stays in half of the first-level cache while rows
+ * of A pass (u8 x i8 of 128 x 4096 x 4096: 8.5 ms with 2048 steps, 7.6 with 512; f32 30.9 with 512, 28.8 with 192), but
+ * for fewer steps than these an accumulator's way to memory and back counts. */
+static int64_t longest_of_packed_panel(const Plan *plan, const Machine *machine) {
+  enum { SHORT = 192, USUAL = 512 };
+  int64_t fits = machine->l1d_bytes / 2 / gemm_bytes(gemm_types(plan).b, plan->schedule.values[FIELD_nr]);
+  bool waits = (plan->problem.target->traits & TRAIT_WAITS_FOR_L2) != 0;
+  return larger_of(fits, waits ? SHORT : USUAL);
+}
+
 /* Steps of k a visit takes: so many that 384 rows of A stay in the second-level cache while all of B passes, for B then
  * comes from further away once in 384 rows. Rows of B that tasks pack and that are pages apart share few sets of that
  * cache, and drive each other out before they are packed (u8 x i8 of 128 x 14336 x 4096 on Zen 5: 18.4 ms, and 17.0
@@ -32,11 +42,12 @@ static int64_t choose_kc(const Plan *plan, int64_t n, int64_t k, const Machine *
   const GemmMatch *match = plan->match;
   GemmTypes types = gemm_types(plan);
   int64_t limit = larger_of(cache_for_rows(machine) / gemm_bytes(types.a, ROWS), SHORTEST);
-  bool packs_pages = plan->schedule.values[FIELD_pack_b] == PACK_B_TASK && !gemm_b_runs_along_k(plan) &&
-                     gemm_bytes(match->b.node->type, n) >= PAGE_BYTES;
+  bool packs_rows = plan->schedule.values[FIELD_pack_b] == PACK_B_TASK && !gemm_b_runs_along_k(plan);
+  bool packs_pages = packs_rows && gemm_bytes(match->b.node->type, n) >= PAGE_BYTES;
   if (packs_pages) limit = larger_of(smaller_of(limit, machine->l2_bytes / BYTES_OF_ROW), SHORTEST);
   int64_t longest = LONGEST_BYTES / gemm_bytes(types.a, 1), whole = limit * 3 / 2;
   if (plan->schedule.values[FIELD_pack_a] == PACK_A_TASK && limit > longest) limit = longest, whole = longest * 5 / 4;
+  if (packs_rows) limit = smaller_of(limit, longest_of_packed_panel(plan, machine)), whole = limit * 3 / 2;
   if (k <= whole) return larger_of(k, 1);
   int64_t visits = ceil_div(k, limit);
   return ceil_div(ceil_div(k, visits), MULTIPLE) * MULTIPLE;
@@ -97,8 +108,9 @@ static Extents block_of_vectors(const Plan *plan, Extents all, const Machine *ma
 }
 
 /* Where all of B stays in the second-level cache and C does not, vectors finish a large block of it a few rows at a
- * time, so that what leaves the cache leaves it in one stream (2048 x 512 x 13 of u8 x i8: 247 to 177 us); but not
- * where each block adds up B's columns anew (512 cubed, where bytes of A were moved: 337 and 276 us). */
+ * time, so that what leaves the cache leaves it in one stream (2048 x 512 x 13 of u8 x i8: 247 to 177 us); but more of
+ * them where B is large, which is read once for each such piece (u8 x i8 1024 cubed: 16 rows 3.4 ms, 64 3.0, 160 2.9),
+ * and not where each block adds up B's columns anew (512 cubed, where bytes of A were moved: 337 and 276 us). */
 static int64_t tiles_at_once(const Plan *plan, Extents all, Extents block, const Machine *machine, int64_t k) {
   enum { LARGE = 4, PART = 32 };
   const Schedule *s = &plan->schedule;
@@ -106,11 +118,12 @@ static int64_t tiles_at_once(const Plan *plan, Extents all, Extents block, const
   int64_t columns = all.panels * s->values[FIELD_nr];
   int64_t row_bytes = larger_of(gemm_bytes(types.acc, columns * s->values[FIELD_mr]), 1);
   bool is_ahead = s->values[FIELD_pack_b] == PACK_B_AHEAD && s->values[FIELD_mma] != MMA_ON_TILES;
-  bool b_stays = gemm_bytes(types.b, k * columns) <= machine->l2_bytes / 2;
+  int64_t b_bytes = gemm_bytes(types.b, k * columns);
   bool is_large = row_bytes * block.tiles / all.panels * block.panels > machine->l2_bytes / LARGE;
+  bool b_stays = b_bytes <= machine->l2_bytes / 2;
   if (!is_ahead || !b_stays || !is_large || row_bytes * all.tiles <= machine->l2_bytes) return block.tiles;
   if (gemm_needs_column_sums(plan)) return block.tiles;
-  int64_t few = larger_of(machine->l2_bytes / PART / row_bytes, 1);
+  int64_t few = larger_of((machine->l2_bytes / PART + b_bytes / 2) / row_bytes, 1);
   return ceil_div(block.tiles, ceil_div(block.tiles, few));
 }
 

@@ -130,7 +130,7 @@ static int64_t default_ku(const Plan *plan) {
 
 /* Longest row of A, in bytes, for which no second visit to an accumulator is ever planned, so that no code for it is
  * made. */
-enum { BYTES_WITHOUT_BLOCKS = 5120 };
+enum { BYTES_WITHOUT_BLOCKS = 5120, BYTES_OF_PACKED_ROWS = 1024 /* likewise where tasks pack rows of B for vectors */ };
 
 static void add_param(Plan *plan, Field field) { plan->params[plan->param_count++] = field; }
 
@@ -170,7 +170,9 @@ static void choose_params(Plan *plan) {
   add_param(plan, FIELD_mc);
   add_param(plan, FIELD_nc);
   bool on_tiles = s->values[FIELD_mma] == MMA_ON_TILES;
-  bool is_long = match->k.symbol >= 0 || gemm_bytes(gemm_types(plan).a, match->k.size) > BYTES_WITHOUT_BLOCKS;
+  bool packs_rows = s->values[FIELD_pack_b] == PACK_B_TASK && !on_tiles && !gemm_b_runs_along_k(plan);
+  int64_t longest = packs_rows ? BYTES_OF_PACKED_ROWS : BYTES_WITHOUT_BLOCKS;
+  bool is_long = match->k.symbol >= 0 || gemm_bytes(gemm_types(plan).a, match->k.size) > longest;
   bool has_layers = !is_batch && (s->fixed[FIELD_layers] || gemm_may_have_layers(plan));
   bool is_in_blocks = is_long || gemm_is_in_place(plan) || on_tiles || gemm_is_known_stream(plan);
   if ((is_in_blocks && !gemm_is_by_dots(plan)) || s->fixed[FIELD_kc] || has_layers) add_param(plan, FIELD_kc);

@@ -120,7 +120,8 @@ bool gemm_converts(const Plan *plan) {
 /* Consecutive steps of k of a row of a packed A: those of one register of tiles, or where instructions splat elements
  * from memory 16 bytes, those of an iteration, so that packing moves pieces as they are; turning rows was a quarter of
  * the code and of a compile. Lines of 64 bytes were 3 % slower while other guests used the caches, since each is then
- * needed for four times as long (bench/results/speed.md). ARM's instructions splat lanes of a vector of several rows. */
+ * needed for four times as long (bench/results/speed.md). ARM's instructions splat lanes of a vector of several rows.
+ */
 static int group_of_rows(const Plan *plan, const MmaInstruction *row, kiln_type type, bool on_tiles) {
   enum { PIECE_BITS = 128, SHORTEST = 256 };
   const GemmMatch *match = plan->match;
