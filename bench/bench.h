@@ -21,14 +21,17 @@ typedef struct BenchCase {
   const char *name;
   void (*run)(void *ctx);
   void *ctx;
+  bool is_cold; /* reads more than caches hold: needs no warm ones, leaves none, so its turn comes every third round */
 
   double median_us; /* of one run */
+  double least_us;  /* of one run, the shortest sample: what neighbours on the machine disturb least */
   double spread;    /* median absolute deviation over the median */
 } BenchCase;
 
-/* Runs all cases in turn, each round long enough to be timed (about 2 ms a case), for `seconds` in all and at least 7
- * rounds. Where cases use several `threads`, a pause between them lets those of the case before fall asleep, which spin
- * for a while. Returns false when out of memory. */
+/* Runs all cases in turn, for `seconds` in all and at least 7 rounds. A turn warms the caches until runs get no faster,
+ * then takes up to three samples, each long enough to be timed (about 2 ms, or one run). Where cases use several
+ * `threads`, a pause between them lets those of the case before fall asleep, which spin for a while. Returns false when
+ * out of memory. */
 bool bench_interleave(BenchCase *cases, int count, int threads, double seconds);
 
 /* ---- memory ------------------------------------------------------------------------------------------------------ */

@@ -19,7 +19,7 @@ typedef struct Peers {
 /* Of one type, over the lines of a suite. */
 typedef struct Mean {
   char type[24];
-  double log_sum; /* of the ratios to the best peer of each line */
+  double log_sum, least_log_sum; /* of the ratios to the best peer of each line, by medians and by least samples */
   int count, behind;
 } Mean;
 

@@ -7,9 +7,17 @@
 
 #include "bench/bench.h"
 
-enum { MIN_ROUNDS = 7, WARM_RUNS = 3, MAX_ROUNDS = 1000 };
-static const double round_seconds = 2e-3, warm_seconds = 1e-2;
+enum { MIN_ROUNDS = 7, MAX_ROUNDS = 1000, MOST_SAMPLES = 3, WARM_RUNS = 3, STEADY_RUNS = 2, COLD_ROUNDS = 3 };
+static const double sample_seconds = 2e-3, warm_seconds = 1e-2, most_warm_seconds = 0.1;
+static const double steady = 0.98;     /* a run below this part of the best so far shows that caches still fill */
 static const double long_run_us = 2e4; /* beyond it, warming the caches is lost in the run itself */
+
+/* What is known of a case. */
+typedef struct Samples {
+  long runs; /* of one sample */
+  int count;
+  double seconds[MAX_ROUNDS * MOST_SAMPLES]; /* of a run; negative where the scheduler took the core away meanwhile */
+} Samples;
 
 static double seconds_of(clockid_t clock) {
   struct timespec t;
@@ -34,31 +42,32 @@ static long preemptions(void) {
   return usage.ru_nivcsw;
 }
 
-/* How many runs of a case fill a round; warms it up too, and leaves a first estimate in its median. */
-static long runs_per_round(BenchCase *c, int threads) {
+/* How many runs of a case fill a sample; warms it up too, and leaves a first estimate in its median. */
+static long runs_per_sample(BenchCase *c, int threads) {
   long runs = 1;
   time_runs(c, 1, threads);
   c->median_us = time_runs(c, 1, threads) * 1e6;
   if (c->median_us >= long_run_us) return 1;
   for (;;) {
     double seconds = time_runs(c, runs, threads);
-    if (seconds >= round_seconds / 2 || runs > (1L << 30)) {
-      double wanted = ceil((double)runs * round_seconds / fmax(seconds, 1e-9));
+    if (seconds >= sample_seconds / 2 || runs > (1L << 30)) {
+      double wanted = ceil((double)runs * sample_seconds / fmax(seconds, 1e-9));
       return wanted < 1 ? 1 : (long)wanted;
     }
     runs *= 2;
   }
 }
 
-/* Rounds of all cases as long as one run of the longest, within reason: a core runs faster for a millisecond than it
- * does for ten, so a short round of the peak would be compared with a long one of the product (by 13 % on Sapphire
+/* Samples of all cases as long as one run of the longest, within reason: a core runs faster for a millisecond than it
+ * does for ten, so a short sample of the peak would be compared with a long one of the product (by 13 % on Sapphire
  * Rapids). */
-static void lengthen_rounds(const BenchCase *cases, long *runs, int count) {
-  double longest_us = round_seconds * 1e6;
+static void lengthen_samples(const BenchCase *cases, Samples *samples, int count) {
+  double longest_us = sample_seconds * 1e6;
   for (int i = 0; i < count; ++i) longest_us = fmax(longest_us, fmin(cases[i].median_us, long_run_us));
   for (int i = 0; i < count; ++i) {
-    double run_us = runs[i] > 1 ? round_seconds * 1e6 / (double)runs[i] : fmax(cases[i].median_us, 1);
-    runs[i] = (long)fmax(1, floor(longest_us / run_us));
+    double runs = (double)samples[i].runs;
+    double run_us = samples[i].runs > 1 ? sample_seconds * 1e6 / runs : fmax(cases[i].median_us, 1);
+    samples[i].runs = (long)fmax(1, floor(longest_us / run_us));
   }
 }
 
@@ -72,59 +81,67 @@ static double median(double *values, int count) {
   return count % 2 == 1 ? values[count / 2] : (values[count / 2 - 1] + values[count / 2]) / 2;
 }
 
-/* One sample a round and case; negative where the scheduler took the core away meanwhile. */
-static double sample(const BenchCase *c, long runs, int threads) {
+/* The case before left its own data in the caches, and what is read once does not enter every last-level cache: a
+ * victim cache takes lines that were used again (on Sapphire Rapids 64 MiB come back within six runs), so runs go on
+ * until they get no faster. The clock needs time too: after a light case a heavy one runs up to 13 % faster for some
+ * milliseconds. */
+static void warm(const BenchCase *c) {
+  double start = bench_now(), now = start, best = INFINITY;
+  bool one_run = c->is_cold || c->median_us >= long_run_us;
+  for (int run = 1, last_gain = 1; run == 1 || !one_run; ++run) {
+    double before = now;
+    c->run(c->ctx);
+    now = bench_now();
+    if (now - before < steady * best) last_gain = run;
+    best = fmin(best, now - before);
+    if (run >= WARM_RUNS && now >= start + warm_seconds &&
+        (run - last_gain >= STEADY_RUNS || now >= start + most_warm_seconds))
+      return;
+  }
+}
+
+/* A case's turn in a round: as many samples as take about as long as its warming did. */
+static void take_turn(const BenchCase *c, Samples *samples, int threads) {
   const struct timespec pause = {.tv_nsec = 4000000};
   if (threads > 1) nanosleep(&pause, NULL);
-  /* The case before left its own data in the caches, and what is read once does not enter every last-level cache: a
-   * victim cache takes lines that were used again (Sapphire Rapids needs three runs until times stay the same). The
-   * clock needs time too: after a light case a heavy one runs up to 13 % faster for some milliseconds. */
+  warm(c);
   double start = bench_now();
-  for (int i = 0; i == 0 || (c->median_us < long_run_us && (i < WARM_RUNS || bench_now() < start + warm_seconds)); ++i)
-    c->run(c->ctx);
-  long before = preemptions();
-  double seconds = time_runs(c, runs, threads) / (double)runs;
-  return preemptions() == before ? seconds : -seconds;
+  for (int i = 0; i == 0 || (i < MOST_SAMPLES && bench_now() < start + warm_seconds); ++i) {
+    long before = preemptions();
+    double seconds = time_runs(c, samples->runs, threads) / (double)samples->runs;
+    samples->seconds[samples->count++] = preemptions() == before ? seconds : -seconds;
+  }
 }
 
 /* Undisturbed samples alone count where there are enough of them. */
-static int choose_samples(double *seconds, int rounds) {
+static void drop_disturbed(Samples *samples) {
   int good = 0;
-  for (int i = 0; i < rounds; ++i)
-    if (seconds[i] >= 0) ++good;
-  if (good < MIN_ROUNDS) {
-    for (int i = 0; i < rounds; ++i) seconds[i] = fabs(seconds[i]);
-    return rounds;
-  }
-  for (int i = 0, kept = 0; i < rounds; ++i)
-    if (seconds[i] >= 0) seconds[kept++] = seconds[i];
-  return good;
+  for (int i = 0; i < samples->count; ++i) good += samples->seconds[i] >= 0;
+  int kept = 0;
+  for (int i = 0; i < samples->count; ++i)
+    if (samples->seconds[i] >= 0 || good < MIN_ROUNDS) samples->seconds[kept++] = fabs(samples->seconds[i]);
+  samples->count = kept;
 }
 
-static void summarise(BenchCase *c, double *seconds, int rounds) {
-  rounds = choose_samples(seconds, rounds);
-  double middle = median(seconds, rounds);
-  for (int i = 0; i < rounds; ++i) seconds[i] = fabs(seconds[i] - middle);
+static void summarise(BenchCase *c, Samples *samples) {
+  drop_disturbed(samples);
+  double middle = median(samples->seconds, samples->count);
+  c->least_us = samples->seconds[0] * 1e6; /* in order now */
+  for (int i = 0; i < samples->count; ++i) samples->seconds[i] = fabs(samples->seconds[i] - middle);
   c->median_us = middle * 1e6;
-  c->spread = middle > 0 ? median(seconds, rounds) / middle : 0;
+  c->spread = middle > 0 ? median(samples->seconds, samples->count) / middle : 0;
 }
 
 bool bench_interleave(BenchCase *cases, int count, int threads, double seconds) {
-  double *samples = malloc(sizeof *samples * (size_t)count * MAX_ROUNDS);
-  long *runs = malloc(sizeof *runs * (size_t)count);
-  bool good = samples != NULL && runs != NULL;
-  if (good) {
-    for (int i = 0; i < count; ++i) runs[i] = runs_per_round(&cases[i], threads);
-    lengthen_rounds(cases, runs, count);
-    double end = bench_now() + seconds;
-    int rounds = 0;
-    while (rounds < MAX_ROUNDS && (rounds < MIN_ROUNDS || bench_now() < end)) {
-      for (int i = 0; i < count; ++i) samples[i * MAX_ROUNDS + rounds] = sample(&cases[i], runs[i], threads);
-      ++rounds;
-    }
-    for (int i = 0; i < count; ++i) summarise(&cases[i], &samples[i * MAX_ROUNDS], rounds);
-  }
+  Samples *samples = calloc((size_t)count, sizeof *samples);
+  if (samples == NULL) return false;
+  for (int i = 0; i < count; ++i) samples[i].runs = runs_per_sample(&cases[i], threads);
+  lengthen_samples(cases, samples, count);
+  double end = bench_now() + seconds;
+  for (int round = 0; round < MAX_ROUNDS && (round < MIN_ROUNDS || bench_now() < end); ++round)
+    for (int i = 0; i < count; ++i)
+      if (!cases[i].is_cold || round % COLD_ROUNDS == 0) take_turn(&cases[i], &samples[i], threads);
+  for (int i = 0; i < count; ++i) summarise(&cases[i], &samples[i]);
   free(samples);
-  free(runs);
-  return good;
+  return true;
 }

@@ -193,7 +193,7 @@ void bench_stream_destroy(BenchStream *stream) {
 }
 
 BenchCase bench_stream_case(BenchStream *stream) {
-  return (BenchCase){.name = "stream", .run = run_probe, .ctx = &stream->probe};
+  return (BenchCase){.name = "stream", .run = run_probe, .is_cold = true, .ctx = &stream->probe};
 }
 
 double bench_stream_bytes(const BenchStream *stream) { return (double)stream->bytes; }
