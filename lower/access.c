@@ -9,8 +9,8 @@ static Bound bound_of(const Emitter *e, const Value *value, int count) {
   if (value == NULL) return (Bound){0};
   const Lowered *lowered = lower_get(e, value);
   int64_t number;
-  if (lower_is_integer(lowered->parts[0], &number) && number >= count) return (Bound){0};
-  return (Bound){lowered->parts[0], lowered->depth};
+  int64_t least = lower_is_integer(lowered->parts[0], &number) ? number : lower_least(e, lowered->parts[0]);
+  return least >= count ? (Bound){0} : (Bound){lowered->parts[0], lowered->depth, least};
 }
 
 void lower_window_forget(Emitter *e, Window *window) {
@@ -73,7 +73,7 @@ bool lower_window_is_direct(const Emitter *e, const Window *window) {
 /* ---- bounds ------------------------------------------------------------------------------------------------------ */
 
 LLVMValueRef lower_is_below(Emitter *e, Bound bound, int at) {
-  if (!bound.value) return NULL;
+  if (!bound.value || at < bound.least) return NULL;
   Spot back = lower_go(e, bound.depth);
   LLVMValueRef condition = LLVMBuildICmp(e->builder, LLVMIntSGT, bound.value, lower_i64(e, at), "");
   lower_back(e, back);
@@ -283,7 +283,8 @@ static void store_chunk(Emitter *e, Window *window, int row, int chunk, LLVMValu
   lower_call_align(e, call, 1, align_of(window));
 }
 
-/* Rows are stored in order, and the first one outside ends it: one branch a row, which the processor predicts. */
+/* Rows are stored in order, and the first one outside ends it: one branch a row, which the processor predicts, but for
+ * rows that are there for certain. */
 void lower_store_rows(Emitter *e, Window *window, const LLVMValueRef *parts) {
   int chunks = lower_chunks(e, window->cols);
   Bound bound = window->row_bound;
@@ -291,7 +292,7 @@ void lower_store_rows(Emitter *e, Window *window, const LLVMValueRef *parts) {
   if (bound.value) done = LLVMAppendBasicBlockInContext(e->context, e->function, "stored");
   window->row_bound.value = NULL; /* the branches see to it */
   for (int r = 0; r < window->rows; ++r) {
-    if (bound.value) {
+    if (bound.value && r >= bound.least) {
       LLVMBasicBlockRef inside = LLVMInsertBasicBlockInContext(e->context, done, "store.row");
       LLVMValueRef condition = LLVMBuildICmp(e->builder, LLVMIntSGT, bound.value, lower_i64(e, r), "");
       LLVMBuildCondBr(e->builder, condition, inside, done);

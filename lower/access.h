@@ -12,6 +12,7 @@
 typedef struct Bound {
   LLVMValueRef value; /* i64 */
   int depth;
+  int64_t least; /* so many there are for certain, by the choices around (emit_control.c) */
 } Bound;
 
 typedef struct Window {

@@ -238,7 +238,7 @@ void lower_load_grouped(Emitter *e, Window *window, LLVMValueRef *parts) {
     Spot back = lower_go(e, g.depth);
     LLVMValueRef has_rest = LLVMBuildICmp(e->builder, LLVMIntSGT, g.rest, lower_i64(e, 0), "");
     LLVMValueRef last = LLVMBuildZExt(e->builder, has_rest, e->i64, "");
-    g.units.row_bound.value = lower_add(e, g.whole, last);
+    g.units.row_bound = (Bound){lower_add(e, g.whole, last), g.depth, 0};
     lower_back(e, back);
   }
   LLVMValueRef *units = LOWER_ARRAY(e, LLVMValueRef, g.units.rows * lower_chunks(e, g.units.cols));
@@ -263,7 +263,7 @@ static void store_rest(Emitter *e, const Grouped *g, const LLVMValueRef *units) 
   window.address.base = LLVMBuildGEP2(e->builder, window.address.memory, window.address.base, &offset, 1, "");
   window.address.base_depth = e->depth;
   window.rows = g->group - 1;
-  window.row_bound = (Bound){g->rest, g->depth};
+  window.row_bound = (Bound){g->rest, g->depth, 0};
   if (window.type == KILN_BOOL) window.type = KILN_U8;
   int chunks = lower_chunks(e, window.cols);
   LLVMValueRef *parts = LOWER_ARRAY(e, LLVMValueRef, window.rows * chunks);
@@ -283,7 +283,7 @@ static void store_rest(Emitter *e, const Grouped *g, const LLVMValueRef *units) 
 void lower_store_grouped(Emitter *e, Window *window, const LLVMValueRef *parts) {
   bool turns = has_k_across(window);
   Grouped g = make_grouped(e, window);
-  g.units.row_bound.value = g.whole;
+  g.units.row_bound = (Bound){g.whole, g.depth, 0};
   LLVMValueRef *units = LOWER_ARRAY(e, LLVMValueRef, g.units.rows * lower_chunks(e, g.units.cols));
   if (turns) turn_to_units(e, &g, parts, units);
   else interleave_to_units(e, &g, parts, units);

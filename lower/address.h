@@ -40,6 +40,15 @@ typedef struct Amount {
   int depth;
 } Amount;
 
+/* Constants of a text may be of any size; addresses that wrap are out of bounds anyway. */
+static inline int64_t address_multiply(int64_t x, int64_t y) { return (int64_t)((uint64_t)x * (uint64_t)y); }
+static inline int64_t address_add(int64_t x, int64_t y) { return (int64_t)((uint64_t)x + (uint64_t)y); }
+static inline Amount address_constant(int64_t number) { return (Amount){.number = number}; }
+/* Elements from the first on that are in its block for certain. */
+static inline int64_t address_divisor_in_block(const AddressAxis *axis) {
+  return lower_common_divisor(axis->divisor, axis->block);
+}
+
 typedef struct Address {
   kiln_type type;
   LLVMTypeRef memory; /* of an element; a byte for nibbles */
@@ -66,6 +75,9 @@ typedef struct Address {
 Address lower_address(Emitter *e, const Access *access, int rows);
 /* Row axis as column axis and the other way round. */
 void lower_address_swap(Emitter *e, Address *address, int rows);
+
+/* ---- pointer.c --------------------------------------------------------------------------------------------------- */
+
 /* See lower_window_fork. */
 Address lower_address_fork(Emitter *e, Address *address);
 /* Pointer to element (row, col); nibbles: to its byte, which needs lower_address_is_even. */

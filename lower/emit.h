@@ -55,12 +55,28 @@ typedef struct LoopScope {
   Induction *inductions;
 } LoopScope;
 
+/* In the part of a kernel that is being emitted, `value` is at least this. */
+typedef struct Fact {
+  const struct Fact *outer;
+  LLVMValueRef value;
+  int64_t least;
+} Fact;
+
+/* Arithmetic on indices and pointers that was emitted, to be found again in its block. */
+typedef struct Numbered {
+  LLVMOpcode code;     /* 0: none */
+  LLVMTypeRef element; /* of a pointer that moves, or a mark of its own kind; else NULL */
+  LLVMValueRef x, y, result;
+} Numbered;
+
 typedef struct CachedFunction {
   Intrinsic id;
   LLVMTypeRef overloads[2];
   LLVMTypeRef type;
   LLVMValueRef function;
 } CachedFunction;
+
+enum { LOWER_NUMBERED = 256, LOWER_NUMBERED_WAYS = 3 };
 
 typedef struct Emitter {
   const Target *target;
@@ -87,13 +103,15 @@ typedef struct Emitter {
   LLVMValueRef sink;  /* stack bytes that stores past a bound go to, once needed */
   LLVMValueRef stage; /* stack bytes for one operation at a time, once needed */
   int64_t stage_bytes;
-  Lowered **values;          /* by the values' ids */
-  FragPlacement *placements; /* by the values' ids */
-  struct AmxPlan *amx;       /* of the kernel's tile registers; NULL: it uses none */
-  LoopScope *scope;          /* NULL: outside of loops */
-  LLVMValueRef before;       /* the builder stands in front of this; NULL: at the end of its block */
-  int depth;                 /* of the values that can be computed where the builder stands */
-  bool is_query;             /* in NAME_tasks or NAME_workspace */
+  Lowered **values;                                       /* by the values' ids */
+  FragPlacement *placements;                              /* by the values' ids */
+  struct AmxPlan *amx;                                    /* of the kernel's tile registers; NULL: it uses none */
+  LoopScope *scope;                                       /* NULL: outside of loops */
+  const Fact *facts;                                      /* from the choices around; NULL: none */
+  Numbered numbered[LOWER_NUMBERED][LOWER_NUMBERED_WAYS]; /* by hash, the latest first */
+  LLVMValueRef before; /* the builder stands in front of this; NULL: at the end of its block */
+  int depth;           /* of the values that can be computed where the builder stands */
+  bool is_query;       /* in NAME_tasks or NAME_workspace */
 
   Arena *arena;
   Diagnostics *faults;
@@ -113,6 +131,11 @@ typedef void EmitFunction(Emitter *e, const Op *op);
 void lower_operation(Emitter *e, const Op *op);
 void lower_block(Emitter *e, const Block *block); /* without its yield */
 const Op *lower_yield(const Block *block);
+
+/* ---- emit_control.c ---------------------------------------------------------------------------------------------- */
+
+/* What `value`, an index, is at least where the builder stands; INT64_MIN: that is not known. */
+int64_t lower_least(const Emitter *e, LLVMValueRef value);
 
 /* ---- entry.c ----------------------------------------------------------------------------------------------------- */
 
@@ -192,6 +215,10 @@ Spot lower_go(Emitter *e, int depth);
 void lower_back(Emitter *e, Spot back);
 
 /* i64 arithmetic that folds constants and neutral elements. */
+/* `count` elements behind `pointer`. */
+LLVMValueRef lower_step(Emitter *e, LLVMTypeRef element, LLVMValueRef pointer, LLVMValueRef count);
+/* What was emitted is not found again: some of it is about to go. */
+void lower_forget_numbered(Emitter *e);
 LLVMValueRef lower_add(Emitter *e, LLVMValueRef x, LLVMValueRef y);
 LLVMValueRef lower_sub(Emitter *e, LLVMValueRef x, LLVMValueRef y);
 LLVMValueRef lower_mul(Emitter *e, LLVMValueRef x, LLVMValueRef y);
@@ -200,6 +227,8 @@ LLVMValueRef lower_mod(Emitter *e, LLVMValueRef x, int64_t y);
 LLVMValueRef lower_min(Emitter *e, LLVMValueRef x, LLVMValueRef y);
 LLVMValueRef lower_max(Emitter *e, LLVMValueRef x, LLVMValueRef y);
 
+/* The greatest number that divides both; INT64_MAX stands for 0, which all divide. */
+int64_t lower_common_divisor(int64_t a, int64_t b);
 /* A number that divides the index whatever it is; INT64_MAX for 0. */
 int64_t lower_divisor(const Value *index);
 

@@ -171,6 +171,7 @@ static LLVMValueRef goes_on(Emitter *e, LoopScope *scope, LLVMBasicBlockRef latc
     LLVMReplaceAllUsesWith(scope->index, LLVMBuildNSWAdd(e->builder, scope->counter, scope->hi, ""));
     LLVMPositionBuilderAtEnd(e->builder, latch);
   }
+  lower_forget_numbered(e); /* the index among them, whose address another value may get */
   LLVMInstructionEraseFromParent(scope->index);
   LLVMValueRef next = advance(e, scope->counter, scope->step, latch);
   return LLVMBuildICmp(e->builder, LLVMIntSLT, next, lower_i64(e, 0), "");
@@ -226,6 +227,23 @@ void emit_for(Emitter *e, const Op *op) {
 
 /* ---- if ---------------------------------------------------------------------------------------------------------- */
 
+int64_t lower_least(const Emitter *e, LLVMValueRef value) {
+  int64_t least = INT64_MIN;
+  for (const Fact *fact = e->facts; fact; fact = fact->outer)
+    if (fact->value == value && fact->least > least) least = fact->least;
+  return least;
+}
+
+/* What the other side of `if x <= 7` may rely on; false: nothing. */
+static bool fact_of_else(const Emitter *e, const Op *op, Fact *fact) {
+  const Op *compare = op->operands[0]->op;
+  if (compare == NULL || (compare->code != OP_index_le && compare->code != OP_index_lt)) return false;
+  int64_t number;
+  if (!lower_is_integer(lower_get(e, compare->operands[1])->parts[0], &number) || number == INT64_MAX) return false;
+  *fact = (Fact){e->facts, lower_get(e, compare->operands[0])->parts[0], number + (compare->code == OP_index_le)};
+  return true;
+}
+
 /* One side; gives the block it ends in. */
 static LLVMBasicBlockRef emit_side(Emitter *e, const Op *op, const Block *block, LLVMBasicBlockRef start,
                                    LLVMBasicBlockRef done) {
@@ -242,8 +260,14 @@ static void emit_choice(Emitter *e, const Op *op, LLVMValueRef condition) {
   if (sides[1]) starts[1] = append(e, op->operands[0], "else");
   LLVMBasicBlockRef done = append(e, op->operands[0], "end");
   LLVMBuildCondBr(e->builder, condition, starts[0], sides[1] ? starts[1] : done);
-  for (int i = 0; i < 2 && e->status == KILN_OK; ++i)
+  Fact fact;
+  const Fact *around = e->facts;
+  bool has_fact = fact_of_else(e, op, &fact);
+  for (int i = 0; i < 2 && e->status == KILN_OK; ++i) {
+    e->facts = i == 1 && has_fact ? &fact : around;
     if (sides[i]) ends[i] = emit_side(e, op, sides[i], starts[i], done);
+  }
+  e->facts = around;
   if (e->status != KILN_OK) return;
   LLVMMoveBasicBlockAfter(done, here(e));
   LLVMPositionBuilderAtEnd(e->builder, done);

@@ -3,6 +3,8 @@
  * That is loop-invariant code motion at no cost: an expression knows the depth of the loop it varies with, and is
  * emitted in front of the loop inside of that. Divisions move only where the divisor is a constant, since they may
  * trap. */
+#include <string.h>
+
 #include "lower/emit.h"
 
 /* ---- places ------------------------------------------------------------------------------------------------------ */
@@ -34,29 +36,77 @@ static bool is_exactly(LLVMValueRef x, int64_t number) {
   return lower_is_integer(x, &found) && found == number;
 }
 
+static LLVMValueRef build(Emitter *e, LLVMOpcode code, LLVMTypeRef element, LLVMValueRef x, LLVMValueRef y) {
+  if (code == LLVMGetElementPtr) return LLVMBuildGEP2(e->builder, element, x, &y, 1, "");
+  if (!e->is_query && code == LLVMAdd) return LLVMBuildNSWAdd(e->builder, x, y, "");
+  if (!e->is_query && code == LLVMSub) return LLVMBuildNSWSub(e->builder, x, y, "");
+  if (!e->is_query && code == LLVMMul) return LLVMBuildNSWMul(e->builder, x, y, "");
+  return LLVMBuildBinOp(e->builder, code, x, y, "");
+}
+
+/* Where values of this kind are remembered, the latest first. */
+static Numbered *bucket(Emitter *e, LLVMOpcode code, LLVMValueRef x, LLVMValueRef y) {
+  static const uint64_t spread = 0x9e3779b97f4a7c15; /* 2^64 over the golden ratio */
+  enum { HIGH_BITS = 32 };
+  uint64_t hash = ((uint64_t)(uintptr_t)x * spread + (uint64_t)(uintptr_t)y + (uint64_t)code) * spread;
+  return e->numbered[(hash >> HIGH_BITS) % LOWER_NUMBERED];
+}
+
+/* NULL: it is not there. */
+static LLVMValueRef find_numbered(Emitter *e, LLVMOpcode code, LLVMTypeRef element, LLVMValueRef x, LLVMValueRef y) {
+  const Numbered *entry = bucket(e, code, x, y);
+  LLVMBasicBlockRef block = LLVMGetInsertBlock(e->builder);
+  for (int i = 0; i < LOWER_NUMBERED_WAYS; ++i, ++entry) {
+    bool is_same = entry->code == code && entry->element == element && entry->x == x && entry->y == y;
+    if (is_same && LLVMGetInstructionParent(entry->result) == block) return entry->result;
+  }
+  return NULL;
+}
+
+static LLVMValueRef remember(Emitter *e, Numbered made) {
+  Numbered *entries = bucket(e, made.code, made.x, made.y);
+  if (!LLVMIsAInstruction(made.result)) return made.result;
+  for (int i = LOWER_NUMBERED_WAYS - 1; i > 0; --i) entries[i] = entries[i - 1];
+  entries[0] = made;
+  return made.result;
+}
+
+/* The same value from the block at hand, where it is there already: what accesses of one kind agree in is found to be
+ * equal, so that one pointer can go with a loop for all of them. */
+static LLVMValueRef numbered(Emitter *e, LLVMOpcode code, LLVMTypeRef element, LLVMValueRef x, LLVMValueRef y) {
+  LLVMValueRef found = find_numbered(e, code, element, x, y);
+  return found ? found : remember(e, (Numbered){code, element, x, y, build(e, code, element, x, y)});
+}
+
+void lower_forget_numbered(Emitter *e) { memset(e->numbered, 0, sizeof e->numbered); }
+
+LLVMValueRef lower_step(Emitter *e, LLVMTypeRef element, LLVMValueRef pointer, LLVMValueRef count) {
+  return numbered(e, LLVMGetElementPtr, element, pointer, count);
+}
+
 LLVMValueRef lower_add(Emitter *e, LLVMValueRef x, LLVMValueRef y) {
   if (is_exactly(x, 0)) return y;
   if (is_exactly(y, 0)) return x;
-  return e->is_query ? LLVMBuildAdd(e->builder, x, y, "") : LLVMBuildNSWAdd(e->builder, x, y, "");
+  return numbered(e, LLVMAdd, NULL, x, y);
 }
 
 LLVMValueRef lower_sub(Emitter *e, LLVMValueRef x, LLVMValueRef y) {
   if (is_exactly(y, 0)) return x;
-  return e->is_query ? LLVMBuildSub(e->builder, x, y, "") : LLVMBuildNSWSub(e->builder, x, y, "");
+  return numbered(e, LLVMSub, NULL, x, y);
 }
 
 LLVMValueRef lower_mul(Emitter *e, LLVMValueRef x, LLVMValueRef y) {
   if (is_exactly(x, 1) || is_exactly(y, 0)) return y;
   if (is_exactly(y, 1) || is_exactly(x, 0)) return x;
-  return e->is_query ? LLVMBuildMul(e->builder, x, y, "") : LLVMBuildNSWMul(e->builder, x, y, "");
+  return numbered(e, LLVMMul, NULL, x, y);
 }
 
 LLVMValueRef lower_div(Emitter *e, LLVMValueRef x, int64_t y) {
-  return y == 1 ? x : LLVMBuildUDiv(e->builder, x, lower_i64(e, y), "");
+  return y == 1 ? x : numbered(e, LLVMUDiv, NULL, x, lower_i64(e, y));
 }
 
 LLVMValueRef lower_mod(Emitter *e, LLVMValueRef x, int64_t y) {
-  return y == 1 ? lower_i64(e, 0) : LLVMBuildURem(e->builder, x, lower_i64(e, y), "");
+  return y == 1 ? lower_i64(e, 0) : numbered(e, LLVMURem, NULL, x, lower_i64(e, y));
 }
 
 /* Calls of intrinsics do not fold by themselves. */
@@ -76,7 +126,7 @@ LLVMValueRef lower_extent(const Emitter *e, Extent extent) {
 
 /* ---- divisibility ------------------------------------------------------------------------------------------------ */
 
-static int64_t common_divisor(int64_t a, int64_t b) {
+int64_t lower_common_divisor(int64_t a, int64_t b) {
   if (a == INT64_MAX) return b;
   if (b == INT64_MAX) return a;
   while (b != 0) {
@@ -93,7 +143,7 @@ static int64_t divisor_of(const Value *index, int patience);
 static int64_t divisor_of_argument(const Value *index, int patience) {
   const Op *loop = index->block ? index->block->parent : NULL;
   if (loop == NULL || loop->code != OP_for || index->number != 0) return 1;
-  return common_divisor(divisor_of(loop->operands[0], patience), divisor_of(loop->operands[2], patience));
+  return lower_common_divisor(divisor_of(loop->operands[0], patience), divisor_of(loop->operands[2], patience));
 }
 
 static int64_t divisor_of(const Value *index, int patience) {
@@ -110,7 +160,7 @@ static int64_t divisor_of(const Value *index, int patience) {
   if (!combines && op->code != OP_index_mul) return 1;
   int64_t x = divisor_of(op->operands[selects ? 1 : 0], patience - 1);
   int64_t y = divisor_of(op->operands[selects ? 2 : 1], patience - 1);
-  if (combines) return common_divisor(x, y);
+  if (combines) return lower_common_divisor(x, y);
   int64_t product;
   return __builtin_mul_overflow(x, y, &product) ? (x > y ? x : y) : product;
 }
@@ -160,28 +210,33 @@ void emit_index_max(Emitter *e, const Op *op) { emit_binary(e, op, lower_max); }
 
 /* A kernel's divisions are in range (tile.h); those of its queries see any sizes, must not trap, and give 0 then. */
 static LLVMValueRef divide_checked(Emitter *e, OpCode code, LLVMValueRef x, LLVMValueRef y) {
-  LLVMValueRef zero = lower_i64(e, 0), one = lower_i64(e, 1);
-  LLVMValueRef is_natural = LLVMBuildICmp(e->builder, LLVMIntSGE, x, zero, "");
-  LLVMValueRef is_positive = LLVMBuildICmp(e->builder, LLVMIntSGT, y, zero, "");
-  LLVMValueRef divisor = LLVMBuildSelect(e->builder, is_positive, y, one, "");
-  LLVMValueRef rest = LLVMBuildURem(e->builder, x, divisor, ""), result = rest;
-  if (code != OP_index_mod) result = LLVMBuildUDiv(e->builder, x, divisor, "");
-  if (code == OP_index_ceildiv) {
-    LLVMValueRef has_rest = LLVMBuildICmp(e->builder, LLVMIntNE, rest, zero, "");
-    result = LLVMBuildAdd(e->builder, result, LLVMBuildZExt(e->builder, has_rest, e->i64, ""), "");
+  bool is_up = code == OP_index_ceildiv;
+  LLVMOpcode opcode = code == OP_index_mod ? LLVMURem : LLVMUDiv;
+  LLVMTypeRef kind = is_up ? e->i1 : e->i8;
+  LLVMValueRef found = find_numbered(e, opcode, kind, x, y), zero = lower_i64(e, 0), one = lower_i64(e, 1);
+  if (found) return found;
+  LLVMIntPredicate in_range =
+      is_up ? LLVMIntSGT : LLVMIntSGE; /* of the dividend: rounded up it is one less, plus one */
+  LLVMValueRef is_defined = LLVMBuildICmp(e->builder, in_range, x, zero, ""), divisor = y;
+  int64_t number;
+  if (!lower_is_integer(y, &number) || number <= 0) {
+    LLVMValueRef is_positive = LLVMBuildICmp(e->builder, LLVMIntSGT, y, zero, "");
+    divisor = LLVMBuildSelect(e->builder, is_positive, y, one, "");
+    is_defined = LLVMBuildAnd(e->builder, is_defined, is_positive, "");
   }
-  LLVMValueRef is_defined = LLVMBuildAnd(e->builder, is_natural, is_positive, "");
-  return LLVMBuildSelect(e->builder, is_defined, result, zero, "");
+  LLVMValueRef dividend = is_up ? lower_sub(e, x, one) : x, result = numbered(e, opcode, NULL, dividend, divisor);
+  if (is_up) result = lower_add(e, result, one);
+  return remember(e, (Numbered){opcode, kind, x, y, LLVMBuildSelect(e->builder, is_defined, result, zero, "")});
 }
 
 static LLVMValueRef divide(Emitter *e, LLVMValueRef x, LLVMValueRef y) {
   if (e->is_query) return divide_checked(e, OP_index_div, x, y);
-  return is_exactly(y, 1) ? x : LLVMBuildUDiv(e->builder, x, y, "");
+  return is_exactly(y, 1) ? x : numbered(e, LLVMUDiv, NULL, x, y);
 }
 
 static LLVMValueRef rest(Emitter *e, LLVMValueRef x, LLVMValueRef y) {
   if (e->is_query) return divide_checked(e, OP_index_mod, x, y);
-  return is_exactly(y, 1) ? lower_i64(e, 0) : LLVMBuildURem(e->builder, x, y, "");
+  return is_exactly(y, 1) ? lower_i64(e, 0) : numbered(e, LLVMURem, NULL, x, y);
 }
 
 static LLVMValueRef divide_up(Emitter *e, LLVMValueRef x, LLVMValueRef y) {

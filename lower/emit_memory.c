@@ -27,7 +27,7 @@ void emit_buf_scratch(Emitter *e, const Op *op) {
 void emit_buf_workspace(Emitter *e, const Op *op) {
   const Lowered *offset = lower_get(e, op->operands[0]);
   Spot back = lower_go(e, offset->depth);
-  LLVMValueRef pointer = LLVMBuildGEP2(e->builder, e->i8, e->workspace, &offset->parts[0], 1, "");
+  LLVMValueRef pointer = lower_step(e, e->i8, e->workspace, offset->parts[0]);
   lower_define_one(e, &op->results[0], pointer, offset->depth);
   lower_back(e, back);
 }

@@ -63,15 +63,6 @@ static void link_block(Plan *plan, const Block *block) {
 
 static int larger(int x, int y) { return x > y ? x : y; }
 
-static int common_divisor(int x, int y) {
-  while (y != 0) {
-    int rest = x % y;
-    x = y;
-    y = rest;
-  }
-  return x;
-}
-
 static void shape_block(Plan *plan, const Block *block) {
   for (const Op *op = block->first; op != NULL; op = op->next) {
     if (op_multiplies(op->code)) {
@@ -79,8 +70,8 @@ static void shape_block(Plan *plan, const Block *block) {
       MmaProduct *shape = &plan->shapes[root_of(plan->meets, op->operands[0]->id)];
       shape->cuts = op->code == OP_mma_tf32 && (shape->k == 0 || shape->cuts);
       shape->m = larger(shape->m, a.rows);
-      shape->n = common_divisor(shape->n, b.cols);
-      shape->k = common_divisor(shape->k, a.cols);
+      shape->n = (int)lower_common_divisor(shape->n, b.cols);
+      shape->k = (int)lower_common_divisor(shape->k, a.cols);
     }
     for (int i = 0; i < op->block_count; ++i)
       if (op->blocks[i]) shape_block(plan, op->blocks[i]);

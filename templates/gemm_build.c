@@ -104,7 +104,19 @@ static Value *kept_bytes(const GemmBuild *g, Builder *b) {
   return build_index_select(b, is_single, kept, nothing);
 }
 
-static Value *task_bytes(const GemmBuild *g, Builder *b) { return build_add(b, packed_bytes(g, b), kept_bytes(g, b)); }
+/* An accumulator of zeros, which the first visit to a tile of vectors goes on from as later ones do from the kept one:
+ * a choice between the two in registers would be a copy of every accumulator, which costs the compiler, not the kernel.
+ * Where k is a symbol there may be one visit only, for which no workspace is asked. */
+static int64_t blank_bytes(const GemmBuild *g) {
+  enum { LINE = 64 };
+  if (!g->has_kc || g->loop_k.symbol >= 0 || gemm_field(g, FIELD_mma) == MMA_ON_TILES) return 0;
+  return ceil_div(gemm_bytes(g->types.acc, gemm_field(g, FIELD_mr) * gemm_field(g, FIELD_nr)), LINE) * LINE;
+}
+
+static Value *task_bytes(const GemmBuild *g, Builder *b) {
+  Value *own = build_add(b, packed_bytes(g, b), build_number(b, blank_bytes(g)));
+  return build_add(b, own, kept_bytes(g, b));
+}
 
 static void add_header(GemmBuild *g) {
   Builder header = builder_of(g->kernel, g->kernel->header);
@@ -191,6 +203,11 @@ static void one_tile(GemmBuild *g, Value *t, Value *panel) {
     int64_t mr = gemm_field(g, FIELD_mr), nr = gemm_field(g, FIELD_nr);
     Value *offset = build_add(&g->b, g->kept_before, gemm_kept_bytes_before(g, t, kept_panel(g, panel)));
     g->kept = build_named(build_workspace(&g->b, offset, &g->tile_buffer), "kept");
+    if (g->blank_before != NULL) {
+      Value *is_first = build_index(&g->b, OP_index_eq, g->k_lo, g->layer_lo);
+      Value *start = build_index_select(&g->b, is_first, g->blank_before, offset);
+      g->start = build_named(build_workspace(&g->b, start, &g->tile_buffer), "start");
+    }
     if (gemm_overlaps(g)) place_waiting_tile(g, t, panel);
     if (gemm_prefetches_kept(g)) {
       Value *next = build_add(&g->b, offset, gemm_number(g, gemm_bytes(g->types.acc, mr * nr)));
@@ -269,8 +286,10 @@ static void blocks_of_k(GemmBuild *g, Value *k, void (*visit)(GemmBuild *)) {
     return;
   }
   Value *kc = gemm_depth(g, &g->b); /* whole iterations: only the last block of k may have a rest */
+  bool has_steps = !g->has_layers && g->loop_k.symbol < 0 && g->loop_k.size > 0;
   Value *next = build_add(&g->b, g->layer_lo, gemm_number(g, 1));
-  Loop loop = build_for(&g->b, g->layer_lo, build_index(&g->b, OP_index_max, k, next), kc, NULL, 0);
+  Value *last = has_steps ? k : build_index(&g->b, OP_index_max, k, next);
+  Loop loop = build_for(&g->b, g->layer_lo, last, kc, NULL, 0);
   g->k_lo = build_named(loop.index, "k_lo");
   Block *outer = g->b.block;
   g->b.block = loop.body;
@@ -341,7 +360,10 @@ static void sums_of_rows(GemmBuild *g) {
 /* Block `number` of C, the whole of it or a layer. */
 static void one_block(GemmBuild *g, Value *number, Value *layer) {
   g->layer_lo = gemm_number(g, 0);
-  if (g->has_kc) g->kept_before = build_add(&g->b, g->task_bytes_before, packed_bytes(g, &g->b));
+  if (g->has_kc) {
+    Value *own = build_add(&g->b, packed_bytes(g, &g->b), gemm_number(g, blank_bytes(g)));
+    g->kept_before = build_add(&g->b, g->task_bytes_before, own);
+  }
   if (g->has_layers) gemm_place_layer(g, number, layer);
   if (gemm_needs_row_sums(g)) sums_of_rows(g);
   if (gemm_overlaps(g)) overlapped_panels(g);
@@ -402,6 +424,22 @@ static void blocks_of_task(GemmBuild *g) {
   b->block = outer;
 }
 
+/* Writes the zeros that first visits go on from. */
+static void place_blank(GemmBuild *g) {
+  if (blank_bytes(g) == 0) return;
+  Builder *b = &g->b;
+  int columns = (int)gemm_field(g, FIELD_nr);
+  g->blank_before = build_named(build_add(b, g->task_bytes_before, packed_bytes(g, b)), "blank_before");
+  Value *blank = build_named(build_workspace(b, g->blank_before, &g->tile_buffer), "blank");
+  Loop rows = build_for(b, gemm_number(g, 0), gemm_number(g, gemm_field(g, FIELD_mr)), gemm_number(g, 1), NULL, 0);
+  Block *outer = b->block;
+  b->block = rows.body;
+  Value *zero = build_const(b, 0, type_tile(1, columns, g->types.acc));
+  build_store(b, OP_tile_store, zero, (Place){blank, {rows.index, gemm_number(g, 0)}, NULL, NULL});
+  build_yield(b, NULL, 0);
+  b->block = outer;
+}
+
 static void build_body(GemmBuild *g) {
   Builder *b = &g->b;
   Value *before_last = build_sub(b, gemm_tile_count(g, b), gemm_number(g, 1));
@@ -427,9 +465,9 @@ static void build_body(GemmBuild *g) {
   offset = build_add(b, offset, gemm_panel_bytes(g, b));
   if (gemm_field(g, FIELD_pack_a) == PACK_A_TASK)
     g->task_rows = build_named(gemm_rows_buffer(g, offset, g->types.a_group), "packed_rows");
-  if (gemm_prefetches_rows(g)) g->steps_of_rows = build_named(gemm_rows_buffer(g, offset, 1), "steps_of_rows");
   if (gemm_needs_row_sums(g)) gemm_place_row_sums(g, build_add(b, offset, gemm_rows_bytes(g, b)));
   if (gemm_needs_column_sums(g->plan)) gemm_place_column_sums(g, offset);
+  place_blank(g);
   blocks_of_task(g);
 }
 

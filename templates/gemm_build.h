@@ -27,7 +27,6 @@ typedef struct GemmBuild {
       *tile_sums;       /* … and rows of the latter: of the panel at hand, of the tile to be finished; NULL: 0 */
   Value *scratch;       /* a finished accumulator, for the row loop */
   Value *task_rows;     /* the rows of A that this task packed, panel after panel; NULL: read in place */
-  Value *steps_of_rows; /* the same memory in groups of one step */
   Value *task_panel;    /* B's panel that this task packed */
   Value *panel_to_pack; /* the same memory; in B's own type where bytes are moved on the way */
 
@@ -46,6 +45,8 @@ typedef struct GemmBuild {
   Value *i, *j;                             /* first row and column of the tile */
   Value *rows, *cols;                       /* how many of them it owns; NULL: all */
   Value *kept, *kept_next;                  /* this tile's accumulator between blocks of k, and the next one's */
+  Value *blank_before;                      /* where zeros for the first visit lie in the workspace; NULL: nowhere */
+  Value *start;                             /* what the tile goes on from, kept or zeros; NULL: see initial() */
   Value *panel, *panel_column, *panel_cols; /* where B is read */
   Value *rows_of_a, *first_row;             /* where A is read */
   Value *chunk;                             /* steps of k between two looks at what to prefetch … */

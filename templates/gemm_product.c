@@ -25,15 +25,16 @@ static void prefetch_stream(GemmBuild *g, Value *p, int steps) {
 
 /* Asks for lines of packed rows a KiB ahead of step `p`, for those that one iteration will read then, where a panel is
  * asked for ahead as well: they come from the second-level cache, from which the panel streams past them all the while
- * (f32 of 384 x 768 x 3072 on Granite Rapids: 11.5 to 11.1 ms, of 384 x 3072 x 768 11.3 to 11.0). Which step a line
- * belongs to does not matter, so this sees a panel as steps of all its rows, one after the other. */
+ * (f32 of 384 x 768 x 3072 on Granite Rapids: 11.5 to 11.1 ms, of 384 x 3072 x 768 11.3 to 11.0). In the groups of
+ * their layout, so that one pointer goes with these and with the loads. */
 static void prefetch_rows(GemmBuild *g, Value *p, int steps) {
   enum { AHEAD_BYTES = 1024, LINE_BYTES = 64 };
-  int64_t step_bytes = gemm_bytes(g->types.a, gemm_field(g, FIELD_mr));
-  int64_t ahead = larger_of(AHEAD_BYTES / step_bytes, 1);
-  for (int64_t byte = 0; byte < step_bytes * steps; byte += LINE_BYTES) {
-    Value *column = build_add(&g->b, p, gemm_number(g, ahead + byte / step_bytes));
-    build_prefetch(&g->b, (Place){.buffer = g->steps_of_rows, .indices = {g->first_row, column}}, 1);
+  int64_t group = g->types.a_group, row_bytes = gemm_bytes(g->types.a, group);
+  int64_t group_bytes = row_bytes * gemm_field(g, FIELD_mr), ahead = larger_of(AHEAD_BYTES / group_bytes, 1);
+  for (int64_t byte = 0; byte < group_bytes * steps / group; byte += LINE_BYTES) {
+    Value *column = build_add(&g->b, p, gemm_number(g, (ahead + byte / group_bytes) * group));
+    Value *row = build_add(&g->b, g->first_row, gemm_number(g, byte % group_bytes / row_bytes));
+    build_prefetch(&g->b, (Place){.buffer = g->rows_of_a, .indices = {row, column}}, 1);
   }
 }
 
@@ -63,7 +64,7 @@ static Value *product_loop(GemmBuild *g, Value *acc, int rows, Value *lo, Value 
   Value *fb = build_load(&g->b, OP_frag_load, (Place){g->panel, {row, g->panel_column}, left, g->panel_cols},
                          type_frag(ROLE_B, steps, columns, g->panel->type.buf->type));
   if (gemm_field(g, FIELD_prefetch) == PREFETCH_STREAM && !is_bounded) prefetch_stream(g, loop.index, steps);
-  if (gemm_prefetches_rows(g) && !is_bounded) prefetch_rows(g, column, steps);
+  if (gemm_prefetches_rows(g) && !is_bounded && rows == gemm_field(g, FIELD_mr)) prefetch_rows(g, column, steps);
   Value *next = build_ternary(&g->b, OP_mma, loop.carried[0], build_named(fa, "fa"), build_named(fb, "fb"));
   build_yield(&g->b, &next, 1);
   g->b.block = outer;
@@ -278,6 +279,7 @@ static Place whole_of(Builder *b, Value *buffer) {
 static Value *initial(GemmBuild *g, int rows) {
   TileType type = type_frag(ROLE_ACC, rows, (int)gemm_field(g, FIELD_nr), g->types.acc);
   if (!g->has_kc) return build_named(build_typed(&g->b, OP_frag_zero, type, NULL, NULL), "zero");
+  if (g->start != NULL) return build_load(&g->b, OP_frag_load, whole_of(&g->b, g->start), type);
   Value *first = build_index(&g->b, OP_index_eq, g->k_lo, g->layer_lo);
   Op *choice = build_if(&g->b, first, &type, 1, true);
   Builder fresh = builder_of(g->kernel, choice->blocks[0]);
