@@ -111,8 +111,8 @@ def summary(lines):
         below, behind = sum(ratio < 1 for ratio in ratios), sum(line.behind for line in compared)
         out.append(f"{key[0]:10} {key[1]:8} {key[2]:7} {key[3]:22} {len(ratios):5} {mean(ratios):6.3f} "
                    f"{mean([line.least_ratio for line in compared]):6.3f} {min(ratios):6.2f} {below:4} {behind:6}")
-    out += ["", f"{'ratio':>6} {'least':>6} {'kiln us':>11} {'+-%':>5} {'peer us':>11} {'+-%':>5} {'%peak':>6} {'%bandw':>6}  "
-                f"{'suite':9} {'type':6} {'target':20} shape, best peer"]
+    out += ["", f"{'ratio':>6} {'least':>6} {'kiln us':>11} {'+-%':>5} {'peer us':>11} {'+-%':>5} {'%peak':>6} "
+                f"{'%bandw':>6}  {'suite':9} {'type':6} {'target':20} shape, best peer"]
     for line in sorted((line for line in lines if line.peer), key=lambda line: line.ratio):
         kiln, peer = line.kiln, line.peer
         out.append(f"{line.ratio:6.2f} {line.least_ratio:6.2f} {kiln['us']:11.2f} {100 * kiln['spread']:5.1f} "
