@@ -35,7 +35,9 @@ static Amount axis_delta(Emitter *e, const AddressAxis *axis, int x, LLVMValueRe
   int64_t count = axis->block ? x / axis->block : x;
   Amount result = address_constant(axis->block ? (int64_t)(x % axis->block) * axis->inner : 0);
   if (!axis->stride) result.number = address_add(result.number, address_multiply(count, axis->number));
-  else if (count > 0) { /* next to its use, as chained rows are */ result.depth = e->depth > 0 ? e->depth - 1 : 0;
+  else if (count > 0) {
+    /* next to its use, as chained rows are */
+    result.depth = e->depth > 0 ? e->depth - 1 : 0;
     Spot back = lower_go(e, result.depth);
     result.value = axis_steps(e, axis, lower_i64(e, count));
     lower_back(e, back);

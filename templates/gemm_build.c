@@ -464,7 +464,7 @@ static void build_body(GemmBuild *g) {
   }
   offset = build_add(b, offset, gemm_panel_bytes(g, b));
   if (gemm_field(g, FIELD_pack_a) == PACK_A_TASK)
-    g->task_rows = build_named(gemm_rows_buffer(g, offset, g->types.a_group), "packed_rows");
+    g->task_rows = build_named(gemm_rows_buffer(g, offset), "packed_rows");
   if (gemm_needs_row_sums(g)) gemm_place_row_sums(g, build_add(b, offset, gemm_rows_bytes(g, b)));
   if (gemm_needs_column_sums(g->plan)) gemm_place_column_sums(g, offset);
   place_blank(g);

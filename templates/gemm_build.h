@@ -132,7 +132,7 @@ Value *gemm_panel_bytes(const GemmBuild *g, Builder *b);
 Value *gemm_rows_bytes(const GemmBuild *g, Builder *b);
 /* The buffers there, from this byte offset on. */
 Value *gemm_panel_buffer(GemmBuild *g, Value *offset, kiln_type element);
-Value *gemm_rows_buffer(GemmBuild *g, Value *offset, int group); /* so many steps of a row together */
+Value *gemm_rows_buffer(GemmBuild *g, Value *offset);
 /* The k at column 0 of the packed rows; NULL: 0. */
 Value *gemm_first_packed(GemmBuild *g);
 /* Copies this block of k of panel `panel`, at g->j, unless it is there already; gives its first column there. */
@@ -150,8 +150,6 @@ void gemm_pack_rows(GemmBuild *g, Value *is_first);
 int64_t gemm_panels_ahead(const GemmBuild *g);
 /* Whether the panel after this one is asked for while this one is multiplied. */
 bool gemm_prefetches_next(const GemmBuild *g);
-/* Whether packed rows are asked for ahead of the step at hand. */
-bool gemm_prefetches_rows(const GemmBuild *g);
 /* Whether the accumulator that the next tile goes on with is asked for. */
 bool gemm_prefetches_kept(const GemmBuild *g);
 /* What the chunks of a tile's k loop do besides, for the panel at hand. */

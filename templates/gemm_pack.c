@@ -236,9 +236,9 @@ Value *gemm_panel_buffer(GemmBuild *g, Value *offset, kiln_type element) {
   return build_workspace(&g->b, offset, &type);
 }
 
-Value *gemm_rows_buffer(GemmBuild *g, Value *offset, int group) {
+Value *gemm_rows_buffer(GemmBuild *g, Value *offset) {
   int mr = (int)gemm_field(g, FIELD_mr);
-  BufType type = {.type = g->types.a, .rank = 2, .layout = LAYOUT_ROW_PANEL, .panel = mr, .group = group};
+  BufType type = {.type = g->types.a, .rank = 2, .layout = LAYOUT_ROW_PANEL, .panel = mr, .group = g->types.a_group};
   type.dims[0] = (Extent){0, EXTENT_UNKNOWN};
   type.dims[1] = depth_extent(g, FIELD_pc);
   return build_workspace(&g->b, offset, &type);

@@ -38,7 +38,8 @@ static void prefetch_rows(GemmBuild *g, Value *p, int steps) {
   }
 }
 
-bool gemm_prefetches_rows(const GemmBuild *g) {
+/* Whether packed rows are asked for ahead of the step at hand. */
+static bool prefetches_rows(const GemmBuild *g) {
   bool is_packed = gemm_field(g, FIELD_pack_a) == PACK_A_TASK && gemm_field(g, FIELD_mma) != MMA_ON_TILES;
   bool waits = (g->plan->problem.target->traits & TRAIT_WAITS_FOR_L2) != 0;
   return is_packed && waits && gemm_prefetches_next(g);
@@ -64,7 +65,7 @@ static Value *product_loop(GemmBuild *g, Value *acc, int rows, Value *lo, Value 
   Value *fb = build_load(&g->b, OP_frag_load, (Place){g->panel, {row, g->panel_column}, left, g->panel_cols},
                          type_frag(ROLE_B, steps, columns, g->panel->type.buf->type));
   if (gemm_field(g, FIELD_prefetch) == PREFETCH_STREAM && !is_bounded) prefetch_stream(g, loop.index, steps);
-  if (gemm_prefetches_rows(g) && !is_bounded && rows == gemm_field(g, FIELD_mr)) prefetch_rows(g, column, steps);
+  if (prefetches_rows(g) && !is_bounded && rows == gemm_field(g, FIELD_mr)) prefetch_rows(g, column, steps);
   Value *next = build_ternary(&g->b, OP_mma, loop.carried[0], build_named(fa, "fa"), build_named(fb, "fb"));
   build_yield(&g->b, &next, 1);
   g->b.block = outer;
