@@ -34,6 +34,19 @@ typedef struct BenchCase {
  * out of memory. */
 bool bench_interleave(BenchCase *cases, int count, int threads, double seconds);
 
+/* ---- profiles ---------------------------------------------------------------------------------------------------- */
+
+/* Addresses at which the calling thread was found. */
+typedef struct BenchSamples {
+  const void **list;
+  size_t count, capacity;
+} BenchSamples;
+
+/* Runs again and again for so many seconds and asks every quarter of a millisecond where it is. False: no timer or no
+ * memory. Released either way with bench_samples_release. */
+bool bench_sample(void (*run)(void *ctx), void *ctx, double seconds, BenchSamples *samples);
+void bench_samples_release(BenchSamples *samples);
+
 /* ---- memory ------------------------------------------------------------------------------------------------------ */
 
 /* For operands, aligned to a cache line; more than a MiB is of whole huge pages where the system gives those: pages of

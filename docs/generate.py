@@ -48,6 +48,7 @@ def tile_usage(row):
     if syntax == "ACCESS":
         stored = "%x, " if name.endswith("_store") or name.startswith("atomic") else ""
         bounds = " [rows r] [cols c]" if name.endswith(("_load", "_store")) else ""
+        bounds += " [streamed]" if name in ("frag_load", "tile_store") else ""
         text = f"{stored}%b[i, …]{bounds}{' level l' if name == 'prefetch' else ''}"
     return code(f"{name} {text}".rstrip() + (" : type" if result == "TYPED" else ""))
 

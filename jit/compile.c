@@ -24,7 +24,7 @@ kiln_status jit_compile(const Module *module, const Target *target, const JitCom
   LLVMContextSetDiscardValueNames(context, options->output == JIT_OUTPUT_OBJECT);
   LLVMModuleRef lowered = NULL;
   *out = (JitBuffer){0};
-  kiln_status status = lower_module(module, target, context, NULL, &lowered, faults);
+  kiln_status status = lower_module(module, target, context, NULL, options->source, &lowered, faults);
   int64_t lower_ns = jit_os_now_ns() - start;
   JitTimes times = {0};
   JitEmit emit = {

@@ -15,7 +15,8 @@ typedef struct JitCompileTimes {
 /* `key` and `fields` are for the object's metadata. */
 typedef struct JitCompile {
   JitOutput output;
-  const char *key; /* full text of the content key */
+  const char *source; /* name of the text whose lines the object shall know (lower_module); NULL: none */
+  const char *key;    /* full text of the content key */
   size_t key_length;
   const JitField *fields;
   size_t field_count;

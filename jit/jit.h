@@ -47,6 +47,9 @@ kiln_status jit_load(JitSession *session, const uint8_t *bytes, size_t size, con
 /* Address of a global function of the object; NULL: no such function. */
 void *jit_symbol(const JitCode *code, const char *name);
 size_t jit_code_bytes(const JitCode *code); /* of machine code */
-void jit_unload(JitCode *code);             /* NULL is allowed */
+/* Line of the tile IR that code at this address comes from; 0: the object has no such table (JitCompile.source), or the
+ * address is not in its code. */
+int32_t jit_line(const JitCode *code, const void *address);
+void jit_unload(JitCode *code); /* NULL is allowed */
 
 #endif

@@ -101,6 +101,23 @@ JitSymbol jit_object_symbol(const JitObject *object, size_t index) {
   };
 }
 
+bool jit_section_has_bytes(const JitSection *section) {
+  return section->type != SECTION_NULL && section->type != SECTION_NO_BITS;
+}
+
+uint64_t jit_object_relocated(const JitObject *object, size_t section, size_t at) {
+  for (size_t i = 1; i < object->section_count; ++i) {
+    JitSection table = jit_object_section(object, i);
+    if (table.type != SECTION_RELOCATIONS || table.info != section) continue;
+    for (size_t entry = 0; entry < table.size; entry += RELOCATION_BYTES) {
+      const uint8_t *bytes = object->bytes + table.offset + entry;
+      if (read64(bytes) != at) continue;
+      return jit_object_symbol(object, read64(bytes + 8) >> 32).value + read64(bytes + 16);
+    }
+  }
+  return 0;
+}
+
 static kiln_status parse_file_header(JitObject *object, Text *why) {
   static const uint8_t identity[7] = {0x7f, 'E', 'L', 'F', 2, 1, 1}; /* 64 bits, little-endian, version 1 */
   const uint8_t *bytes = object->bytes;

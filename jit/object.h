@@ -59,6 +59,21 @@ kiln_status jit_object_parse(const uint8_t *bytes, size_t size, JitObject *out, 
 JitSection jit_object_section(const JitObject *object, size_t index); /* index < section_count */
 JitSymbol jit_object_symbol(const JitObject *object, size_t index);   /* index < symbol_count; 0 is the null symbol */
 
+bool jit_section_has_bytes(const JitSection *section); /* in the file */
+/* The address that a relocation puts at byte `at` of a section: an offset in the section of the symbol it names; 0: no
+ * relocation is there. */
+uint64_t jit_object_relocated(const JitObject *object, size_t section, size_t at);
+
+/* Code from `begin` bytes into the section of the object's functions on comes from this line of its source; 0: from
+ * none. */
+typedef struct JitLine {
+  uint64_t begin;
+  int32_t line;
+} JitLine;
+/* The object's table of lines, ascending; how many (lines.c). `lines` NULL: only how many at most. */
+size_t jit_object_lines(const JitObject *object, JitLine *lines);
+int32_t jit_line_at(const JitLine *lines, size_t count, uint64_t at);
+
 /* What makes an object a kernel: nothing undefined, nothing writable, no thread-local data, nothing that runs on load.
  */
 kiln_status jit_object_check_kernel(const JitObject *object, Text *why);

@@ -54,6 +54,9 @@ struct JitCode {
   LLVMOrcResourceTrackerRef tracker;
   JitGdbImage *gdb_image;
   size_t code_bytes;
+  uintptr_t code_begin; /* of the section with the functions */
+  JitLine *lines;       /* NULL: the object has no table of lines */
+  size_t line_count;
   size_t entry_count;
   Entry entries[];
 };
@@ -275,10 +278,24 @@ static JitCode *create_code(JitSession *session, const JitObject *object) {
   return code;
 }
 
+/* An object that has a table of lines has it for people who profile; without memory for it there is none. */
+static void keep_lines(JitCode *code, const JitObject *object) {
+  size_t most = jit_object_lines(object, NULL);
+  if (most == 0) return;
+  for (size_t i = 1; i < object->symbol_count; ++i) {
+    JitSymbol symbol = jit_object_symbol(object, i);
+    if (is_entry(&symbol) && strcmp(symbol.name, code->entries[0].name) == 0)
+      code->code_begin = (uintptr_t)code->entries[0].address - (uintptr_t)symbol.value;
+  }
+  code->lines = allocate(&code->session->allocator, most * sizeof *code->lines);
+  if (code->lines) code->line_count = jit_object_lines(object, code->lines);
+}
+
 static void tell_profilers(JitCode *code, const JitObject *object) {
   JitSession *session = code->session;
   for (size_t i = 0; i < code->entry_count; ++i)
-    jit_profile_add(session->profile, code->entries[i].name, code->entries[i].address, code->entries[i].size);
+    jit_profile_add(session->profile, code->entries[i].name, code->entries[i].address, code->entries[i].size,
+                    &(JitLineTable){code->code_begin, code->lines, code->line_count});
   if (session->register_with_gdb)
     code->gdb_image = jit_gdb_add(object, code->entries[0].name, code->entries[0].address, &session->allocator);
 }
@@ -289,6 +306,7 @@ static kiln_status link_code(JitCode *code, const JitObject *object, const char 
   kiln_status status =
       jit_diagnose(LLVMOrcObjectLayerAddObjectFileWithRT(code->session->linker, code->tracker, memory), name, faults);
   if (!status) status = look_up_entries(code, name, faults);
+  if (!status) keep_lines(code, object);
   if (!status) tell_profilers(code, object);
   return status;
 }
@@ -351,6 +369,11 @@ void *jit_symbol(const JitCode *code, const char *name) {
 
 size_t jit_code_bytes(const JitCode *code) { return code->code_bytes; }
 
+int32_t jit_line(const JitCode *code, const void *address) {
+  uintptr_t at = (uintptr_t)address - code->code_begin; /* beyond all where the address is below */
+  return at < code->code_bytes ? jit_line_at(code->lines, code->line_count, at) : 0;
+}
+
 void jit_unload(JitCode *code) {
   if (!code) return;
   JitSession *session = code->session;
@@ -359,6 +382,7 @@ void jit_unload(JitCode *code) {
   LLVMErrorRef error = LLVMOrcResourceTrackerRemove(code->tracker);
   if (error) log_error(session, error);
   LLVMOrcReleaseResourceTracker(code->tracker);
+  if (code->lines) release(&allocator, code->lines);
   give_dylib(session, code->home);
   release(&allocator, code);
 }

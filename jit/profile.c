@@ -14,7 +14,7 @@
 
 #include "jit/os.h"
 
-enum { DUMP_MAGIC = 0x4A695444, DUMP_VERSION = 1, RECORD_LOAD = 0, RECORD_CLOSE = 3 };
+enum { DUMP_MAGIC = 0x4A695444, DUMP_VERSION = 1, RECORD_LOAD = 0, RECORD_LINES = 2, RECORD_CLOSE = 3 };
 enum { MACHINE_X86_64 = 62, MACHINE_AARCH64 = 183, MACHINE_RISCV = 243 };
 enum { CLOSED = -1, PATH_LIMIT = 4096 };
 
@@ -42,6 +42,18 @@ typedef struct LoadRecord {
   uint32_t process, thread;
   uint64_t address, code_address, code_bytes, index;
 } LoadRecord;
+
+/* Entries follow, each with the source's name behind it. */
+typedef struct LinesRecord {
+  RecordHeader header;
+  uint64_t code_address, count;
+} LinesRecord;
+
+typedef struct LineEntry {
+  uint64_t address;
+  int32_t line;
+  uint32_t discriminator;
+} LineEntry;
 
 static uint32_t machine(void) {
 #if defined(__x86_64__)
@@ -123,7 +135,33 @@ static void add_to_map(JitProfile *profile, const char *name, const void *code, 
   if (result) give_up(profile, &profile->map, "perf map", result);
 }
 
-static void add_to_dump(JitProfile *profile, const char *name, const void *code, size_t size) {
+static bool is_of(const JitLineTable *table, size_t row, const void *code, size_t size) {
+  uintptr_t at = table->begin + (uintptr_t)table->lines[row].begin - (uintptr_t)code;
+  return at < size && table->lines[row].line > 0;
+}
+
+/* The lines of a function, in a text `NAME.tile`; goes before the function's own record. */
+static int add_lines(JitProfile *profile, const char *name, const void *code, size_t size, const JitLineTable *table) {
+  char source[512];
+  int length = snprintf(source, sizeof source, "%s.tile", name);
+  LinesRecord record = {.header = {.kind = RECORD_LINES, .time = (uint64_t)jit_os_now_ns()},
+                        .code_address = (uint64_t)(uintptr_t)code};
+  for (size_t i = 0; i < table->count; ++i) record.count += is_of(table, i, code, size);
+  if (record.count == 0 || length < 0 || (size_t)length >= sizeof source) return 0;
+  size_t name_bytes = (size_t)length + 1;
+  record.header.record_bytes = (uint32_t)(sizeof record + record.count * (sizeof(LineEntry) + name_bytes));
+  int result = jit_os_append(profile->dump, &record, sizeof record);
+  for (size_t i = 0; i < table->count && !result; ++i) {
+    if (!is_of(table, i, code, size)) continue;
+    LineEntry entry = {table->begin + table->lines[i].begin, table->lines[i].line, 0};
+    result = jit_os_append(profile->dump, &entry, sizeof entry);
+    if (!result) result = jit_os_append(profile->dump, source, name_bytes);
+  }
+  return result;
+}
+
+static void add_to_dump(JitProfile *profile, const char *name, const void *code, size_t size,
+                        const JitLineTable *lines) {
   size_t name_bytes = strlen(name) + 1;
   LoadRecord record = {
       .header = {.kind = RECORD_LOAD,
@@ -136,7 +174,8 @@ static void add_to_dump(JitProfile *profile, const char *name, const void *code,
       .code_bytes = size,
       .index = profile->next_index++,
   };
-  int result = jit_os_append(profile->dump, &record, sizeof record);
+  int result = add_lines(profile, name, code, size, lines);
+  if (!result) result = jit_os_append(profile->dump, &record, sizeof record);
   if (!result) result = jit_os_append(profile->dump, name, name_bytes);
   if (!result) result = jit_os_append(profile->dump, code, size);
   if (!result) return;
@@ -144,10 +183,10 @@ static void add_to_dump(JitProfile *profile, const char *name, const void *code,
   give_up(profile, &profile->dump, "jitdump", result);
 }
 
-void jit_profile_add(JitProfile *profile, const char *name, const void *code, size_t size) {
+void jit_profile_add(JitProfile *profile, const char *name, const void *code, size_t size, const JitLineTable *lines) {
   if (!profile) return;
   pthread_mutex_lock(&profile->lock);
   if (profile->map != CLOSED) add_to_map(profile, name, code, size);
-  if (profile->dump != CLOSED) add_to_dump(profile, name, code, size);
+  if (profile->dump != CLOSED) add_to_dump(profile, name, code, size, lines);
   pthread_mutex_unlock(&profile->lock);
 }

@@ -10,8 +10,15 @@ typedef struct JitProfile JitProfile;
 JitProfile *jit_profile_create(const char *perf_map_dir, const char *jitdump_dir, const Allocator *allocator,
                                const kiln_log *log);
 void jit_profile_destroy(JitProfile *profile); /* NULL is allowed */
+/* Lines of loaded code; `begin` is the address that those of the table count from. */
+typedef struct JitLineTable {
+  uintptr_t begin;
+  const JitLine *lines;
+  size_t count;
+} JitLineTable;
+
 /* One function at its final address; may be called from any thread. A NULL profile does nothing. */
-void jit_profile_add(JitProfile *profile, const char *name, const void *code, size_t size);
+void jit_profile_add(JitProfile *profile, const char *name, const void *code, size_t size, const JitLineTable *lines);
 
 typedef struct JitGdbImage JitGdbImage;
 

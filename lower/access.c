@@ -274,6 +274,10 @@ static void store_chunk(Emitter *e, Window *window, int row, int chunk, LLVMValu
     return;
   }
   LLVMValueRef pointer = lower_address_pointer(e, &window->address, row, chunk * e->lanes);
+  if (is_whole && window->is_streamed) {
+    lower_store_past_caches(e, window, pointer, value);
+    return;
+  }
   if (is_whole) {
     lower_store_to(e, window, pointer, value);
     return;
@@ -317,7 +321,10 @@ void lower_store(Emitter *e, Window *window, const LLVMValueRef *parts) {
     LLVMValueRef *out = LOWER_ARRAY(e, LLVMValueRef, turned.rows * lower_chunks(e, turned.cols));
     lower_transpose(e, parts, window->rows, window->cols, out);
     lower_store(e, &turned, out);
+  } else if (window->is_streamed && lower_can_stream(e, window)) {
+    lower_store_streamed(e, window, parts);
   } else {
+    window->is_streamed = false;
     lower_store_rows(e, window, parts);
   }
 }

@@ -21,6 +21,7 @@ typedef struct Window {
   LLVMTypeRef memory; /* of a lane in memory */
   int unit;           /* elements of the address in a lane: 1, but for groups (access_groups.c) */
   int rows, cols;
+  bool is_streamed; /* stores may go past the caches */
   Bound row_bound, col_bound;
   LLVMValueRef limit;           /* col_bound as i32 of 0 … cols, once needed */
   LLVMValueRef *masks;          /* by chunk, once needed: lanes before col_bound */
@@ -66,6 +67,10 @@ void lower_store_rows(Emitter *e, Window *window, const LLVMValueRef *parts);
 /* With a column bound, of rows that each are one piece of memory, where the target has no masks (access_cut.c). */
 bool lower_can_load_cut(Emitter *e, const Window *window);
 void lower_load_cut(Emitter *e, Window *window, LLVMValueRef *parts);
+/* Stores of whole vectors past the caches, where the target has such (access_streamed.c). */
+bool lower_can_stream(Emitter *e, const Window *window);
+void lower_store_past_caches(Emitter *e, const Window *window, LLVMValueRef pointer, LLVMValueRef value);
+void lower_store_streamed(Emitter *e, Window *window, const LLVMValueRef *parts);
 /* A window turned to run along memory, whose parts are those of the one that was turned (access_fours.c). */
 bool lower_can_load_fours(const Emitter *e, const Window *turned);
 void lower_load_fours(Emitter *e, Window *turned, LLVMValueRef *parts);

@@ -112,6 +112,12 @@ typedef struct Emitter {
   LLVMValueRef before; /* the builder stands in front of this; NULL: at the end of its block */
   int depth;           /* of the values that can be computed where the builder stands */
   bool is_query;       /* in NAME_tasks or NAME_workspace */
+  bool needs_fence;    /* some stores may be seen out of order */
+
+  LLVMDIBuilderRef lines; /* NULL: no table of lines is wanted */
+  LLVMMetadataRef file;
+  LLVMMetadataRef line_scope; /* the function; NULL: its instructions have no lines */
+  LLVMMetadataRef line;       /* of what is being emitted */
 
   Arena *arena;
   Diagnostics *faults;
@@ -136,6 +142,16 @@ const Op *lower_yield(const Block *block);
 
 /* What `value`, an index, is at least where the builder stands; INT64_MIN: that is not known. */
 int64_t lower_least(const Emitter *e, LLVMValueRef value);
+
+/* ---- lines.c: nothing of it does anything where no table of lines is wanted -------------------------------------- */
+
+void lower_lines_begin(Emitter *e, const char *source); /* NULL: none is wanted */
+void lower_lines_of_function(Emitter *e, SourcePos pos);
+/* What is emitted from here on comes from this line; gives what did before, for lower_line_again. */
+LLVMMetadataRef lower_line(Emitter *e, SourcePos pos);
+void lower_line_again(Emitter *e, LLVMMetadataRef line);
+void lower_lines_end_function(Emitter *e);
+void lower_lines_end(Emitter *e);
 
 /* ---- entry.c ----------------------------------------------------------------------------------------------------- */
 

@@ -27,6 +27,7 @@ void lower_back(Emitter *e, Spot back) {
   e->depth = back.depth;
   if (back.before) LLVMPositionBuilderBefore(e->builder, back.before);
   else LLVMPositionBuilderAtEnd(e->builder, back.block);
+  lower_line_again(e, e->line); /* the builder takes that of where it stood */
 }
 
 /* ---- arithmetic -------------------------------------------------------------------------------------------------- */

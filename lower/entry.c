@@ -108,6 +108,8 @@ static void load_buffers(Emitter *e) {
 static void emit_body(Emitter *e, const char *prefix) {
   LLVMTypeRef parameters[] = {e->pointer, e->i64};
   begin(e, prefix, "", LLVMFunctionType(LLVMVoidTypeInContext(e->context), parameters, 2, false));
+  lower_lines_of_function(e, e->kernel->pos);
+  lower_line(e, e->kernel->pos);
   e->values = LOWER_ARRAY(e, Lowered *, e->kernel->value_count);
   lower_define_one(e, kernel_task(e->kernel), LLVMGetParam(e->function, 1), 0);
   name_value(e, LLVMGetParam(e->function, 1), "task");
@@ -116,7 +118,10 @@ static void emit_body(Emitter *e, const char *prefix) {
   e->workspace = e->kernel->workspace ? load_field(e, ARGS_workspace, "workspace") : LLVMConstNull(e->pointer);
   lower_block(e, e->kernel->body);
   if (e->amx && e->status == KILN_OK) lower_amx_end(e);
+  if (e->needs_fence) lower_call(e, INTRINSIC_SFENCE, NULL, NULL, NULL, 0);
+  e->needs_fence = false;
   LLVMBuildRetVoid(e->builder);
+  lower_lines_end_function(e);
 }
 
 void lower_kernel(Emitter *e, const Kernel *kernel, const char *symbol_prefix) {

@@ -17,8 +17,10 @@ static const char *const intrinsic_names[INTRINSIC_COUNT] = {
 };
 
 void lower_operation(Emitter *e, const Op *op) {
+  LLVMMetadataRef around = lower_line(e, op->pos);
   if (e->amx && e->amx->first == op) lower_amx_begin(e);
   functions[op->code](e, op);
+  lower_line_again(e, around);
   for (int i = 0; e->has_names && i < op->result_count; ++i)
     lower_name(e, &op->results[i], lower_get(e, &op->results[i]));
 }
@@ -59,7 +61,7 @@ static void set_types(Emitter *e, LLVMContextRef context) {
 }
 
 kiln_status lower_module(const Module *module, const Target *target, LLVMContextRef context, const char *symbol_prefix,
-                         LLVMModuleRef *out, Diagnostics *faults) {
+                         const char *source, LLVMModuleRef *out, Diagnostics *faults) {
   Arena arena;
   arena_init(&arena, &module->arena.allocator);
   Emitter e = {.arena = &arena, .faults = faults};
@@ -68,8 +70,10 @@ kiln_status lower_module(const Module *module, const Target *target, LLVMContext
   e.module = LLVMModuleCreateWithNameInContext("kiln", context);
   e.builder = LLVMCreateBuilderInContext(context);
   LLVMSetTarget(e.module, family_triple(target->family));
+  lower_lines_begin(&e, source);
   for (size_t i = 0; i < module->kernels.count && e.status == KILN_OK; ++i)
     lower_kernel(&e, module->kernels.items[i], symbol_prefix);
+  lower_lines_end(&e);
   LLVMDisposeBuilder(e.builder);
   if (arena_has_failed(&arena)) e.status = KILN_OUT_OF_MEMORY;
   arena_release(&arena);

@@ -2,6 +2,8 @@
  *
  * Knows of templates only what template.h promises: the entry's name, the order of its buffers and symbols, and the
  * names of its packing kernels. */
+#include <stdio.h>
+
 #include "jit/os.h"
 #include "runtime/runtime.h"
 
@@ -56,11 +58,37 @@ void rt_log_remarks(const kiln_engine *engine, const char *name, const Diagnosti
   }
 }
 
+/* The same module with the lines of its text, which people see, as positions. */
+static kiln_status read_back(const Code *code, Module **module, Text *why) {
+  const Allocator *allocator = &code->engine->allocator;
+  Text text;
+  Diagnostics faults;
+  text_init(&text, allocator);
+  diagnostics_init(&faults, allocator);
+  tile_print(*module, &text);
+  Module *read = text.failed ? NULL : tile_parse(text_get(&text), text.length, allocator, &faults);
+  kiln_status status = !read ? KILN_OUT_OF_MEMORY : faults.list.count > 0 ? KILN_INTERNAL : KILN_OK;
+  diagnostics_print(&faults, "tile IR", text_get(&text), text.length, why);
+  diagnostics_release(&faults);
+  text_release(&text);
+  module_destroy(status ? read : *module);
+  if (!status) *module = read;
+  return status;
+}
+
 kiln_status rt_code_compile(const Code *code, const char *name, JitOutput output, kiln_compile_times *times,
                             JitBuffer *out, Text *why) {
   Module *module;
   kiln_status status = rt_code_build(code, name ? name : code->name, times, &module, why);
   if (status) return status;
+  bool has_lines = code->engine->has_lines;
+  if (has_lines && (status = read_back(code, &module, why))) {
+    module_destroy(module);
+    return status;
+  }
+  enum { SOURCE_BYTES = 128 };
+  char source[SOURCE_BYTES];
+  snprintf(source, sizeof source, "%s.tile", code->name);
   JitField fields[] = {
       {"graph", code->graph_text},
       {"template", code->plan.template->name},
@@ -69,6 +97,7 @@ kiln_status rt_code_compile(const Code *code, const char *name, JitOutput output
   JitCompileTimes jit = {0};
   JitCompile options = {
       .output = output,
+      .source = has_lines ? source : NULL,
       .key = code->key_text,
       .key_length = code->key_length,
       .fields = fields,

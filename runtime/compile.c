@@ -236,6 +236,10 @@ void kiln_kernel_release(kiln_kernel *kernel) {
   rt_code_release(code); /* may end the engine, and with it the allocator's owner */
 }
 
+int32_t kiln_kernel_line(const kiln_kernel *kernel, const void *address) {
+  return kernel ? jit_line(kernel->code->linked->jit, address) : 0;
+}
+
 kiln_status kiln_kernel_describe(const kiln_kernel *kernel, kiln_kernel_info *info) {
   if (!kernel || !info) return KILN_INVALID_ARGUMENT;
   const Code *code = kernel->code;

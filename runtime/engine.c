@@ -5,7 +5,8 @@
 #include "runtime/runtime.h"
 
 enum { DEFAULT_KERNELS = 1024, MAX_THREADS = 65536 };
-static const uint32_t all_profiles = KILN_PROFILE_PERF_MAP | KILN_PROFILE_JITDUMP | KILN_PROFILE_GDB;
+static const uint32_t all_profiles =
+    KILN_PROFILE_PERF_MAP | KILN_PROFILE_JITDUMP | KILN_PROFILE_GDB | KILN_PROFILE_LINES;
 
 static void retain_code(void *ctx, void *value) {
   (void)ctx;
@@ -128,7 +129,8 @@ kiln_status rt_engine_create(const kiln_engine_options *given, FeatureSet emulat
   const Allocator *allocator = options.allocator ? options.allocator : &allocator_default;
   kiln_engine *made = allocator->alloc(allocator->ctx, sizeof *made, _Alignof(kiln_engine));
   if (!made) return KILN_OUT_OF_MEMORY;
-  *made = (kiln_engine){.allocator = *allocator, .log = options.log};
+  *made = (kiln_engine){
+      .allocator = *allocator, .log = options.log, .has_lines = (options.profile & KILN_PROFILE_LINES) != 0};
   atomic_init(&made->references, 1);
   for (int i = 0; i < WORKSPACES_KEPT; ++i) atomic_init(&made->workspaces[i], NULL);
   arena_init(&made->arena, allocator);

@@ -113,7 +113,7 @@ static void choose_key(Code *code) {
   choose_name(code, &key);
   text_printf(&key, "name %s\nargs %d\nobject %d\nllvm ", code->name, KILN_ARGS_VERSION, JIT_OBJECT_FORMAT);
   jit_llvm_version(&key);
-  text_printf(&key, "\nbuild %s\n", jit_build_id());
+  text_printf(&key, "\nbuild %s\n%s", jit_build_id(), code->engine->has_lines ? "lines\n" : "");
   code->key_length = key.length;
   code->key_text = arena_copy(&code->arena, text_get(&key), key.length);
   JitKey hash = jit_key_make(code->key_text, key.length);

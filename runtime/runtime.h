@@ -101,7 +101,8 @@ struct kiln_engine {
   atomic_int references;
   Allocator allocator;
   kiln_log log;
-  Arena arena; /* texts that live as long as the engine */
+  bool has_lines; /* objects are made with the lines of their tile IR */
+  Arena arena;    /* texts that live as long as the engine */
   Cpu cpu;
   Machine given; /* what the embedder says of the machine; 0 where nothing */
   JitSession *session;

@@ -5,8 +5,8 @@
  * as slow as the best. Few slots are filled by prediction and by distance: a candidate like one that was taken already
  * is worth less, since the model is wrong about families of schedules, not about one of them. Passed fields are varied
  * one at a time around what bind chooses. Fields are taken from the table as they come; only the register tile, the
- * steps of k, the sizes where blocks end and whether code knows them are known by name. Takes milliseconds: it is for
- * the tuner. */
+ * steps of k, the sizes where blocks end, whether code knows them and stores past the caches are known by name. Takes
+ * milliseconds: it is for the tuner. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -195,6 +195,13 @@ static int compare_seconds(const void *left, const void *right) {
   return memcmp(x->schedule.values, y->schedule.values, sizeof x->schedule.values); /* the same on every machine */
 }
 
+/* Whether results overflow the second-level cache, so that storing them past it may be of use. */
+static bool has_large_results(const Search *search) {
+  const GemmMatch *match = search->plan->match;
+  int64_t count = dim_value(match->m, search->symbols) * dim_value(match->n, search->symbols);
+  return gemm_bytes(match->acc, count) > search->machine->l2_bytes;
+}
+
 /* All of them, the plan's own first, then the fastest first, without the hopeless. */
 static void find_all(Search *search) {
   Ranked own = rank(search, search->plan);
@@ -202,6 +209,10 @@ static void find_all(Search *search) {
   Schedule wishes = search->plan->problem.wishes; /* sizes=baked is a little faster, and one object more a size */
   if (search->plan->schedule.set[FIELD_sizes]) fix(&wishes, FIELD_sizes, search->plan->schedule.values[FIELD_sizes]);
   try_words(search, &wishes, 0);
+  if (!wishes.fixed[FIELD_store_c] && has_large_results(search)) {
+    fix(&wishes, FIELD_store_c, STORE_C_STREAMED);
+    try_words(search, &wishes, 0);
+  }
   if (search->found.count > 2)
     qsort(search->found.items + 1, search->found.count - 1, sizeof *search->found.items, compare_seconds);
   double best = search->found.count > 1 ? fmin(own.seconds, search->found.items[1].seconds) : own.seconds;

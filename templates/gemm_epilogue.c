@@ -65,8 +65,9 @@ static void store_results(Evaluation *e) {
     int number = g->graph->outputs.items[o];
     const Node *node = graph_node(g->graph, number);
     Value *value = e->values[node->op == KILN_OP_TRANSPOSE ? node->operands[0] : number];
-    build_store(&g->b, OP_tile_store, value,
-                (Place){g->buffers[g->graph->inputs.count + o], {e->i, g->j}, e->rows, g->cols});
+    Place place = {g->buffers[g->graph->inputs.count + o], {e->i, g->j}, e->rows, g->cols};
+    if (gemm_field(g, FIELD_store_c) == STORE_C_STREAMED) build_store_streamed(&g->b, value, place);
+    else build_store(&g->b, OP_tile_store, value, place);
   }
 }
 

@@ -29,6 +29,8 @@ static const double pack_element = 0.35, converted_load = 1, epilogue_rate = 2;
 /* One panel after the other is one stream of memory, which gives this share of what several do (bandwidth.md). Columns
  * of B as it lies are pieces of rows: so many times slower to read in place, and to pack. */
 static const double one_stream = 0.57, in_place = 3.5, strided = 1.7;
+/* A store past the caches takes a core as long as so many bytes read (f32, 16384 x 64 x 16384). */
+static const double streamed_store = 3;
 static const double wake_seconds = 2e-6, wake_each_seconds = 0.2e-6;
 /* Of a cache, what data used again and again may fill before others drive it out. */
 static const double usable = 0.75, usable_l3 = 0.33; /* that guest's share of it */
@@ -195,7 +197,8 @@ static void count_bytes(const Call *c, double bytes[LEVEL_COUNT]) {
          b_block = panel * (double)c->block_panels;
   double acc_tile = bytes_of(c->types.acc, (double)c->rows * (double)c->columns);
   double a = bytes_of(match->a.node->type, m * k), b = bytes_of(c->types.b, n * k);
-  double results = 2 * bytes_of(match->acc, m * n);                            /* read before they are written */
+  bool past_caches = c->plan->schedule.values[FIELD_store_c] == STORE_C_STREAMED;
+  double results = past_caches ? 0 : 2 * bytes_of(match->acc, m * n);          /* read before they are written */
   double kept = 2 * (visits - 1 + (c->layers > 1)) * c->tile_count * acc_tile; /* written and read */
   double kept_block = visits > 1 ? acc_tile * (double)c->block_tiles * (double)c->block_panels : 0;
   if (by_panels) kept_block = 2 * acc_tile * (double)c->block_tiles;
@@ -211,13 +214,14 @@ static void count_bytes(const Call *c, double bytes[LEVEL_COUNT]) {
   double b_passes = has_all_of_b && c->column_blocks == 1 ? 1 : (double)c->row_blocks;
   bytes[LEVEL_L3] = a * a_passes + b * b_passes + results + (a_block + kept_block > l2 ? kept : 0);
 
-  double all = a + b + results / 2;
+  double all = a + b + bytes_of(match->acc, m * n);
   double threads = fmin((double)machine->threads, (double)larger_of(c->tasks, 1));
   double sharing = fmax(threads / (double)larger_of(machine->l3_cores, 1), 1);
   double l3 = usable_l3 * (double)machine->l3_bytes * sharing;
   bytes[LEVEL_MEMORY] = all <= l3 ? 0 : a + b * (b_block * visits <= l3 ? 1 : b_passes) + results;
   if (all <= (double)machine->l2_bytes * threads) bytes[LEVEL_L3] = 0;
   if (all <= l1 * threads) bytes[LEVEL_L2] = 0;
+  if (past_caches) bytes[LEVEL_MEMORY] += streamed_store * bytes_of(match->acc, m * n);
 }
 
 /* Elements that tasks pack, each time. */

@@ -46,6 +46,7 @@ enum { LOAD_A_PLAIN, LOAD_A_STREAMED };
 enum { PACK_B_NONE, PACK_B_AHEAD, PACK_B_TASK };
 enum { PREFETCH_NONE, PREFETCH_PANEL, PREFETCH_BOTH, PREFETCH_STREAM };
 enum { EPILOGUE_REGISTERS, EPILOGUE_ROWS, EPILOGUE_NONE, EPILOGUE_OVERLAPPED };
+enum { STORE_C_PLAIN, STORE_C_STREAMED };
 
 /* A field is set by the caller (fixed), by the template (set), or not used at all. Passed fields that are not fixed are
  * chosen at each call (template's bind). */

@@ -56,6 +56,10 @@ int bench_compile(const Command *command, Report *report);
 /* Prints the totals of --compile, where there are any. */
 void bench_compile_close(Report *report);
 
+/* Runs a call of the kernel again and again, and says in which lines of its tile IR it was found (--profile). */
+int bench_profile(Session *session, kiln_kernel *kernel, void (*run)(void *ctx), void *ctx, double seconds,
+                  const Report *report);
+
 /* A report's life: begins for a graph or a suite, ends with the means of the suite; what --compile found stays. */
 void report_open(Report *report, const Command *command, const char *suite);
 void report_refusal(Report *report, const char *peer, const char *why); /* once each in a suite */

@@ -291,7 +291,8 @@ static int measure(Bench *bench, Report *report) {
                        .bandwidth = bench_stream_bytes(bench->stream) / cases[1].median_us * 1e6,
                        .has_peers = bench->command->options.against != NULL};
   report_line(report, &measured);
-  return EXIT_GOOD;
+  if (!bench->command->options.profile) return EXIT_GOOD;
+  return bench_profile(&bench->session, bench->kernel, run_kiln, bench, seconds < 0 ? 2 : (double)seconds, report);
 }
 
 /* Also of a bench that was prepared in part. */

@@ -56,6 +56,7 @@ typedef enum kiln_profile {
   KILN_PROFILE_PERF_MAP = 1, /* /tmp/perf-PID.map */
   KILN_PROFILE_JITDUMP = 2,  /* jit-PID.dump in the directory `profile_dir` */
   KILN_PROFILE_GDB = 4,      /* gdb's JIT interface */
+  KILN_PROFILE_LINES = 8,    /* code knows the lines of its tile IR: kiln_kernel_line, jitdump, gdb */
 } kiln_profile;
 
 typedef struct kiln_engine_options {
@@ -152,6 +153,10 @@ typedef struct kiln_kernel_info {
   kiln_compile_times times; /* of the call that compiled the code, or found its object, for the first time */
 } kiln_kernel_info;
 KILN_API kiln_status kiln_kernel_describe(const kiln_kernel *kernel, kiln_kernel_info *info);
+/* The line of the kernel's tile IR (kiln_dump of the same graph and options) that the instruction at this address comes
+ * from; 0: the address is not in its code, or the engine is without KILN_PROFILE_LINES. For profilers; may be called in
+ * a signal handler. */
+KILN_API int32_t kiln_kernel_line(const kiln_kernel *kernel, const void *address);
 
 /* ---- running ----------------------------------------------------------------------------------------------------- */
 

@@ -80,6 +80,10 @@ Value *build_load_streamed(Builder *b, Place from, TileType type) {
 
 void build_store(Builder *b, OpCode code, Value *value, Place to) { build_access(b, code, value, to, 0); }
 
+void build_store_streamed(Builder *b, Value *value, Place to) {
+  build_access(b, OP_tile_store, value, to, 0)->number = 1;
+}
+
 void build_prefetch(Builder *b, Place at, int level) { build_access(b, OP_prefetch, NULL, at, 0)->number = level; }
 
 Value *build_atomic_add(Builder *b, Value *value, Place at) {

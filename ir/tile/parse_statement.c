@@ -96,7 +96,7 @@ static bool parse_attributes(Parser *p, Op *op) {
   if (op->code == OP_tile_slice) return parse_slice(p, op);
   if (op->code == OP_tile_const) return parse_real(p, op);
   if (op->code == OP_prefetch) return tile_parse_expect(p, "level") && tile_parse_integer(p, &op->number);
-  if (op->code == OP_frag_load) op->number = tile_parse_accept(p, "streamed");
+  if (op_may_stream(op->code)) op->number = tile_parse_accept(p, "streamed");
   return true;
 }
 

@@ -106,7 +106,7 @@ static void print_plain(Printer *p, const Op *op) {
     print_operands(p, op->operands, op->operand_count);
   }
   if (op->code == OP_prefetch) text_printf(p->out, " level %" PRId64, op->number);
-  if (op->code == OP_frag_load && op->number != 0) text_add(p->out, " streamed");
+  if (op_may_stream(op->code) && op->number != 0) text_add(p->out, " streamed");
   if (op->code == OP_tile_slice) text_printf(p->out, "[%" PRId64 ", %" PRId64 "]", op->number, op->column);
   if (op->code == OP_tile_const) {
     text_add_char(p->out, ' ');

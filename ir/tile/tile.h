@@ -125,6 +125,8 @@ static inline bool op_multiplies(OpCode code) { return code == OP_mma || code ==
 static inline bool op_stores(OpCode code) {
   return code == OP_tile_store || code == OP_frag_store || code == OP_atomic_add;
 }
+/* Accesses that may be marked `streamed`: what they move is not needed again soon. */
+static inline bool op_may_stream(OpCode code) { return code == OP_frag_load || code == OP_tile_store; }
 
 typedef struct Op Op;
 typedef struct Block Block;
@@ -158,7 +160,7 @@ struct Op {
   Value *results;
   Block **blocks;
   bool has_rows, has_cols; /* ACCESS: bounds are among the operands, last, in this order */
-  int64_t number; /* index_const; index_symbol: its index; prefetch: level; frag_load: 1 if streamed; tile_slice: row */
+  int64_t number; /* index_const; index_symbol: its index; prefetch: level; op_may_stream: 1 if so; tile_slice: row */
   int64_t column; /* tile_slice */
   double real;    /* tile_const */
 };
@@ -266,6 +268,8 @@ Value *build_load(Builder *b, OpCode code, Place from, TileType type); /* tile_l
 void build_store(Builder *b, OpCode code, Value *value, Place to);     /* tile_store, frag_store */
 /* frag_load of an operand that is not needed again soon: it may leave the first-level cache to others. */
 Value *build_load_streamed(Builder *b, Place from, TileType type);
+/* tile_store of what is not read again soon: it may go past the caches. */
+void build_store_streamed(Builder *b, Value *value, Place to);
 void build_prefetch(Builder *b, Place at, int level);
 Value *build_atomic_add(Builder *b, Value *value, Place at);
 Value *build_view(Builder *b, Place from, const BufType *type); /* the type is copied */

@@ -220,7 +220,8 @@ static void store_and_load(Gen *g) {
     buf.group = 1 + random_below(g, 2);
   }
   Place place = {own_memory(g, &buf), {zero, zero}, NULL, NULL};
-  build_store(&g->b, OP_tile_store, x.value, place);
+  if (random_chance(g, 4)) build_store_streamed(&g->b, x.value, place);
+  else build_store(&g->b, OP_tile_store, x.value, place);
   random_know(g, build_load(&g->b, OP_tile_load, place, type), x.exactness, x.lo, x.hi, false);
 }
 

@@ -86,3 +86,30 @@ Test(gemm_epilogues, several_results) {
   };
   all(bodies, sizeof bodies / sizeof *bodies);
 }
+
+/* Results past the caches: vectors that lie at multiples of their size and others, whole panels and cut ones, several
+ * results. */
+Test(gemm_epilogues, streamed) {
+  static const char *const schedules[] = {"store_c=streamed epilogue=registers", "store_c=streamed epilogue=rows"};
+  static const char *const results[] = {
+      "y: f32 = x @ w; return y",
+      "y: bf16 = x @ w; return y",
+      "p: f32 = x @ w; z: f32 = relu(p); return p, z",
+      "p: f32 = x @ w; y: u8 = quant(p, 0.5); return y",
+      "y: f32 strides [160, 1] = x @ w; return y",
+      "y: f32 strides [157, 1] = x @ w; return y",
+  };
+  kiln_engine *engine = ladder_engine();
+  int targets;
+  const char *const *target = ladder_targets(engine, &targets);
+  for (int t = 0; t < targets; ++t)
+    for (int r = 0; r < 6; ++r)
+      for (int64_t columns = 95; columns <= 145; columns += columns == 96 ? 48 : 1)
+        for (int s = 0; s < 2; ++s) {
+          char graph[300];
+          snprintf(graph, sizeof graph, "x: f32[m, 7]; w: const f32[7, %lld]; %s", (long long)columns, results[r]);
+          ladder_run(engine,
+                     &(LadderCase){.graph = graph, .target = target[t], .schedule = schedules[s], .symbols = {13}});
+        }
+  kiln_engine_destroy(engine);
+}

@@ -213,6 +213,8 @@ static const char *choose_schedule(kiln_engine *engine, const Graph *g, const ch
                                           "convert=load",
                                           "epilogue=rows",
                                           "epilogue=registers",
+                                          "store_c=streamed",
+                                          "epilogue=rows store_c=streamed",
                                           "mc=9 nc=48",
                                           "mc=32 nc=64 kc=64",
                                           "kc=30 mc=20 nc=40",

@@ -44,7 +44,7 @@ static JitBuffer emit(const Module *module, const char *text, const Target *targ
   LLVMModuleRef lowered = NULL;
   LLVMContextRef context = LLVMContextCreate();
   diagnostics_init(&faults, NULL);
-  kiln_status status = lower_module(module, target, context, "", &lowered, &faults);
+  kiln_status status = lower_module(module, target, context, "", NULL, &lowered, &faults);
   JitEmit options = {.stage = stage, .key = "test", .key_length = 4};
   if (status == KILN_OK) status = jit_emit(lowered, target, &options, &allocator_default, &out, &faults);
   if (status != KILN_OK) fail_with(&faults, text, target->name);
@@ -87,7 +87,7 @@ int lower_count_instructions(const char *text, const char *name) {
   Module *module = parse(text);
   LLVMContextRef context = LLVMContextCreate();
   LLVMModuleRef lowered;
-  cr_assert_eq(lower_module(module, target_find(name), context, "", &lowered, NULL), KILN_OK);
+  cr_assert_eq(lower_module(module, target_find(name), context, "", NULL, &lowered, NULL), KILN_OK);
   int count = 0;
   for (LLVMValueRef f = LLVMGetFirstFunction(lowered); f; f = LLVMGetNextFunction(f))
     for (LLVMBasicBlockRef b = LLVMGetFirstBasicBlock(f); b; b = LLVMGetNextBasicBlock(b))

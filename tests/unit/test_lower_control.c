@@ -103,7 +103,7 @@ Test(lower_control, queries_of_any_size) {
   JitBuffer object;
   JitSession *session;
   JitCode *code;
-  cr_assert_eq(lower_module(module, target, context, "prefix_", &lowered, NULL), KILN_OK);
+  cr_assert_eq(lower_module(module, target, context, "prefix_", NULL, &lowered, NULL), KILN_OK);
   cr_assert_eq(
       jit_emit(lowered, target, &(JitEmit){.stage = JIT_STAGE_OBJECT, .key = ""}, &allocator_default, &object, NULL),
       KILN_OK);

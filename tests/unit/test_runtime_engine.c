@@ -21,7 +21,7 @@ Test(runtime_engine, refuses_impossible_options) {
   cr_expect_eq(kiln_engine_create(&bad, &engine), KILN_INVALID_ARGUMENT);
   bad = good, bad.threads = -1;
   cr_expect_eq(kiln_engine_create(&bad, &engine), KILN_INVALID_ARGUMENT);
-  bad = good, bad.profile = 8;
+  bad = good, bad.profile = 16;
   cr_expect_eq(kiln_engine_create(&bad, &engine), KILN_INVALID_ARGUMENT);
   bad = good, bad.allocator = &half;
   cr_expect_eq(kiln_engine_create(&bad, &engine), KILN_INVALID_ARGUMENT);

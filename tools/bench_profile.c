@@ -1,0 +1,94 @@
+/* bench_profile.c: kiln bench --profile: in which lines of its tile IR a kernel spends its time. Samples are of the
+ * calling thread; an instruction that waits is found more often, and so is the one behind it. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tools/bench.h"
+
+static const double least_share = 0.005; /* of a line that is shown */
+
+/* Samples by line; those of line 0 are outside of the kernel, or in code that belongs to no line. */
+typedef struct Profile {
+  const char *text; /* the tile IR */
+  size_t *counts, line_count, total;
+} Profile;
+
+static size_t count_lines(const char *text) {
+  size_t lines = 1;
+  for (; *text != '\0'; ++text) lines += *text == '\n';
+  return lines;
+}
+
+static bool count_samples(const kiln_kernel *kernel, const BenchSamples *samples, Profile *profile) {
+  profile->line_count = count_lines(profile->text) + 1;
+  profile->counts = calloc(profile->line_count, sizeof *profile->counts);
+  if (profile->counts == NULL) return false;
+  for (size_t i = 0; i < samples->count; ++i) {
+    int32_t line = kiln_kernel_line(kernel, samples->list[i]);
+    profile->counts[(size_t)line < profile->line_count ? (size_t)line : 0]++;
+  }
+  profile->total = samples->count;
+  return true;
+}
+
+static double share_of(const Profile *profile, size_t line) {
+  return profile->total > 0 ? (double)profile->counts[line] / (double)profile->total : 0;
+}
+
+/* ---- printing ---------------------------------------------------------------------------------------------------- */
+
+static void print_row(const Report *report, const char *graph, double share, size_t line, const char *text,
+                      int length) {
+  if (!report->json) {
+    printf("%7.1f %% %5zu  %.*s\n", 100 * share, line, length, text);
+    return;
+  }
+  Text source;
+  text_init(&source, NULL);
+  text_printf(&source, "%.*s", length, text);
+  Json json;
+  json_open(&json);
+  json_string(&json, "suite", report->suite);
+  json_string(&json, "graph", graph);
+  json_number(&json, "line", (double)line);
+  json_number(&json, "share", share);
+  json_string(&json, "text", text_get(&source));
+  json_close(&json);
+  text_release(&source);
+}
+
+/* Lines in their order, so that loops can be seen; the rest in one number. */
+static void print(const Report *report, const char *graph, const Profile *profile) {
+  const char *at = profile->text;
+  double rest = 0;
+  if (!report->json) printf("profile of %zu samples, by line of the tile IR\n", profile->total);
+  for (size_t line = 1; line < profile->line_count; ++line) {
+    size_t length = strcspn(at, "\n");
+    double share = share_of(profile, line);
+    if (share >= least_share) print_row(report, graph, share, line, at, (int)length);
+    else rest += share;
+    at += length + (at[length] == '\n');
+  }
+  if (!report->json)
+    printf("%7.1f %%        in other lines, %.1f %% in none of them\n", 100 * rest, 100 * share_of(profile, 0));
+}
+
+int bench_profile(Session *session, kiln_kernel *kernel, void (*run)(void *ctx), void *ctx, double seconds,
+                  const Report *report) {
+  kiln_buffer tile = {0};
+  kiln_kernel_info info;
+  BenchSamples samples = {0};
+  kiln_status status = kiln_dump(session->engine, session->graph, &session->compile, KILN_STAGE_TILE, &tile);
+  if (status != KILN_OK) return complain_status("profile", status, &session->message);
+  Profile profile = {.text = tile.data};
+  kiln_kernel_describe(kernel, &info);
+  bool sampled = bench_sample(run, ctx, seconds, &samples);
+  if (sampled && !count_samples(kernel, &samples, &profile)) status = KILN_OUT_OF_MEMORY;
+  if (sampled && status == KILN_OK) print(report, info.graph, &profile);
+  bench_samples_release(&samples);
+  free(profile.counts);
+  kiln_buffer_free(&tile);
+  if (!sampled) return complain("--profile: this system gives no timer for it");
+  return status == KILN_OK ? EXIT_GOOD : complain_status("profile", status, NULL);
+}
