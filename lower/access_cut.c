@@ -10,40 +10,7 @@ bool lower_can_load_cut(Emitter *e, const Window *window) {
          lower_address_distance(e, &address->rows, 0, window->rows) != NULL;
 }
 
-/* ---- loops ------------------------------------------------------------------------------------------------------- */
-
-/* From 0 to a number that is at least 1. */
-typedef struct CutLoop {
-  LLVMBasicBlockRef body;
-  LLVMValueRef index;
-} CutLoop;
-
-static CutLoop open_loop(Emitter *e) {
-  LLVMBasicBlockRef here = LLVMGetInsertBlock(e->builder);
-  CutLoop loop = {LLVMAppendBasicBlockInContext(e->context, e->function, "cut.copy"), NULL};
-  LLVMBuildBr(e->builder, loop.body);
-  LLVMPositionBuilderAtEnd(e->builder, loop.body);
-  LLVMValueRef zero = lower_i64(e, 0);
-  loop.index = LLVMBuildPhi(e->builder, e->i64, "");
-  LLVMAddIncoming(loop.index, &zero, &here, 1);
-  return loop;
-}
-
-/* Goes on to `done`, which may be NULL: to a new block. */
-static void close_loop(Emitter *e, CutLoop loop, LLVMValueRef count, LLVMBasicBlockRef done) {
-  LLVMBasicBlockRef here = LLVMGetInsertBlock(e->builder);
-  if (!done) done = LLVMAppendBasicBlockInContext(e->context, e->function, "cut.copied");
-  LLVMValueRef next = LLVMBuildNSWAdd(e->builder, loop.index, lower_i64(e, 1), "");
-  LLVMAddIncoming(loop.index, &next, &here, 1);
-  LLVMBuildCondBr(e->builder, LLVMBuildICmp(e->builder, LLVMIntSLT, next, count, ""), loop.body, done);
-  LLVMPositionBuilderAtEnd(e->builder, done);
-}
-
 /* ---- the copy ---------------------------------------------------------------------------------------------------- */
-
-static LLVMValueRef at_byte(Emitter *e, LLVMValueRef pointer, LLVMValueRef bytes) {
-  return LLVMBuildGEP2(e->builder, e->i8, pointer, &bytes, 1, "");
-}
 
 /* Bytes of a row of whole chunks. */
 static int64_t row_bytes(const Emitter *e, const Window *window) {
@@ -53,7 +20,7 @@ static int64_t row_bytes(const Emitter *e, const Window *window) {
 
 static LLVMValueRef chunk_place(Emitter *e, const Window *window, LLVMValueRef stage, int row, int chunk) {
   int64_t bytes = (int64_t)type_bits(window->type) / 8;
-  return at_byte(e, stage, lower_i64(e, row * row_bytes(e, window) + (int64_t)chunk * e->lanes * bytes));
+  return lower_at_byte(e, stage, lower_i64(e, row * row_bytes(e, window) + (int64_t)chunk * e->lanes * bytes));
 }
 
 /* 0 … most of the bound; the builder stands where it is known. */
@@ -72,15 +39,16 @@ static void copy_elements(Emitter *e, Window *window, LLVMValueRef stage) {
   LLVMValueRef least = lower_min(e, rows, cols);
   LLVMBuildCondBr(e->builder, LLVMBuildICmp(e->builder, LLVMIntSGT, least, lower_i64(e, 0), ""), some, done);
   LLVMPositionBuilderAtEnd(e->builder, some);
-  CutLoop over_rows = open_loop(e);
-  LLVMValueRef from = at_byte(e, first, lower_mul(e, over_rows.index, lower_mul(e, distance, lower_i64(e, unit))));
-  LLVMValueRef to = at_byte(e, stage, lower_mul(e, over_rows.index, lower_i64(e, row_bytes(e, window))));
-  CutLoop over_cols = open_loop(e);
+  Counting over_rows = lower_count(e);
+  LLVMValueRef from =
+      lower_at_byte(e, first, lower_mul(e, over_rows.index, lower_mul(e, distance, lower_i64(e, unit))));
+  LLVMValueRef to = lower_at_byte(e, stage, lower_mul(e, over_rows.index, lower_i64(e, row_bytes(e, window))));
+  Counting over_cols = lower_count(e);
   LLVMValueRef offset = lower_mul(e, over_cols.index, lower_i64(e, bytes));
-  LLVMValueRef element = lower_load_from(e, window, at_byte(e, from, offset), 1);
-  lower_store_to(e, window, at_byte(e, to, offset), element);
-  close_loop(e, over_cols, cols, NULL);
-  close_loop(e, over_rows, rows, done);
+  LLVMValueRef element = lower_load_from(e, window, lower_at_byte(e, from, offset), 1);
+  lower_store_to(e, window, lower_at_byte(e, to, offset), element);
+  lower_count_to(e, over_cols, cols, NULL);
+  lower_count_to(e, over_rows, rows, done);
 }
 
 static void load_by_copy(Emitter *e, Window *window, LLVMValueRef *parts) {

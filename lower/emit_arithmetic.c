@@ -69,8 +69,12 @@ void emit_tile_sqrt(Emitter *e, const Op *op) { map_numbers(e, op, root); }
 void emit_tile_convert(Emitter *e, const Op *op) {
   const Lowered *x = lower_get(e, op->operands[0]);
   Lowered *result = lower_result(e, op);
-  for (int i = 0; i < result->count; ++i)
-    result->parts[i] = lower_convert(e, x->parts[i], x->type.type, result->type.type);
+  kiln_type from = x->type.type, to = result->type.type;
+  if (from == KILN_F32 && to == KILN_BF16 && lower_can_convert_bf16(e, x->parts[0]) && x->type.cols % e->lanes == 0) {
+    lower_convert_bf16(e, x->parts, result->count, result->parts);
+    return;
+  }
+  for (int i = 0; i < result->count; ++i) result->parts[i] = lower_convert(e, x->parts[i], from, to);
 }
 
 /* ---- two operands ------------------------------------------------------------------------------------------------ */

@@ -264,7 +264,7 @@ LLVMValueRef lower_sink(Emitter *e) {
 
 LLVMValueRef lower_stage(Emitter *e, int64_t bytes) {
   if (e->stage_bytes < bytes) {
-    e->stage = lower_alloca(e, e->i8, bytes, 16);
+    e->stage = lower_alloca(e, e->i8, bytes, LOWER_STAGE_ALIGN);
     e->stage_bytes = bytes;
   }
   return e->stage;

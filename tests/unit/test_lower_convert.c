@@ -1,6 +1,8 @@
 /* Lowering of tile_convert: every pair of element types, on arbitrary bits. */
 #include <criterion/criterion.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "tests/unit/lower_run.h"
 
@@ -46,6 +48,33 @@ Test(lower_convert, u8) { check_type(KILN_U8); }
 Test(lower_convert, i4) { check_type(KILN_I4); }
 Test(lower_convert, u4) { check_type(KILN_U4); }
 Test(lower_convert, bool) { check_type(KILN_BOOL); }
+
+/* By the instruction, which flushes: tiles of any bits, where about every second one has a subnormal, and of real
+ * numbers, where none has. */
+Test(lower_convert, bf16_by_instruction) {
+  static const int shapes[][2] = {{1, 16}, {1, 32}, {1, 64}, {5, 48}, {16, 64}, {3, 40}};
+  static const LowerFill fills[] = {FILL_BITS, FILL_REAL, FILL_SPECIAL};
+  static const char *const targets[] = {"cooperlake", "sapphirerapids"};
+  for (size_t s = 0; s < ARRAY_LENGTH(shapes); ++s)
+    for (size_t f = 0; f < ARRAY_LENGTH(fills); ++f)
+      for (size_t t = 0; t < ARRAY_LENGTH(targets); ++t) {
+        char text[400];
+        int rows = shapes[s][0], cols = shapes[s][1];
+        snprintf(text, sizeof text,
+                 "kernel @convert(%%in: buf<f32, [%d, %d]>, %%out: buf<bf16, [%d, %d]>) {\n"
+                 "  %%x = tile_load %%in[0, 0] : tile<%dx%d, f32>\n"
+                 "  %%y = tile_convert %%x : tile<%dx%d, bf16>\n"
+                 "  tile_store %%y, %%out[0, 0]\n}\n",
+                 rows, cols, rows, cols, rows, cols, rows, cols);
+        const LowerBuffer buffers[] = {{KILN_F32, (int64_t)rows * cols, fills[f], 0},
+                                       {KILN_BF16, (int64_t)rows * cols, FILL_OUTPUT, 0}};
+        lower_check_on(&(LowerCase){text, NULL, buffers, 2}, targets[t]);
+        if (cols % 16 != 0) continue;
+        char *assembly = lower_assembly(text, targets[t]);
+        cr_expect_not_null(strstr(assembly, "vcvtneps2bf16"));
+        free(assembly);
+      }
+}
 
 /* Columns of one element are scalars. */
 Test(lower_convert, scalars) {
