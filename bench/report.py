@@ -26,6 +26,7 @@ class Line:
 
     def __init__(self, compiled):
         self.compiled, self.kiln, self.peer, self.torch = compiled, None, None, None
+        self.profile = {}  # share of samples by operation of the tile IR, where the line was profiled
         self.least = {"kiln": math.inf, "peer": math.inf}
 
     def add(self, row):
@@ -34,6 +35,18 @@ class Line:
         if fastest is None or row["us"] < fastest["us"]:
             setattr(self, side, row)
         self.least[side] = min(self.least[side], row.get("least_us", math.inf))
+
+    def add_sample(self, row):
+        """A line of the tile IR with its share: `%acc = mma %sum, …` counts as mma, `%x = for …` as for."""
+        operation = row["text"].split("=", 1)[-1] if row["text"].lstrip().startswith("%") else row["text"]
+        name = operation.split()[0]
+        self.profile[name] = self.profile.get(name, 0) + row["share"]
+
+    @property
+    def where(self):
+        """`mma 86, tile_load 6`: percent of the samples."""
+        shares = sorted(self.profile.items(), key=lambda item: -item[1])
+        return ", ".join(f"{name} {100 * share:.0f}" for name, share in shares[:5] if share >= 0.01)
 
     @property
     def ratio(self):
@@ -70,6 +83,8 @@ def read_lines(path):
                 lines.append(Line(row))
             elif "impl" in row and lines:
                 lines[-1].add(row)
+            elif "share" in row and lines:
+                lines[-1].add_sample(row)
     return [line for line in lines if line.kiln]
 
 
@@ -118,7 +133,8 @@ def summary(lines):
         out.append(f"{line.ratio:6.2f} {line.least_ratio:6.2f} {kiln['us']:11.2f} {100 * kiln['spread']:5.1f} "
                    f"{peer['us']:11.2f} {100 * peer['spread']:5.1f} {100 * kiln['peak_share']:6.1f} "
                    f"{100 * kiln['bandwidth_share']:6.1f}  {kiln['suite']:9} {kiln['type']:6} "
-                   f"{line.compiled['target']:20} {line.label}, {kiln['threads']} thr, {peer['impl']}")
+                   f"{line.compiled['target']:20} {line.label}, {kiln['threads']} thr, {peer['impl']}"
+                   + (f"; in {line.where}" if line.profile else ""))
     times = sorted(line.compiled["compile_ms"] for line in lines if line.compiled["cache"] == "cold")
     if times:
         within = sum(ms < 20 for ms in times) / len(times)
@@ -185,7 +201,7 @@ def draw_compile(lines, pyplot):
 
 def table(lines):
     heads = ("type", "shape", "target", "Kiln, us", "± %", "% of peak", "% of bandwidth", "peer, us", "± %", "ratio",
-             "by least", "torch, us", "compile, ms", "best peer")
+             "by least", "torch, us", "compile, ms", "where the time goes, %", "best peer")
     rows = ["<tr>" + "".join(f"<th>{name}</th>" for name in heads) + "</tr>"]
     for line in lines:
         kiln, peer = line.kiln, line.peer
@@ -193,7 +209,7 @@ def table(lines):
                  f"{100 * kiln['peak_share']:.1f}", f"{100 * kiln['bandwidth_share']:.1f}"]
         cells += [f"{peer['us']:.2f}", f"{100 * peer['spread']:.1f}", f"{line.ratio:.2f}",
                   f"{line.least_ratio:.2f}"] if peer else [""] * 4
-        cells += [f"{line.torch:.2f}" if line.torch else "", f"{line.compiled['compile_ms']:.1f}"]
+        cells += [f"{line.torch:.2f}" if line.torch else "", f"{line.compiled['compile_ms']:.1f}", line.where]
         cells += [peer["impl"] if peer else "none"]
         rows.append(f"<tr{' class=behind' if line.behind else ''}>" +
                     "".join(f"<td>{html.escape(cell)}</td>" for cell in cells) + "</tr>")

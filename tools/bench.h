@@ -57,13 +57,23 @@ int bench_compile(const Command *command, Report *report);
 void bench_compile_close(Report *report);
 
 /* Runs a call of the kernel again and again, and says in which lines of its tile IR it was found (--profile). */
-int bench_profile(Session *session, kiln_kernel *kernel, void (*run)(void *ctx), void *ctx, double seconds,
-                  const Report *report);
+typedef struct Profiled {
+  Session *session;
+  kiln_kernel *kernel;
+  void (*run)(void *ctx);
+  void *ctx;
+  double seconds;
+} Profiled;
+int bench_profile(const Profiled *what, const Measured *measured, const Report *report);
 
 /* A report's life: begins for a graph or a suite, ends with the means of the suite; what --compile found stays. */
 void report_open(Report *report, const Command *command, const char *suite);
 void report_refusal(Report *report, const char *peer, const char *why); /* once each in a suite */
 void report_line(Report *report, const Measured *measured);
+/* Whether the fastest peer is faster than Kiln. */
+bool report_is_behind(const Measured *measured);
+/* Begins a JSON object with what says which line of which suite it is of. */
+void report_begin_json(const Report *report, const Measured *measured, Json *json);
 void report_close(Report *report);
 /* The product's types, `f32` or `u8*i8`; without a product the first input's. */
 void report_type(const Measured *measured, Text *out);

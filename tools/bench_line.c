@@ -291,8 +291,10 @@ static int measure(Bench *bench, Report *report) {
                        .bandwidth = bench_stream_bytes(bench->stream) / cases[1].median_us * 1e6,
                        .has_peers = bench->command->options.against != NULL};
   report_line(report, &measured);
-  if (!bench->command->options.profile) return EXIT_GOOD;
-  return bench_profile(&bench->session, bench->kernel, run_kiln, bench, seconds < 0 ? 2 : (double)seconds, report);
+  bool is_wanted = report->suite[0] == '\0' || report_is_behind(&measured);
+  if (!bench->command->options.profile || !is_wanted) return EXIT_GOOD;
+  const Profiled profiled = {&bench->session, bench->kernel, run_kiln, bench, seconds < 0 ? 2 : (double)seconds};
+  return bench_profile(&profiled, &measured, report);
 }
 
 /* Also of a bench that was prepared in part. */

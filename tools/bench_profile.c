@@ -38,7 +38,7 @@ static double share_of(const Profile *profile, size_t line) {
 
 /* ---- printing ---------------------------------------------------------------------------------------------------- */
 
-static void print_row(const Report *report, const char *graph, double share, size_t line, const char *text,
+static void print_row(const Report *report, const Measured *measured, double share, size_t line, const char *text,
                       int length) {
   if (!report->json) {
     printf("%7.1f %% %5zu  %.*s\n", 100 * share, line, length, text);
@@ -48,9 +48,7 @@ static void print_row(const Report *report, const char *graph, double share, siz
   text_init(&source, NULL);
   text_printf(&source, "%.*s", length, text);
   Json json;
-  json_open(&json);
-  json_string(&json, "suite", report->suite);
-  json_string(&json, "graph", graph);
+  report_begin_json(report, measured, &json);
   json_number(&json, "line", (double)line);
   json_number(&json, "share", share);
   json_string(&json, "text", text_get(&source));
@@ -59,14 +57,14 @@ static void print_row(const Report *report, const char *graph, double share, siz
 }
 
 /* Lines in their order, so that loops can be seen; the rest in one number. */
-static void print(const Report *report, const char *graph, const Profile *profile) {
+static void print(const Report *report, const Measured *measured, const Profile *profile) {
   const char *at = profile->text;
   double rest = 0;
   if (!report->json) printf("profile of %zu samples, by line of the tile IR\n", profile->total);
   for (size_t line = 1; line < profile->line_count; ++line) {
     size_t length = strcspn(at, "\n");
     double share = share_of(profile, line);
-    if (share >= least_share) print_row(report, graph, share, line, at, (int)length);
+    if (share >= least_share) print_row(report, measured, share, line, at, (int)length);
     else rest += share;
     at += length + (at[length] == '\n');
   }
@@ -74,18 +72,16 @@ static void print(const Report *report, const char *graph, const Profile *profil
     printf("%7.1f %%        in other lines, %.1f %% in none of them\n", 100 * rest, 100 * share_of(profile, 0));
 }
 
-int bench_profile(Session *session, kiln_kernel *kernel, void (*run)(void *ctx), void *ctx, double seconds,
-                  const Report *report) {
+int bench_profile(const Profiled *what, const Measured *measured, const Report *report) {
+  Session *session = what->session;
   kiln_buffer tile = {0};
-  kiln_kernel_info info;
   BenchSamples samples = {0};
   kiln_status status = kiln_dump(session->engine, session->graph, &session->compile, KILN_STAGE_TILE, &tile);
   if (status != KILN_OK) return complain_status("profile", status, &session->message);
   Profile profile = {.text = tile.data};
-  kiln_kernel_describe(kernel, &info);
-  bool sampled = bench_sample(run, ctx, seconds, &samples);
-  if (sampled && !count_samples(kernel, &samples, &profile)) status = KILN_OUT_OF_MEMORY;
-  if (sampled && status == KILN_OK) print(report, info.graph, &profile);
+  bool sampled = bench_sample(what->run, what->ctx, what->seconds, &samples);
+  if (sampled && !count_samples(what->kernel, &samples, &profile)) status = KILN_OUT_OF_MEMORY;
+  if (sampled && status == KILN_OK) print(report, measured, &profile);
   bench_samples_release(&samples);
   free(profile.counts);
   kiln_buffer_free(&tile);

@@ -115,12 +115,23 @@ static double least_of(const BenchCase *cases, int count) {
 /* ---- printing ---------------------------------------------------------------------------------------------------- */
 
 /* The fields and their order are public (docs/measuring.md); an object for the compile goes before the rows. */
-static void print_json(const Report *report, const Measured *measured) {
+void report_begin_json(const Report *report, const Measured *measured, Json *json) {
   Text dims, type;
   text_init(&dims, NULL);
   text_init(&type, NULL);
   add_dims(measured, &dims);
   report_type(measured, &type);
+  json_open(json);
+  json_string(json, "suite", report->suite);
+  json_string(json, "graph", measured->info->graph);
+  json_string(json, "dims", text_get(&dims));
+  json_string(json, "type", text_get(&type));
+  json_number(json, "threads", measured->threads);
+  text_release(&dims);
+  text_release(&type);
+}
+
+static void print_json(const Report *report, const Measured *measured) {
   Json json;
   json_open(&json);
   json_compile(&json, measured->info);
@@ -128,12 +139,7 @@ static void print_json(const Report *report, const Measured *measured) {
   for (int i = 0; i < measured->count; ++i) {
     const BenchCase *c = &measured->cases[i];
     Row row = row_of(measured, c);
-    json_open(&json);
-    json_string(&json, "suite", report->suite);
-    json_string(&json, "graph", measured->info->graph);
-    json_string(&json, "dims", text_get(&dims));
-    json_string(&json, "type", text_get(&type));
-    json_number(&json, "threads", measured->threads);
+    report_begin_json(report, measured, &json);
     json_string(&json, "impl", c->name);
     json_number(&json, "us", c->median_us);
     json_number(&json, "least_us", c->least_us);
@@ -143,8 +149,6 @@ static void print_json(const Report *report, const Measured *measured) {
     json_number(&json, "bandwidth_share", row.bandwidth_share);
     json_close(&json);
   }
-  text_release(&dims);
-  text_release(&type);
 }
 
 /* One graph: what was compiled, what the shares are of, and a row for each implementation. */
@@ -214,6 +218,11 @@ static void print_table_line(Report *report, const Measured *measured) {
   }
   text_release(&type);
   text_release(&label);
+}
+
+bool report_is_behind(const Measured *measured) {
+  const BenchCase *peer = fastest(measured->cases + measured->own, measured->count - measured->own);
+  return peer != NULL && peer->median_us < fastest(measured->cases, measured->own)->median_us;
 }
 
 void report_line(Report *report, const Measured *measured) {
