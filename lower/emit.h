@@ -65,7 +65,8 @@ typedef struct Fact {
 /* Arithmetic on indices and pointers that was emitted, to be found again in its block. */
 typedef struct Numbered {
   LLVMOpcode code;     /* 0: none */
-  LLVMTypeRef element; /* of a pointer that moves, or a mark of its own kind; else NULL */
+  OpCode checked;      /* of a division with a check around it, by what operation it does; else OP_COUNT */
+  LLVMTypeRef element; /* of a pointer that moves; else NULL */
   LLVMValueRef x, y, result;
 } Numbered;
 

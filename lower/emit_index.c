@@ -37,8 +37,10 @@ static bool is_exactly(LLVMValueRef x, int64_t number) {
   return lower_is_integer(x, &found) && found == number;
 }
 
-static LLVMValueRef build(Emitter *e, LLVMOpcode code, LLVMTypeRef element, LLVMValueRef x, LLVMValueRef y) {
-  if (code == LLVMGetElementPtr) return LLVMBuildGEP2(e->builder, element, x, &y, 1, "");
+static LLVMValueRef build(Emitter *e, const Numbered *wanted) {
+  LLVMOpcode code = wanted->code;
+  LLVMValueRef x = wanted->x, y = wanted->y;
+  if (code == LLVMGetElementPtr) return LLVMBuildGEP2(e->builder, wanted->element, x, &y, 1, "");
   if (!e->is_query && code == LLVMAdd) return LLVMBuildNSWAdd(e->builder, x, y, "");
   if (!e->is_query && code == LLVMSub) return LLVMBuildNSWSub(e->builder, x, y, "");
   if (!e->is_query && code == LLVMMul) return LLVMBuildNSWMul(e->builder, x, y, "");
@@ -46,37 +48,40 @@ static LLVMValueRef build(Emitter *e, LLVMOpcode code, LLVMTypeRef element, LLVM
 }
 
 /* Where values of this kind are remembered, the latest first. */
-static Numbered *bucket(Emitter *e, LLVMOpcode code, LLVMValueRef x, LLVMValueRef y) {
+static Numbered *bucket(Emitter *e, const Numbered *wanted) {
   static const uint64_t spread = 0x9e3779b97f4a7c15; /* 2^64 over the golden ratio */
   enum { HIGH_BITS = 32 };
-  uint64_t hash = ((uint64_t)(uintptr_t)x * spread + (uint64_t)(uintptr_t)y + (uint64_t)code) * spread;
+  uint64_t x = (uintptr_t)wanted->x, y = (uintptr_t)wanted->y, hash = (x * spread + y + wanted->code) * spread;
   return e->numbered[(hash >> HIGH_BITS) % LOWER_NUMBERED];
 }
 
 /* NULL: it is not there. */
-static LLVMValueRef find_numbered(Emitter *e, LLVMOpcode code, LLVMTypeRef element, LLVMValueRef x, LLVMValueRef y) {
-  const Numbered *entry = bucket(e, code, x, y);
+static LLVMValueRef find_numbered(Emitter *e, const Numbered *wanted) {
+  const Numbered *entry = bucket(e, wanted);
   LLVMBasicBlockRef block = LLVMGetInsertBlock(e->builder);
   for (int i = 0; i < LOWER_NUMBERED_WAYS; ++i, ++entry) {
-    bool is_same = entry->code == code && entry->element == element && entry->x == x && entry->y == y;
+    bool is_same = entry->code == wanted->code && entry->checked == wanted->checked &&
+                   entry->element == wanted->element && entry->x == wanted->x && entry->y == wanted->y;
     if (is_same && LLVMGetInstructionParent(entry->result) == block) return entry->result;
   }
   return NULL;
 }
 
-static LLVMValueRef remember(Emitter *e, Numbered made) {
-  Numbered *entries = bucket(e, made.code, made.x, made.y);
-  if (!LLVMIsAInstruction(made.result)) return made.result;
+static LLVMValueRef remember(Emitter *e, Numbered made, LLVMValueRef result) {
+  Numbered *entries = bucket(e, &made);
+  made.result = result;
+  if (!LLVMIsAInstruction(result)) return result;
   for (int i = LOWER_NUMBERED_WAYS - 1; i > 0; --i) entries[i] = entries[i - 1];
   entries[0] = made;
-  return made.result;
+  return result;
 }
 
 /* The same value from the block at hand, where it is there already: what accesses of one kind agree in is found to be
  * equal, so that one pointer can go with a loop for all of them. */
 static LLVMValueRef numbered(Emitter *e, LLVMOpcode code, LLVMTypeRef element, LLVMValueRef x, LLVMValueRef y) {
-  LLVMValueRef found = find_numbered(e, code, element, x, y);
-  return found ? found : remember(e, (Numbered){code, element, x, y, build(e, code, element, x, y)});
+  const Numbered wanted = {code, OP_COUNT, element, x, y, NULL};
+  LLVMValueRef found = find_numbered(e, &wanted);
+  return found ? found : remember(e, wanted, build(e, &wanted));
 }
 
 void lower_forget_numbered(Emitter *e) { memset(e->numbered, 0, sizeof e->numbered); }
@@ -213,8 +218,8 @@ void emit_index_max(Emitter *e, const Op *op) { emit_binary(e, op, lower_max); }
 static LLVMValueRef divide_checked(Emitter *e, OpCode code, LLVMValueRef x, LLVMValueRef y) {
   bool is_up = code == OP_index_ceildiv;
   LLVMOpcode opcode = code == OP_index_mod ? LLVMURem : LLVMUDiv;
-  LLVMTypeRef kind = is_up ? e->i1 : e->i8;
-  LLVMValueRef found = find_numbered(e, opcode, kind, x, y), zero = lower_i64(e, 0), one = lower_i64(e, 1);
+  const Numbered wanted = {opcode, code, NULL, x, y, NULL};
+  LLVMValueRef found = find_numbered(e, &wanted), zero = lower_i64(e, 0), one = lower_i64(e, 1);
   if (found) return found;
   LLVMIntPredicate in_range =
       is_up ? LLVMIntSGT : LLVMIntSGE; /* of the dividend: rounded up it is one less, plus one */
@@ -227,7 +232,7 @@ static LLVMValueRef divide_checked(Emitter *e, OpCode code, LLVMValueRef x, LLVM
   }
   LLVMValueRef dividend = is_up ? lower_sub(e, x, one) : x, result = numbered(e, opcode, NULL, dividend, divisor);
   if (is_up) result = lower_add(e, result, one);
-  return remember(e, (Numbered){opcode, kind, x, y, LLVMBuildSelect(e->builder, is_defined, result, zero, "")});
+  return remember(e, wanted, LLVMBuildSelect(e->builder, is_defined, result, zero, ""));
 }
 
 static LLVMValueRef divide(Emitter *e, LLVMValueRef x, LLVMValueRef y) {

@@ -132,6 +132,24 @@ Test(template_candidates, fixed_fields_stay) {
 }
 
 /* In the interpreter, on a small product, all that 64 slots hold. */
+static size_t count_streamed(const char *graph, const char *target) {
+  size_t streamed = 0;
+  Listed l = candidates_of(graph, target, "", NULL, 1, MOST);
+  for (size_t i = 0; i < l.count; ++i) streamed += l.list[i].values[FIELD_store_c] == STORE_C_STREAMED;
+  cr_expect_neq(l.list[0].values[FIELD_store_c], STORE_C_STREAMED);
+  release(&l);
+  return streamed;
+}
+
+/* Results are tried past the caches only where they overflow the second-level one and the target has such stores. */
+Test(template_candidates, large_results_are_streamed_too) {
+  static const char large[] = "x: f32[2048, 13]; w: const f32[13, 2048]; y = x @ w; return y";
+  static const char small[] = "x: f32[256, 13]; w: const f32[13, 256]; y = x @ w; return y";
+  cr_expect_gt(count_streamed(large, "skylake-avx512"), 0);
+  cr_expect_eq(count_streamed(small, "skylake-avx512"), 0);
+  cr_expect_eq(count_streamed(large, "neoverse-n1"), 0);
+}
+
 Test(template_candidates, compute_the_product) {
   static const char graph[] = "x: f32[m, k]; w: const f32[k, n]; b: f32[n]; y: f32 = relu(x @ w + b); return y";
   const int64_t symbols[] = {17, 9, 50};
