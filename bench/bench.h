@@ -39,12 +39,13 @@ bool bench_interleave(BenchCase *cases, int count, int threads, double seconds);
 /* Addresses at which the calling thread was found. */
 typedef struct BenchSamples {
   const void **list;
-  size_t count, capacity;
+  size_t capacity;
+  volatile size_t count; /* the signal handler of the same thread counts */
 } BenchSamples;
 
-/* Runs again and again for so many seconds and asks every quarter of a millisecond where it is. False: no timer or no
- * memory. Released either way with bench_samples_release. */
-bool bench_sample(void (*run)(void *ctx), void *ctx, double seconds, BenchSamples *samples);
+/* Runs again and again for so many seconds and asks every quarter of a millisecond where it is. KILN_UNSUPPORTED: no
+ * timer, or its signals do not come; KILN_OUT_OF_MEMORY. Released either way with bench_samples_release. */
+kiln_status bench_sample(void (*run)(void *ctx), void *ctx, double seconds, BenchSamples *samples);
 void bench_samples_release(BenchSamples *samples);
 
 /* ---- memory ------------------------------------------------------------------------------------------------------ */

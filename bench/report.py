@@ -37,9 +37,12 @@ class Line:
         self.least[side] = min(self.least[side], row.get("least_us", math.inf))
 
     def add_sample(self, row):
-        """A line of the tile IR with its share: `%acc = mma %sum, …` counts as mma, `%x = for …` as for."""
-        operation = row["text"].split("=", 1)[-1] if row["text"].lstrip().startswith("%") else row["text"]
-        name = operation.split()[0]
+        """A line of the tile IR with its share: `%acc = mma %sum, …` counts as mma, `%x = for …` as for, `%i = %t * 8` as
+        index arithmetic, line 0 as what lies outside of the kernel or in code of no line."""
+        text = row["text"].strip()
+        operation = text.split("=", 1)[-1].strip() if text.startswith("%") else text
+        word = re.match(r"[a-z_]+(?= |$)", operation)
+        name = "elsewhere" if row["line"] == 0 else word.group(0) if word else "index"
         self.profile[name] = self.profile.get(name, 0) + row["share"]
 
     @property

@@ -25,6 +25,7 @@ typedef struct Header {
   uint8_t step, range, opcode_base;
   int8_t line_base;
   const uint8_t *operands; /* of opcode 1, 2, … */
+  const char *source;      /* the first file's name */
 } Header;
 
 static uint8_t take_byte(Reader *r) {
@@ -105,6 +106,23 @@ static void run_sequence(Reader *r, const Header *header) {
   }
 }
 
+/* To behind the next text that ends in 0; NULL: there is none. */
+static const char *take_text(Reader *r) {
+  const uint8_t *text = r->at, *end = memchr(text, 0, (size_t)(r->end - text));
+  if (end == NULL) return NULL;
+  r->at = end + 1;
+  return (const char *)text;
+}
+
+/* Behind the operands: directories up to an empty one, then files. */
+static const char *read_source(Reader *r, const Header *header) {
+  const char *directory;
+  r->at = header->operands + header->opcode_base - 1;
+  do directory = take_text(r);
+  while (directory != NULL && directory[0] != 0);
+  return directory == NULL ? NULL : take_text(r);
+}
+
 /* Leaves the reader at the program of the first unit, and its end at the unit's. */
 static bool read_header(Reader *r, Header *header) {
   if (r->end - r->at < FIRST_FIELDS) return false;
@@ -124,22 +142,36 @@ static bool read_header(Reader *r, Header *header) {
   header->operands = r->at;
   if (r->has_failed || header->range == 0 || header->opcode_base <= FIXED_ADVANCE_PC) return false;
   if (header->opcode_base - 1 > r->end - r->at) return false;
+  header->source = read_source(r, header);
   r->at = at + length;
-  return true;
+  return header->source != NULL;
 }
 
-size_t jit_object_lines(const JitObject *object, JitLine *lines) {
+/* The first table of the object, at its program; false: there is none that can be read. */
+static bool open_table(const JitObject *object, Reader *r, Header *header) {
   for (size_t i = 1; i < object->section_count; ++i) {
     JitSection section = jit_object_section(object, i);
     if (strcmp(section.name, ".debug_line") != 0 || !jit_section_has_bytes(&section)) continue;
     const uint8_t *begin = object->bytes + section.offset;
-    Reader r = {object, i, begin, begin, begin + section.size, false, lines, 0};
-    Header header;
-    if (!read_header(&r, &header)) return 0;
-    while (!r.has_failed && r.at < r.end) run_sequence(&r, &header);
-    return r.count;
+    *r = (Reader){.object = object, .section = i, .begin = begin, .at = begin, .end = begin + section.size};
+    return read_header(r, header);
   }
-  return 0;
+  return false;
+}
+
+size_t jit_object_lines(const JitObject *object, JitLine *lines) {
+  Reader r;
+  Header header;
+  if (!open_table(object, &r, &header)) return 0;
+  r.lines = lines;
+  while (!r.has_failed && r.at < r.end) run_sequence(&r, &header);
+  return r.count;
+}
+
+const char *jit_object_line_source(const JitObject *object) {
+  Reader r;
+  Header header;
+  return open_table(object, &r, &header) ? header.source : NULL;
 }
 
 int32_t jit_line_at(const JitLine *lines, size_t count, uint64_t at) {

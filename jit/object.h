@@ -72,6 +72,7 @@ typedef struct JitLine {
 } JitLine;
 /* The object's table of lines, ascending; how many (lines.c). `lines` NULL: only how many at most. */
 size_t jit_object_lines(const JitObject *object, JitLine *lines);
+const char *jit_object_line_source(const JitObject *object); /* the name of that source; NULL: there is no table */
 int32_t jit_line_at(const JitLine *lines, size_t count, uint64_t at);
 
 /* What makes an object a kernel: nothing undefined, nothing writable, no thread-local data, nothing that runs on load.

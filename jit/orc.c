@@ -295,7 +295,7 @@ static void tell_profilers(JitCode *code, const JitObject *object) {
   JitSession *session = code->session;
   for (size_t i = 0; i < code->entry_count; ++i)
     jit_profile_add(session->profile, code->entries[i].name, code->entries[i].address, code->entries[i].size,
-                    &(JitLineTable){code->code_begin, code->lines, code->line_count});
+                    &(JitLineTable){jit_object_line_source(object), code->code_begin, code->lines, code->line_count});
   if (session->register_with_gdb)
     code->gdb_image = jit_gdb_add(object, code->entries[0].name, code->entries[0].address, &session->allocator);
 }

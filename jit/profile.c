@@ -140,22 +140,20 @@ static bool is_of(const JitLineTable *table, size_t row, const void *code, size_
   return at < size && table->lines[row].line > 0;
 }
 
-/* The lines of a function, in a text `NAME.tile`; goes before the function's own record. */
-static int add_lines(JitProfile *profile, const char *name, const void *code, size_t size, const JitLineTable *table) {
-  char source[512];
-  int length = snprintf(source, sizeof source, "%s.tile", name);
+/* The lines of a function; goes before the function's own record. */
+static int add_lines(JitProfile *profile, const void *code, size_t size, const JitLineTable *table) {
   LinesRecord record = {.header = {.kind = RECORD_LINES, .time = (uint64_t)jit_os_now_ns()},
                         .code_address = (uint64_t)(uintptr_t)code};
   for (size_t i = 0; i < table->count; ++i) record.count += is_of(table, i, code, size);
-  if (record.count == 0 || length < 0 || (size_t)length >= sizeof source) return 0;
-  size_t name_bytes = (size_t)length + 1;
+  if (record.count == 0) return 0;
+  size_t name_bytes = strlen(table->source) + 1;
   record.header.record_bytes = (uint32_t)(sizeof record + record.count * (sizeof(LineEntry) + name_bytes));
   int result = jit_os_append(profile->dump, &record, sizeof record);
   for (size_t i = 0; i < table->count && !result; ++i) {
     if (!is_of(table, i, code, size)) continue;
     LineEntry entry = {table->begin + table->lines[i].begin, table->lines[i].line, 0};
     result = jit_os_append(profile->dump, &entry, sizeof entry);
-    if (!result) result = jit_os_append(profile->dump, source, name_bytes);
+    if (!result) result = jit_os_append(profile->dump, table->source, name_bytes);
   }
   return result;
 }
@@ -174,7 +172,7 @@ static void add_to_dump(JitProfile *profile, const char *name, const void *code,
       .code_bytes = size,
       .index = profile->next_index++,
   };
-  int result = add_lines(profile, name, code, size, lines);
+  int result = add_lines(profile, code, size, lines);
   if (!result) result = jit_os_append(profile->dump, &record, sizeof record);
   if (!result) result = jit_os_append(profile->dump, name, name_bytes);
   if (!result) result = jit_os_append(profile->dump, code, size);

@@ -12,6 +12,7 @@ JitProfile *jit_profile_create(const char *perf_map_dir, const char *jitdump_dir
 void jit_profile_destroy(JitProfile *profile); /* NULL is allowed */
 /* Lines of loaded code; `begin` is the address that those of the table count from. */
 typedef struct JitLineTable {
+  const char *source; /* name of the text they are of */
   uintptr_t begin;
   const JitLine *lines;
   size_t count;

@@ -274,7 +274,7 @@ static void store_chunk(Emitter *e, Window *window, int row, int chunk, LLVMValu
     return;
   }
   LLVMValueRef pointer = lower_address_pointer(e, &window->address, row, chunk * e->lanes);
-  if (is_whole && window->is_streamed) {
+  if (is_whole && window->passes_caches) {
     lower_store_past_caches(e, window, pointer, value);
     return;
   }
@@ -321,10 +321,9 @@ void lower_store(Emitter *e, Window *window, const LLVMValueRef *parts) {
     LLVMValueRef *out = LOWER_ARRAY(e, LLVMValueRef, turned.rows * lower_chunks(e, turned.cols));
     lower_transpose(e, parts, window->rows, window->cols, out);
     lower_store(e, &turned, out);
-  } else if (window->is_streamed && lower_can_stream(e, window)) {
+  } else if (window->wants_stream && lower_can_stream(e, window)) {
     lower_store_streamed(e, window, parts);
   } else {
-    window->is_streamed = false;
     lower_store_rows(e, window, parts);
   }
 }

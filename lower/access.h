@@ -21,7 +21,8 @@ typedef struct Window {
   LLVMTypeRef memory; /* of a lane in memory */
   int unit;           /* elements of the address in a lane: 1, but for groups (access_groups.c) */
   int rows, cols;
-  bool is_streamed; /* stores may go past the caches */
+  bool wants_stream;  /* a store may go past the caches … */
+  bool passes_caches; /* … and does, where the code is that has checked it (access_streamed.c) */
   Bound row_bound, col_bound;
   LLVMValueRef limit;           /* col_bound as i32 of 0 … cols, once needed */
   LLVMValueRef *masks;          /* by chunk, once needed: lanes before col_bound */

@@ -20,7 +20,7 @@ static int64_t row_bytes(const Emitter *e, const Window *window) {
 
 static LLVMValueRef chunk_place(Emitter *e, const Window *window, LLVMValueRef stage, int row, int chunk) {
   int64_t bytes = (int64_t)type_bits(window->type) / 8;
-  return lower_at_byte(e, stage, lower_i64(e, row * row_bytes(e, window) + (int64_t)chunk * e->lanes * bytes));
+  return lower_step(e, e->i8, stage, lower_i64(e, row * row_bytes(e, window) + (int64_t)chunk * e->lanes * bytes));
 }
 
 /* 0 … most of the bound; the builder stands where it is known. */
@@ -41,12 +41,12 @@ static void copy_elements(Emitter *e, Window *window, LLVMValueRef stage) {
   LLVMPositionBuilderAtEnd(e->builder, some);
   Counting over_rows = lower_count(e);
   LLVMValueRef from =
-      lower_at_byte(e, first, lower_mul(e, over_rows.index, lower_mul(e, distance, lower_i64(e, unit))));
-  LLVMValueRef to = lower_at_byte(e, stage, lower_mul(e, over_rows.index, lower_i64(e, row_bytes(e, window))));
+      lower_step(e, e->i8, first, lower_mul(e, over_rows.index, lower_mul(e, distance, lower_i64(e, unit))));
+  LLVMValueRef to = lower_step(e, e->i8, stage, lower_mul(e, over_rows.index, lower_i64(e, row_bytes(e, window))));
   Counting over_cols = lower_count(e);
   LLVMValueRef offset = lower_mul(e, over_cols.index, lower_i64(e, bytes));
-  LLVMValueRef element = lower_load_from(e, window, lower_at_byte(e, from, offset), 1);
-  lower_store_to(e, window, lower_at_byte(e, to, offset), element);
+  LLVMValueRef element = lower_load_from(e, window, lower_step(e, e->i8, from, offset), 1);
+  lower_store_to(e, window, lower_step(e, e->i8, to, offset), element);
   lower_count_to(e, over_cols, cols, NULL);
   lower_count_to(e, over_rows, rows, done);
 }

@@ -51,7 +51,7 @@ void lower_store_streamed(Emitter *e, Window *window, const LLVMValueRef *parts)
   LLVMBuildCondBr(e->builder, is_aligned_and_whole(e, window), past, usual);
   Window whole = lower_window_fork(e, window), other = lower_window_fork(e, window);
   whole.col_bound = (Bound){0};
-  other.is_streamed = false;
+  whole.passes_caches = true;
   Window *ways[] = {&whole, &other};
   LLVMBasicBlockRef starts[] = {past, usual};
   for (int i = 0; i < 2; ++i) {

@@ -66,32 +66,6 @@ void lower_amx_close(Emitter *e, AmxWays ways) {
 
 /* ---- copies of tails --------------------------------------------------------------------------------------------- */
 
-/* A loop over the rows of a register. */
-typedef struct CopyLoop {
-  LLVMBasicBlockRef body;
-  LLVMValueRef row;
-} CopyLoop;
-
-static CopyLoop open_copy(Emitter *e) {
-  LLVMBasicBlockRef here = LLVMGetInsertBlock(e->builder);
-  CopyLoop loop = {insert_block(e, LLVMGetNextBasicBlock(here), "tile.copy"), NULL};
-  LLVMBuildBr(e->builder, loop.body);
-  LLVMPositionBuilderAtEnd(e->builder, loop.body);
-  LLVMValueRef zero = lower_i64(e, 0);
-  loop.row = LLVMBuildPhi(e->builder, e->i64, "");
-  LLVMAddIncoming(loop.row, &zero, &here, 1);
-  return loop;
-}
-
-static void close_copy(Emitter *e, CopyLoop loop, int rows) {
-  LLVMValueRef next = LLVMBuildNSWAdd(e->builder, loop.row, lower_i64(e, 1), "");
-  LLVMAddIncoming(loop.row, &next, &loop.body, 1);
-  LLVMBasicBlockRef done = insert_block(e, LLVMGetNextBasicBlock(loop.body), "tile.copied");
-  LLVMValueRef goes_on = LLVMBuildICmp(e->builder, LLVMIntSLT, next, lower_i64(e, rows), "");
-  LLVMBuildCondBr(e->builder, goes_on, loop.body, done);
-  LLVMPositionBuilderAtEnd(e->builder, done);
-}
-
 static void store_row(Emitter *e, LLVMValueRef row, LLVMValueRef value, LLVMValueRef tail) {
   LLVMValueRef offset = lower_mul(e, row, lower_i64(e, AMX_ROW_BYTES));
   lower_amx_store_vector(e, value, LLVMBuildGEP2(e->builder, e->i8, tail, &offset, 1, ""));
@@ -133,12 +107,12 @@ static void copy_tail_of_a(Emitter *e, Window *window, int first, int rows, int 
     mask = first_lanes(e, clamp(e, lower_sub(e, window->col_bound.value, lower_i64(e, (int64_t)col * lanes)), lanes),
                        lanes);
   if (window->address.last_row) last = clamp(e, lower_sub(e, window->address.last_row, lower_i64(e, first)), rows - 1);
-  CopyLoop loop = open_copy(e);
-  LLVMValueRef offset = lower_mul(e, lower_min(e, loop.row, last), stride);
+  Counting loop = lower_count(e);
+  LLVMValueRef offset = lower_mul(e, lower_min(e, loop.index, last), stride);
   LLVMValueRef from = LLVMBuildGEP2(e->builder, e->i8, pointer, &offset, 1, "");
   LLVMValueRef value = mask ? lower_load_masked(e, window, from, mask) : lower_load_from(e, window, from, lanes);
-  store_row(e, loop.row, value, tail_of(e, ROLE_A));
-  close_copy(e, loop, rows);
+  store_row(e, loop.index, value, tail_of(e, ROLE_A));
+  lower_count_to(e, loop, lower_i64(e, rows), NULL);
 }
 
 /* Whether rows of whole registers lie one piece each and a constant distance apart. */
@@ -190,9 +164,9 @@ static void copy_tail_of_b(Emitter *e, const Window *window, int first, int grou
                            LLVMValueRef stride) {
   int64_t bits = (int64_t)type_bits(window->type);
   LLVMValueRef left = lower_sub(e, window->row_bound.value, lower_i64(e, first));
-  CopyLoop loop = open_copy(e);
-  LLVMValueRef valid = lower_sub(e, left, lower_mul(e, loop.row, lower_i64(e, group)));
-  LLVMValueRef offset = lower_mul(e, loop.row, stride);
+  Counting loop = lower_count(e);
+  LLVMValueRef valid = lower_sub(e, left, lower_mul(e, loop.index, lower_i64(e, group)));
+  LLVMValueRef offset = lower_mul(e, loop.index, stride);
   LLVMValueRef from = LLVMBuildGEP2(e->builder, e->i8, pointer, &offset, 1, "");
   LLVMValueRef is_inside = LLVMBuildICmp(e->builder, LLVMIntSGT, valid, lower_i64(e, 0), "");
   from = lower_pointer_if(e, is_inside, from, lower_zeros(e));
@@ -201,8 +175,8 @@ static void copy_tail_of_b(Emitter *e, const Window *window, int first, int grou
   LLVMValueRef kept = lower_mul(e, lower_max(e, clamp(e, valid, group), lower_i64(e, 1)), lower_i64(e, bits));
   LLVMValueRef mask = LLVMBuildLShr(e->builder, lower_i64(e, -1), lower_sub(e, lower_i64(e, 64), kept), "");
   mask = lower_splat(e, LLVMBuildTrunc(e->builder, mask, e->i32, ""), AMX_ROWS);
-  store_row(e, loop.row, LLVMBuildAnd(e->builder, value, mask, ""), tail_of(e, ROLE_B));
-  close_copy(e, loop, AMX_ROWS);
+  store_row(e, loop.index, LLVMBuildAnd(e->builder, value, mask, ""), tail_of(e, ROLE_B));
+  lower_count_to(e, loop, lower_i64(e, AMX_ROWS), NULL);
 }
 
 /* Whether the groups of a column lie a constant distance apart. */

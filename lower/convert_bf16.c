@@ -47,13 +47,13 @@ static void convert_rarely(Emitter *e, const LLVMValueRef *x, int count, LLVMVal
   if (count <= FEW) return;
   LLVMValueRef stage = lower_stage(e, (int64_t)count * BYTES);
   LLVMTypeRef from = LLVMTypeOf(x[0]), to = lower_like(x[0], e->i16);
-  for (int i = 0; i < count; ++i) store_staged(e, x[i], lower_at_byte(e, stage, lower_i64(e, (int64_t)i * BYTES)));
+  for (int i = 0; i < count; ++i) store_staged(e, x[i], lower_step(e, e->i8, stage, lower_i64(e, (int64_t)i * BYTES)));
   Counting loop = lower_count(e);
-  LLVMValueRef place = lower_at_byte(e, stage, lower_mul(e, loop.index, lower_i64(e, BYTES)));
+  LLVMValueRef place = lower_step(e, e->i8, stage, lower_mul(e, loop.index, lower_i64(e, BYTES)));
   store_staged(e, lower_f32_to_small(e, load_staged(e, from, place), KILN_BF16), place);
   lower_count_to(e, loop, lower_i64(e, count), NULL);
   for (int i = 0; i < count; ++i)
-    out[i] = load_staged(e, to, lower_at_byte(e, stage, lower_i64(e, (int64_t)i * BYTES)));
+    out[i] = load_staged(e, to, lower_step(e, e->i8, stage, lower_i64(e, (int64_t)i * BYTES)));
 }
 
 void lower_convert_bf16(Emitter *e, const LLVMValueRef *x, int count, LLVMValueRef *out) {

@@ -33,7 +33,3 @@ void lower_branch_rarely(Emitter *e, LLVMValueRef condition, LLVMBasicBlockRef r
   LLVMSetMetadata(branch, LLVMGetMDKindIDInContext(e->context, "prof", strlen("prof")),
                   LLVMMetadataAsValue(e->context, LLVMMDNodeInContext2(e->context, weights, 3)));
 }
-
-LLVMValueRef lower_at_byte(Emitter *e, LLVMValueRef pointer, LLVMValueRef bytes) {
-  return LLVMBuildGEP2(e->builder, e->i8, pointer, &bytes, 1, "");
-}

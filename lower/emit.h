@@ -155,7 +155,6 @@ Counting lower_count(Emitter *e);
 void lower_count_to(Emitter *e, Counting loop, LLVMValueRef count, LLVMBasicBlockRef done);
 /* To `rare`, which is laid out aside, where the condition holds. */
 void lower_branch_rarely(Emitter *e, LLVMValueRef condition, LLVMBasicBlockRef rare, LLVMBasicBlockRef usual);
-LLVMValueRef lower_at_byte(Emitter *e, LLVMValueRef pointer, LLVMValueRef bytes);
 
 /* ---- lines.c: nothing of it does anything where no table of lines is wanted -------------------------------------- */
 
@@ -228,8 +227,8 @@ void lower_call_align(const Emitter *e, LLVMValueRef call, int number, unsigned 
 LLVMValueRef lower_alloca(Emitter *e, LLVMTypeRef type, int64_t count, unsigned align);
 LLVMValueRef lower_zeros(Emitter *e);
 LLVMValueRef lower_sink(Emitter *e);
-/* So many bytes or more, for the operation that is being lowered. */
 enum { LOWER_STAGE_ALIGN = 16 };
+/* So many bytes or more, for the operation that is being lowered. */
 LLVMValueRef lower_stage(Emitter *e, int64_t bytes);
 
 /* ---- emit_index.c ------------------------------------------------------------------------------------------------ */
@@ -300,6 +299,12 @@ typedef struct Spread {
 static inline Spread lower_spread(const Lowered *x, int cols) { return (Spread){.x = x, .cols = cols}; }
 LLVMValueRef lower_spread_chunk(Emitter *e, Spread *spread, int row, int chunk);
 
+/* ---- convert_bf16.c ---------------------------------------------------------------------------------------------- */
+
+/* Whether f32 vectors like x become bf16 by an instruction, and `count` of them by it. */
+bool lower_can_convert_bf16(const Emitter *e, LLVMValueRef x);
+void lower_convert_bf16(Emitter *e, const LLVMValueRef *x, int count, LLVMValueRef *out);
+
 /* ---- convert.c --------------------------------------------------------------------------------------------------- */
 
 /* A scalar or vector in registers from one element type to another, as tile_convert says. */
@@ -312,9 +317,6 @@ kiln_type lower_compute(kiln_type type);
 
 /* convert_small.c: between f32 (or f64, rounded once) and the bits of f16, bf16 and f8. */
 LLVMValueRef lower_small_to_f32(Emitter *e, LLVMValueRef bits, kiln_type type);
-/* Whether f32 vectors like x become bf16 by an instruction, and `count` of them by it (convert_bf16.c). */
-bool lower_can_convert_bf16(const Emitter *e, LLVMValueRef x);
-void lower_convert_bf16(Emitter *e, const LLVMValueRef *x, int count, LLVMValueRef *out);
 LLVMValueRef lower_f32_to_small(Emitter *e, LLVMValueRef x, kiln_type type);
 LLVMValueRef lower_f64_to_odd(Emitter *e, LLVMValueRef x); /* f32, inexact results with an odd last bit */
 

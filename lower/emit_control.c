@@ -170,6 +170,7 @@ static LLVMValueRef goes_on(Emitter *e, LoopScope *scope, LLVMBasicBlockRef latc
     LLVMPositionBuilderBefore(e->builder, after_phis(scope->header));
     LLVMReplaceAllUsesWith(scope->index, LLVMBuildNSWAdd(e->builder, scope->counter, scope->hi, ""));
     LLVMPositionBuilderAtEnd(e->builder, latch);
+    lower_line_again(e, e->line);
   }
   lower_forget_numbered(e); /* the index among them, whose address another value may get */
   LLVMInstructionEraseFromParent(scope->index);

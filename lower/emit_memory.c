@@ -43,7 +43,7 @@ void emit_tile_load(Emitter *e, const Op *op) {
 void emit_tile_store(Emitter *e, const Op *op) {
   const Lowered *value = lower_get(e, op->operands[0]);
   Window window = lower_window(e, op, value->type);
-  window.is_streamed = op->number != 0;
+  window.wants_stream = op->number != 0;
   lower_store(e, &window, value->parts);
 }
 

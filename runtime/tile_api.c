@@ -175,12 +175,21 @@ static kiln_status compile(kiln_engine *engine, const kiln_tile *tile, const cha
   }
   Diagnostics faults;
   diagnostics_init(&faults, &engine->allocator);
-  Text key;
+  Text key, source;
   text_init(&key, &engine->allocator);
+  text_init(&source, &engine->allocator);
   tile_print(tile->module, &key);
-  JitCompile request = {.output = output, .key = text_get(&key), .key_length = key.length};
+  if (engine->has_lines && tile->module->kernels.count > 0)
+    text_printf(&source, "%s.tile", tile->module->kernels.items[0]->name);
+  JitCompile request = {
+      .output = output,
+      .source = source.length > 0 ? text_get(&source) : NULL,
+      .key = text_get(&key),
+      .key_length = key.length,
+  };
   kiln_status status = jit_compile(tile->module, *target, &request, &engine->allocator, bytes, &faults);
   text_release(&key);
+  text_release(&source);
   if (status) diagnostics_print(&faults, NULL, NULL, 0, why);
   else rt_log_remarks(engine, "tile", &faults);
   diagnostics_release(&faults);

@@ -66,6 +66,8 @@ int64_t gemm_rows_worth_dots(const Plan *plan);
 enum { GEMM_FEW_ROWS_OF_DOTS = 8, GEMM_MOST_ROWS_OF_DOTS = 16 };
 /* Whether the accumulators of the product are the graph's only result, as they are. */
 bool gemm_is_bare(const Plan *plan);
+/* Whether results can be stored past the caches: the target has such stores, and they go through registers. */
+bool gemm_may_stream_results(const Plan *plan);
 /* Whether the kernel takes this passed field. */
 bool gemm_has_field(const Plan *plan, Field field);
 /* The instruction that register tiles multiply with; NULL: there is none but plain arithmetic. */

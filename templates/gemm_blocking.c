@@ -64,7 +64,7 @@ static int64_t choose_kc(const Plan *plan, int64_t n, int64_t k, const Machine *
  * cache has, gains nothing by staying: all of k at once (bf16 of 16 x 768 x 768: 18.0 to 16.3 us, 32 x 768 x 768 31 to
  * 27.5, 64 x 512 x 2048 175 to 160; u8 x i8 of 32 x 512 x 2048 27 to 24). */
 static int64_t choose_kc_of_tiles(const Plan *plan, int64_t m, int64_t n, int64_t k, const Machine *machine) {
-  enum { COLUMNS = 32, MULTIPLE = 64, LARGE = 16, FEWEST_ROWS = 64 };
+  enum { COLUMNS = 32, MULTIPLE = 64, LARGE = 16, ROWS_OF_TWO_TILES = 64 };
   if (gemm_is_packed_by_few_rows(plan, m)) return gemm_types(plan).step;
   kiln_type type = gemm_types(plan).b;
   int64_t limit = larger_of(machine->l1d_bytes * 2 / 3 / gemm_bytes(type, COLUMNS), MULTIPLE);
@@ -74,7 +74,7 @@ static int64_t choose_kc_of_tiles(const Plan *plan, int64_t m, int64_t n, int64_
   bool is_short = (has_few_rows && !turns_pages) || (packs && type_bits(type) == 8 && !turns_pages);
   if (is_short && b_bytes > machine->l2_bytes) limit /= 2;
   bool is_near = plan->schedule.values[FIELD_pack_b] == PACK_B_AHEAD && b_bytes <= machine->l2_bytes;
-  if (k <= limit * 5 / 4 || (is_near && m <= FEWEST_ROWS)) return larger_of(k, 1);
+  if (k <= limit * 5 / 4 || (is_near && m <= ROWS_OF_TWO_TILES)) return larger_of(k, 1);
   int64_t visits = ceil_div(k, limit);
   return ceil_div(ceil_div(k, visits), MULTIPLE) * MULTIPLE;
 }

@@ -195,9 +195,10 @@ static int compare_seconds(const void *left, const void *right) {
   return memcmp(x->schedule.values, y->schedule.values, sizeof x->schedule.values); /* the same on every machine */
 }
 
-/* Whether results overflow the second-level cache, so that storing them past it may be of use. */
+/* Whether results overflow the second-level cache, so that storing them past it, if that can be, may be of use. */
 static bool has_large_results(const Search *search) {
   const GemmMatch *match = search->plan->match;
+  if (!gemm_may_stream_results(search->plan)) return false;
   int64_t count = dim_value(match->m, search->symbols) * dim_value(match->n, search->symbols);
   return gemm_bytes(match->acc, count) > search->machine->l2_bytes;
 }

@@ -229,8 +229,7 @@ static int64_t default_epilogue(const Plan *plan) {
   return gemm_is_bare(plan) && !has_crossing_rows(plan) ? EPILOGUE_NONE : EPILOGUE_ROWS;
 }
 
-/* Whether storing results past the caches can be of use: the target has such stores, and tiles go through registers. */
-static bool may_stream_results(const Plan *plan) {
+bool gemm_may_stream_results(const Plan *plan) {
   return plan->problem.target->family == FAMILY_X86_64 && plan->schedule.values[FIELD_epilogue] != EPILOGUE_NONE;
 }
 
@@ -255,8 +254,7 @@ kiln_status gemm_schedule(Plan *plan, Text *why_not) {
   set_default(s, FIELD_ku, default_ku(plan));
   set_default(s, FIELD_prefetch, gemm_default_prefetch(plan));
   set_default(s, FIELD_epilogue, default_epilogue(plan));
-  if (s->fixed[FIELD_store_c] && may_stream_results(plan))
-    s->set[FIELD_store_c] = true; /* else plain, without a word */
+  if (s->fixed[FIELD_store_c] && gemm_may_stream_results(plan)) s->set[FIELD_store_c] = true; /* else plain */
   GemmTypes types = gemm_types(plan);
   gemm_list_sizes(plan);
   choose_params(plan);

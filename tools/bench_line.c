@@ -256,6 +256,25 @@ static int prepare_kiln(Bench *bench) {
   return result == KILN_OK ? EXIT_GOOD : complain_status("probe", result, &session->message);
 }
 
+/* The call that was timed, by a kernel that knows its lines, made by an engine of its own. */
+static int profile(Bench *bench, const Measured *measured, const Report *report) {
+  Command command = *bench->command;
+  Session session;
+  kiln_kernel *timed = bench->kernel;
+  int64_t seconds = command.options.seconds;
+  command.options.lines = command.options.quiet = true; /* what there is to warn of has been said */
+  int status = session_open(&command, true, &session);
+  if (status != EXIT_GOOD) return status;
+  kiln_status result = kiln_compile(session.engine, session.graph, &session.compile, &bench->kernel);
+  const Profiled profiled = {&session, bench->kernel, run_kiln, bench, seconds < 0 ? 2 : (double)seconds};
+  if (result != KILN_OK) status = complain_status("profile", result, &session.message);
+  else status = bench_profile(&profiled, measured, report);
+  if (result == KILN_OK) kiln_kernel_release(bench->kernel);
+  bench->kernel = timed;
+  session_close(&session);
+  return status;
+}
+
 /* Times the probes, Kiln and the peers in turns and reports. */
 static int measure(Bench *bench, Report *report) {
   enum { FIXED = 5 };
@@ -291,10 +310,8 @@ static int measure(Bench *bench, Report *report) {
                        .bandwidth = bench_stream_bytes(bench->stream) / cases[1].median_us * 1e6,
                        .has_peers = bench->command->options.against != NULL};
   report_line(report, &measured);
-  bool is_wanted = report->suite[0] == '\0' || report_is_behind(&measured);
-  if (!bench->command->options.profile || !is_wanted) return EXIT_GOOD;
-  const Profiled profiled = {&bench->session, bench->kernel, run_kiln, bench, seconds < 0 ? 2 : (double)seconds};
-  return bench_profile(&profiled, &measured, report);
+  bool is_wanted = report->suite[0] == '\0' || bench->job_count == 0 || report_is_behind(&measured);
+  return bench->command->options.profile && is_wanted ? profile(bench, &measured, report) : EXIT_GOOD;
 }
 
 /* Also of a bench that was prepared in part. */

@@ -114,7 +114,7 @@ static double least_of(const BenchCase *cases, int count) {
 
 /* ---- printing ---------------------------------------------------------------------------------------------------- */
 
-/* The fields and their order are public (docs/measuring.md); an object for the compile goes before the rows. */
+/* The fields and their order are public (docs/measuring.md). */
 void report_begin_json(const Report *report, const Measured *measured, Json *json) {
   Text dims, type;
   text_init(&dims, NULL);
@@ -131,6 +131,7 @@ void report_begin_json(const Report *report, const Measured *measured, Json *jso
   text_release(&type);
 }
 
+/* An object for the compile goes before the rows. */
 static void print_json(const Report *report, const Measured *measured) {
   Json json;
   json_open(&json);

@@ -74,6 +74,8 @@ static void run_suites(Run *run) {
 }
 
 int cmd_bench(const Command *command) {
+  if (command->options.profile && command->options.compile)
+    return complain("--profile says where a call spends its time; with --compile there is none");
   Run *run = calloc(1, sizeof *run);
   if (run == NULL) return complain_status("bench", KILN_OUT_OF_MEMORY, NULL);
   run->command = command;

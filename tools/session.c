@@ -62,7 +62,7 @@ static void log_to_stderr(void *ctx, kiln_log_level level, const char *message) 
 int engine_open(const Command *command, kiln_engine **engine) {
   kiln_engine_options options = {.size = sizeof options, .machine = command->options.machine};
   if (!command->options.quiet) options.log.write = log_to_stderr;
-  if (command->options.lines || command->options.profile) options.profile = KILN_PROFILE_LINES;
+  if (command->options.lines) options.profile = KILN_PROFILE_LINES;
   int64_t threads = command->options.threads;
   if (threads == 0 || threads > MAX_THREADS)
     return complain("--threads is %lld, expected 1 to %d", (long long)threads, MAX_THREADS);

@@ -123,6 +123,7 @@ static uint32_t next_random(uint64_t *state) {
 }
 
 static void fill(const LowerBuffer *buffer, char *data, uint64_t *state) {
+  static const double edges[] = {0, 0x1p-149, 0x1.8p-130, 0x1p-126 - 0x1p-149, 0x1p-126};
   size_t bytes = type_bytes(buffer->type, (size_t)buffer->count);
   if (buffer->fill == FILL_BITS || buffer->fill == FILL_OUTPUT)
     for (size_t i = 0; i < bytes; ++i) data[i] = (char)next_random(state);
@@ -130,8 +131,13 @@ static void fill(const LowerBuffer *buffer, char *data, uint64_t *state) {
     double number = (int)(next_random(state) % 9) - 4;
     if (buffer->fill == FILL_SPECIAL && next_random(state) % 32 == 0)
       number = next_random(state) % 3 == 0 ? NAN : number < 0 ? -INFINITY : INFINITY;
-    if (buffer->fill == FILL_REAL)
+    if (buffer->fill == FILL_REAL || buffer->fill == FILL_SUBNORMAL)
       number = ldexp((next_random(state) % 4096) / 2048.0 - 1, (int)(next_random(state) % 12) - 6);
+    if (buffer->fill == FILL_SUBNORMAL && next_random(state) % 4 == 0)
+      number = copysign(edges[next_random(state) % ARRAY_LENGTH(edges)], number);
+    bool is_first = i == 0, is_last = i == buffer->count - 1;
+    if ((buffer->fill == FILL_FIRST_SUBNORMAL && is_first) || (buffer->fill == FILL_LAST_SUBNORMAL && is_last))
+      number = copysign(0x1.8p-130, number);
     bool is_bits = buffer->fill == FILL_BITS || buffer->fill == FILL_OUTPUT;
     if (buffer->type == KILN_BOOL) number = next_random(state) % 2;
     if (!is_bits || buffer->type == KILN_BOOL) type_store(buffer->type, data, (size_t)i, number);

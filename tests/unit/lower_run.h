@@ -11,11 +11,14 @@
 #include "lower/lower.h"
 
 typedef enum LowerFill {
-  FILL_SMALL,   /* whole numbers from -4 to 4, or what of them the type has */
-  FILL_REAL,    /* of many magnitudes */
-  FILL_SPECIAL, /* as FILL_SMALL, with infinities and NaN among them */
-  FILL_BITS,    /* any bits: infinities, NaN, subnormals */
-  FILL_OUTPUT,  /* as FILL_BITS, and its bytes are compared afterwards */
+  FILL_SMALL,           /* whole numbers from -4 to 4, or what of them the type has */
+  FILL_REAL,            /* of many magnitudes */
+  FILL_SPECIAL,         /* as FILL_SMALL, with infinities and NaN among them */
+  FILL_BITS,            /* any bits: infinities, NaN, subnormals */
+  FILL_SUBNORMAL,       /* of f32: as FILL_REAL, with subnormals, least normal numbers and zeros of both signs */
+  FILL_FIRST_SUBNORMAL, /* of f32: whole numbers, and only the first element is subnormal */
+  FILL_LAST_SUBNORMAL,  /* likewise the last */
+  FILL_OUTPUT,          /* as FILL_BITS, and its bytes are compared afterwards */
 } LowerFill;
 
 typedef struct LowerBuffer {

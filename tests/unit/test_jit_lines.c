@@ -112,7 +112,7 @@ Test(jit_lines, jitdump_has_them_before_the_code) {
   JitCode *code;
   cr_assert_not_null(mkdtemp(directory));
   JitSessionOptions options = {.jitdump_dir = directory};
-  JitBuffer object = compile_lines("x86-64", "lines.tile");
+  JitBuffer object = compile_lines("x86-64", "text.tile");
   cr_assert_eq(jit_session_create(&options, &session, NULL), KILN_OK);
   cr_assert_eq(jit_load(session, object.data, object.size, "test", &code, NULL), KILN_OK);
   uintptr_t address = (uintptr_t)jit_symbol(code, "lines");
@@ -130,9 +130,9 @@ Test(jit_lines, jitdump_has_them_before_the_code) {
   cr_expect_eq(read_number(bytes + at, 4), 2);
   cr_expect_eq(read_number(bytes + at + 16, 8), address);
   size_t count = read_number(bytes + at + 24, 8), entry = at + 32;
-  for (size_t i = 0; i < count; ++i, entry += 16 + sizeof "lines.tile") {
+  for (size_t i = 0; i < count; ++i, entry += 16 + sizeof "text.tile") {
     cr_expect(read_number(bytes + entry, 8) >= address && read_number(bytes + entry + 8, 4) <= LAST_LINE);
-    cr_expect_str_eq((const char *)bytes + entry + 16, "lines.tile");
+    cr_expect_str_eq((const char *)bytes + entry + 16, "text.tile");
   }
   cr_expect_eq(entry, at + read_number(bytes + at + 4, 4));
   cr_expect_eq(read_number(bytes + entry, 4), 0, "the function's code is next");

@@ -49,11 +49,11 @@ Test(lower_convert, i4) { check_type(KILN_I4); }
 Test(lower_convert, u4) { check_type(KILN_U4); }
 Test(lower_convert, bool) { check_type(KILN_BOOL); }
 
-/* By the instruction, which flushes: tiles of any bits, where about every second one has a subnormal, and of real
- * numbers, where none has. */
+/* By the instruction, which flushes: tiles without a subnormal, with some, and with one at either end. */
 Test(lower_convert, bf16_by_instruction) {
   static const int shapes[][2] = {{1, 16}, {1, 32}, {1, 64}, {5, 48}, {16, 64}, {3, 40}};
-  static const LowerFill fills[] = {FILL_BITS, FILL_REAL, FILL_SPECIAL};
+  static const LowerFill fills[] = {FILL_BITS,          FILL_REAL, FILL_SPECIAL, FILL_SUBNORMAL, FILL_FIRST_SUBNORMAL,
+                                    FILL_LAST_SUBNORMAL};
   static const char *const targets[] = {"cooperlake", "sapphirerapids"};
   for (size_t s = 0; s < ARRAY_LENGTH(shapes); ++s)
     for (size_t f = 0; f < ARRAY_LENGTH(fills); ++f)

@@ -131,7 +131,6 @@ Test(template_candidates, fixed_fields_stay) {
   release(&l);
 }
 
-/* In the interpreter, on a small product, all that 64 slots hold. */
 static size_t count_streamed(const char *graph, const char *target) {
   size_t streamed = 0;
   Listed l = candidates_of(graph, target, "", NULL, 1, MOST);
@@ -150,6 +149,7 @@ Test(template_candidates, large_results_are_streamed_too) {
   cr_expect_eq(count_streamed(large, "neoverse-n1"), 0);
 }
 
+/* In the interpreter, on a small product, all that 64 slots hold. */
 Test(template_candidates, compute_the_product) {
   static const char graph[] = "x: f32[m, k]; w: const f32[k, n]; b: f32[n]; y: f32 = relu(x @ w + b); return y";
   const int64_t symbols[] = {17, 9, 50};
