@@ -8,6 +8,7 @@
 
 #include "jit/compile.h"
 #include "jit/jit.h"
+#include "tests/unit/bytes.h"
 
 static const char tile_text[] = "kernel @lines(%x: buf<f32, [n]>, %y: buf<f32, [n]>)\n"
                                 "    symbols n {\n"
@@ -98,12 +99,6 @@ Test(jit_lines, any_table_ends) {
 }
 
 /* ---- jitdump ----------------------------------------------------------------------------------------------------- */
-
-static uint64_t read_number(const uint8_t *at, size_t width) {
-  uint64_t value = 0;
-  memcpy(&value, at, width);
-  return value;
-}
 
 Test(jit_lines, jitdump_has_them_before_the_code) {
   static uint8_t bytes[65536];

@@ -7,6 +7,7 @@
 
 #include "jit/jit.h"
 #include "tests/cache/kernels.h"
+#include "tests/unit/bytes.h"
 
 /* gdb's interface, as libLLVM implements it: a list of ELF images. */
 typedef struct GdbEntry {
@@ -72,12 +73,6 @@ Test(jit_profile, perf_map_names_every_function) {
   cr_expect_not_null(strstr((char *)text, expected), "%s", (char *)text);
   cr_expect_not_null(strstr((char *)text, " add\n"));
   cr_expect_not_null(strstr((char *)text, " add_workspace\n"));
-}
-
-static uint64_t read_number(const uint8_t *at, size_t width) {
-  uint64_t value = 0;
-  memcpy(&value, at, width);
-  return value;
 }
 
 Test(jit_profile, jitdump_holds_every_functions_code) {
