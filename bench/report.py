@@ -37,8 +37,8 @@ class Line:
         self.least[side] = min(self.least[side], row.get("least_us", math.inf))
 
     def add_sample(self, row):
-        """A line of the tile IR with its share: `%acc = mma %sum, …` counts as mma, `%x = for …` as for, `%i = %t * 8` as
-        index arithmetic, line 0 as what lies outside of the kernel or in code of no line."""
+        """A line of the tile IR with its share: `%acc = mma %sum, …` counts as mma, `%x = for …` as for, `%i = %t * 8`
+        as index arithmetic, line 0 as what lies outside of the kernel or in code of no line."""
         text = row["text"].strip()
         operation = text.split("=", 1)[-1].strip() if text.startswith("%") else text
         word = re.match(r"[a-z_]+(?= |$)", operation)

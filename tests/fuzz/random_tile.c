@@ -203,8 +203,7 @@ static bool is_private(const Gen *g, const Known *x) {
 /* Memory of the task's own: scratch, or a part of the workspace. */
 static Value *own_memory(Gen *g, const BufType *buf) {
   if (random_chance(g, 2)) return build_scratch(&g->b, buf);
-  Value *offset = build_mul(&g->b, kernel_task(g->kernel), build_number(&g->b, TASK_BYTES));
-  return build_workspace(&g->b, offset, buf);
+  return build_workspace(&g->b, build_mul(&g->b, kernel_task(g->kernel), build_number(&g->b, TASK_BYTES)), buf);
 }
 
 static void store_and_load(Gen *g) {
