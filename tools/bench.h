@@ -56,11 +56,11 @@ int bench_compile(const Command *command, Report *report);
 /* Prints the totals of --compile, where there are any. */
 void bench_compile_close(Report *report);
 
-/* Runs a call of the kernel again and again, and says in which lines of its tile IR it was found (--profile). The
- * session's engine makes kernels that know their lines. */
+/* Runs a call of the kernel again and again, and says in which lines of its tile IR it was found (--profile). */
 typedef struct Profiled {
   Session *session;
-  kiln_kernel *kernel; /* of the session's graph */
+  kiln_engine *engine; /* makes kernels that know their lines … */
+  kiln_kernel *kernel; /* … such as this, of the session's graph */
   void (*run)(void *ctx);
   void *ctx;
   double seconds;

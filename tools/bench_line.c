@@ -258,20 +258,21 @@ static int prepare_kiln(Bench *bench) {
 
 /* The call that was timed, by a kernel that knows its lines, made by an engine of its own. */
 static int profile(Bench *bench, const Measured *measured, const Report *report) {
+  Session *session = &bench->session;
   Command command = *bench->command;
-  Session session;
+  kiln_engine *engine;
   kiln_kernel *timed = bench->kernel;
   int64_t seconds = command.options.seconds;
   command.options.lines = command.options.quiet = true; /* what there is to warn of has been said */
-  int status = session_open(&command, true, &session);
+  int status = engine_open(&command, &engine);
   if (status != EXIT_GOOD) return status;
-  kiln_status result = kiln_compile(session.engine, session.graph, &session.compile, &bench->kernel);
-  const Profiled profiled = {&session, bench->kernel, run_kiln, bench, seconds < 0 ? 2 : (double)seconds};
-  if (result != KILN_OK) status = complain_status("profile", result, &session.message);
+  kiln_status result = kiln_compile(engine, session->graph, &session->compile, &bench->kernel);
+  const Profiled profiled = {session, engine, bench->kernel, run_kiln, bench, seconds < 0 ? 2 : (double)seconds};
+  if (result != KILN_OK) status = complain_status("profile", result, &session->message);
   else status = bench_profile(&profiled, measured, report);
   if (result == KILN_OK) kiln_kernel_release(bench->kernel);
   bench->kernel = timed;
-  session_close(&session);
+  kiln_engine_destroy(engine);
   return status;
 }
 

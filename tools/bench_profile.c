@@ -79,7 +79,7 @@ static kiln_status sample(const Profiled *what, const Measured *measured, const 
   kiln_buffer tile = {0};
   BenchSamples samples = {0};
   Profile profile = {.text = NULL};
-  kiln_status status = kiln_dump(session->engine, session->graph, &session->compile, KILN_STAGE_TILE, &tile);
+  kiln_status status = kiln_dump(what->engine, session->graph, &session->compile, KILN_STAGE_TILE, &tile);
   if (status == KILN_OK) status = bench_sample(what->run, what->ctx, what->seconds, &samples);
   profile.text = tile.data;
   if (status == KILN_OK && !count_samples(what->kernel, &samples, &profile)) status = KILN_OUT_OF_MEMORY;
