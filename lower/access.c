@@ -323,6 +323,8 @@ void lower_store(Emitter *e, Window *window, const LLVMValueRef *parts) {
     lower_store(e, &turned, out);
   } else if (window->wants_stream && lower_can_stream(e, window)) {
     lower_store_streamed(e, window, parts);
+  } else if (lower_can_store_whole(e, window)) {
+    lower_store_cut(e, window, parts);
   } else {
     lower_store_rows(e, window, parts);
   }

@@ -68,6 +68,12 @@ void lower_store_rows(Emitter *e, Window *window, const LLVMValueRef *parts);
 /* With a column bound, of rows that each are one piece of memory, where the target has no masks (access_cut.c). */
 bool lower_can_load_cut(Emitter *e, const Window *window);
 void lower_load_cut(Emitter *e, Window *window, LLVMValueRef *parts);
+/* With a column bound where masked stores are slow or there are none (access_cut.c): by a branch whole vectors, or row
+ * after row within the bound. */
+bool lower_can_store_whole(const Emitter *e, const Window *window);
+void lower_store_cut(Emitter *e, Window *window, const LLVMValueRef *parts);
+/* Without a column bound as `whole` says where `is_whole`, else as `cut` does. */
+void lower_store_whole_or(Emitter *e, Window *whole, LLVMValueRef is_whole, Window *cut, const LLVMValueRef *parts);
 /* Stores of whole vectors past the caches, where the target has such (access_streamed.c). */
 bool lower_can_stream(Emitter *e, const Window *window);
 void lower_store_past_caches(Emitter *e, const Window *window, LLVMValueRef pointer, LLVMValueRef value);

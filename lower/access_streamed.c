@@ -45,19 +45,8 @@ static LLVMValueRef is_aligned_and_whole(Emitter *e, Window *window) {
 }
 
 void lower_store_streamed(Emitter *e, Window *window, const LLVMValueRef *parts) {
-  LLVMBasicBlockRef past = LLVMAppendBasicBlockInContext(e->context, e->function, "store.streamed");
-  LLVMBasicBlockRef usual = LLVMAppendBasicBlockInContext(e->context, e->function, "store.usual");
-  LLVMBasicBlockRef done = LLVMAppendBasicBlockInContext(e->context, e->function, "streamed");
-  LLVMBuildCondBr(e->builder, is_aligned_and_whole(e, window), past, usual);
-  Window whole = lower_window_fork(e, window), other = lower_window_fork(e, window);
-  whole.col_bound = (Bound){0};
+  LLVMValueRef is_streamed = is_aligned_and_whole(e, window);
+  Window whole = lower_window_fork(e, window);
   whole.passes_caches = true;
-  Window *ways[] = {&whole, &other};
-  LLVMBasicBlockRef starts[] = {past, usual};
-  for (int i = 0; i < 2; ++i) {
-    LLVMPositionBuilderAtEnd(e->builder, starts[i]);
-    lower_store_rows(e, ways[i], parts);
-    LLVMBuildBr(e->builder, done);
-  }
-  LLVMPositionBuilderAtEnd(e->builder, done);
+  lower_store_whole_or(e, &whole, is_streamed, window, parts);
 }

@@ -64,10 +64,11 @@ typedef struct Fact {
 
 /* Arithmetic on indices and pointers that was emitted, to be found again in its block. */
 typedef struct Numbered {
-  LLVMOpcode code;     /* 0: none */
+  LLVMOpcode code;
   OpCode checked;      /* of a division with a check around it, by what operation it does; else OP_COUNT */
   LLVMTypeRef element; /* of a pointer that moves; else NULL */
   LLVMValueRef x, y, result;
+  struct Numbered *next; /* of the same hash, made before */
 } Numbered;
 
 typedef struct CachedFunction {
@@ -77,7 +78,7 @@ typedef struct CachedFunction {
   LLVMValueRef function;
 } CachedFunction;
 
-enum { LOWER_NUMBERED = 256, LOWER_NUMBERED_WAYS = 3 };
+enum { LOWER_NUMBERED = 1024 };
 
 typedef struct Emitter {
   const Target *target;
@@ -104,16 +105,16 @@ typedef struct Emitter {
   LLVMValueRef sink;  /* stack bytes that stores past a bound go to, once needed */
   LLVMValueRef stage; /* stack bytes for one operation at a time, once needed */
   int64_t stage_bytes;
-  Lowered **values;                                       /* by the values' ids */
-  FragPlacement *placements;                              /* by the values' ids */
-  struct AmxPlan *amx;                                    /* of the kernel's tile registers; NULL: it uses none */
-  LoopScope *scope;                                       /* NULL: outside of loops */
-  const Fact *facts;                                      /* from the choices around; NULL: none */
-  Numbered numbered[LOWER_NUMBERED][LOWER_NUMBERED_WAYS]; /* by hash, the latest first */
-  LLVMValueRef before; /* the builder stands in front of this; NULL: at the end of its block */
-  int depth;           /* of the values that can be computed where the builder stands */
-  bool is_query;       /* in NAME_tasks or NAME_workspace */
-  bool needs_fence;    /* some stores may be seen out of order */
+  Lowered **values;                   /* by the values' ids */
+  FragPlacement *placements;          /* by the values' ids */
+  struct AmxPlan *amx;                /* of the kernel's tile registers; NULL: it uses none */
+  LoopScope *scope;                   /* NULL: outside of loops */
+  const Fact *facts;                  /* from the choices around; NULL: none */
+  Numbered *numbered[LOWER_NUMBERED]; /* by hash, the latest first */
+  LLVMValueRef before;                /* the builder stands in front of this; NULL: at the end of its block */
+  int depth;                          /* of the values that can be computed where the builder stands */
+  bool is_query;                      /* in NAME_tasks or NAME_workspace */
+  bool needs_fence;                   /* some stores may be seen out of order */
 
   LLVMDIBuilderRef lines; /* NULL: no table of lines is wanted */
   LLVMMetadataRef file;

@@ -47,19 +47,19 @@ static LLVMValueRef build(Emitter *e, const Numbered *wanted) {
   return LLVMBuildBinOp(e->builder, code, x, y, "");
 }
 
-/* Where values of this kind are remembered, the latest first. */
-static Numbered *bucket(Emitter *e, const Numbered *wanted) {
+/* Where values of this kind are remembered, the latest first. None is ever given up for another: hashes are of
+ * addresses, which differ from run to run, and code must not. */
+static Numbered **bucket(Emitter *e, const Numbered *wanted) {
   static const uint64_t spread = 0x9e3779b97f4a7c15; /* 2^64 over the golden ratio */
   enum { HIGH_BITS = 32 };
   uint64_t x = (uintptr_t)wanted->x, y = (uintptr_t)wanted->y, hash = (x * spread + y + wanted->code) * spread;
-  return e->numbered[(hash >> HIGH_BITS) % LOWER_NUMBERED];
+  return &e->numbered[(hash >> HIGH_BITS) % LOWER_NUMBERED];
 }
 
 /* NULL: it is not there. */
 static LLVMValueRef find_numbered(Emitter *e, const Numbered *wanted) {
-  const Numbered *entry = bucket(e, wanted);
   LLVMBasicBlockRef block = LLVMGetInsertBlock(e->builder);
-  for (int i = 0; i < LOWER_NUMBERED_WAYS; ++i, ++entry) {
+  for (const Numbered *entry = *bucket(e, wanted); entry; entry = entry->next) {
     bool is_same = entry->code == wanted->code && entry->checked == wanted->checked &&
                    entry->element == wanted->element && entry->x == wanted->x && entry->y == wanted->y;
     if (is_same && LLVMGetInstructionParent(entry->result) == block) return entry->result;
@@ -68,18 +68,19 @@ static LLVMValueRef find_numbered(Emitter *e, const Numbered *wanted) {
 }
 
 static LLVMValueRef remember(Emitter *e, Numbered made, LLVMValueRef result) {
-  Numbered *entries = bucket(e, &made);
-  made.result = result;
   if (!LLVMIsAInstruction(result)) return result;
-  for (int i = LOWER_NUMBERED_WAYS - 1; i > 0; --i) entries[i] = entries[i - 1];
-  entries[0] = made;
+  Numbered **latest = bucket(e, &made), *kept = ARENA_NEW(e->arena, Numbered);
+  *kept = made;
+  kept->result = result;
+  kept->next = *latest;
+  *latest = kept;
   return result;
 }
 
 /* The same value from the block at hand, where it is there already: what accesses of one kind agree in is found to be
  * equal, so that one pointer can go with a loop for all of them. */
 static LLVMValueRef numbered(Emitter *e, LLVMOpcode code, LLVMTypeRef element, LLVMValueRef x, LLVMValueRef y) {
-  const Numbered wanted = {code, OP_COUNT, element, x, y, NULL};
+  const Numbered wanted = {.code = code, .checked = OP_COUNT, .element = element, .x = x, .y = y};
   LLVMValueRef found = find_numbered(e, &wanted);
   return found ? found : remember(e, wanted, build(e, &wanted));
 }
@@ -218,7 +219,7 @@ void emit_index_max(Emitter *e, const Op *op) { emit_binary(e, op, lower_max); }
 static LLVMValueRef divide_checked(Emitter *e, OpCode code, LLVMValueRef x, LLVMValueRef y) {
   bool is_up = code == OP_index_ceildiv;
   LLVMOpcode opcode = code == OP_index_mod ? LLVMURem : LLVMUDiv;
-  const Numbered wanted = {opcode, code, NULL, x, y, NULL};
+  const Numbered wanted = {.code = opcode, .checked = code, .x = x, .y = y};
   LLVMValueRef found = find_numbered(e, &wanted), zero = lower_i64(e, 0), one = lower_i64(e, 1);
   if (found) return found;
   LLVMIntPredicate in_range =

@@ -244,12 +244,14 @@ static bool is_thin(const Plan *plan, const int64_t *symbols, const Machine *mac
  * turns (32 x 4096 x 4096 of bf16: 1675 to 1329 us). A row that meets moved bytes has only loads of B under way, whose
  * turns it then waits for: one stream after the other (i8 x i8 of 1 x 4096 x 4096 from memory: 427 and 371 us). */
 static int64_t steps_of_stream(const Plan *plan, const Machine *machine, int64_t m, int64_t k) {
-  enum { FEW_ROWS = 4, MORE = 8 };
-  int64_t step = gemm_types(plan).step;
+  enum { FEW_ROWS = 4, MORE = 8, LOAD_BYTES = 128 };
+  GemmTypes types = gemm_types(plan);
+  int64_t bytes = gemm_bytes(types.b, plan->schedule.values[FIELD_nr] * types.group);
   bool asks_ahead = plan->schedule.values[FIELD_prefetch] != PREFETCH_NONE;
   if (m == 1 && gemm_types(plan).shift != 0 && !asks_ahead) return larger_of(k, 1);
-  if (plan->schedule.values[FIELD_mma] == MMA_ON_TILES) return (m <= 16 ? 1 : 4) * step;
-  return (m <= FEW_ROWS ? machine->core->turn : larger_of(machine->core->turn, MORE)) * step;
+  if (plan->schedule.values[FIELD_mma] == MMA_ON_TILES) return (m <= 16 ? 1 : 4) * types.step;
+  int64_t steps = types.step * larger_of(LOAD_BYTES / larger_of(bytes, 1), 1);
+  return (m <= FEW_ROWS ? machine->core->turn : larger_of(machine->core->turn, MORE)) * steps;
 }
 
 /* What cutting costs beside the products, in parts of them for a block of one row or one column: its operands come from

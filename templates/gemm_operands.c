@@ -44,6 +44,18 @@ static bool is_wide_for_tiles(const Plan *plan) {
   return gemm_may_pack_ahead(plan) && is_wide && (are_many || is_short);
 }
 
+/* Whether rows of A that streams of B meet in turns lie a multiple of 4096 bytes apart and would fill all ways of one
+ * set of the first-level cache (f32 of 8 x 4096 x 4096 on Zen 3, whose sets have 8: 4117 to 3622 us packed, of 8 x 4096
+ * x 4128 3770 and 3656). */
+static bool fills_set(const Plan *plan) {
+  enum { WAY_BYTES = 4096 };
+  const GemmMatch *match = plan->match;
+  BufType a = gemm_view(match->a.node, match->a.transposed);
+  Extent row = a.layout == LAYOUT_STRIDED ? a.strides[0] : a.dims[1];
+  bool shares_set = row.symbol == EXTENT_NUMBER && gemm_bytes(match->a.node->type, row.number) % WAY_BYTES == 0;
+  return shares_set && match->m.size * WAY_BYTES >= machine_of(plan->problem.target, 1).l1d_bytes;
+}
+
 /* A in place, or packed where the lines of a register tile's rows would drive each other out of the first-level cache:
  * rows a multiple of 4096 bytes apart share one set, and sets have 8 ways or 12; rows of vectors a multiple of 1024
  * apart share four (f32 of 384 x 768 x 3072: 5 % faster packed, 512 x 11008 x 4096 as much; 1000 cubed 7 % slower).
@@ -63,7 +75,7 @@ int64_t gemm_default_pack_a(const Plan *plan) {
       (match->m.symbol < 0 && match->m.size < FEW_ROWS) || (match->n.symbol < 0 && match->n.size < FEW_COLUMNS);
   bool on_tiles = plan->schedule.values[FIELD_mma] == MMA_ON_TILES;
   if (on_tiles ? is_cut_for_panels(plan) : is_cut_and_short(plan)) return PACK_A_TASK;
-  if (on_tiles && gemm_is_known_stream(plan) && match->m.size > TILE_ROWS) return PACK_A_TASK;
+  if (gemm_is_known_stream(plan) && (on_tiles ? match->m.size > TILE_ROWS : fills_set(plan))) return PACK_A_TASK;
   if (!is_small && !on_tiles && gemm_has_pairs_of_rows(plan)) return PACK_A_TASK; /* a load then brings both */
   if (row.symbol != EXTENT_NUMBER || is_small) return PACK_A_NONE;
   if (on_tiles && is_wide_for_tiles(plan)) return PACK_A_TASK;
@@ -172,14 +184,14 @@ static int64_t prefetch_from_l3(const Plan *plan) {
   return (b_bytes > cache / 2 && !stays) || (!on_tiles && c_bytes > cache) ? PREFETCH_BOTH : otherwise;
 }
 
-/* Zen 5 finds by itself what lies near, but not what overflows the second-level cache by far: f32 of 8 x 4096 x 4096 in
- * streams 5767 to 1425 us, of 16 x 4096 x 4096 4075 to 2690, of 512 x 4096 x 4096 81 to 72 ms. With some rows asking
- * costs less than 1 % where nothing was to be waited for, and weights seldom lie near (u8 x i8 of 16 x 768 x 768 from
- * memory 35 to 22 us); with many it may cost 3 (bench/results/speed.md). Where results stay near, the panel is enough
- * (33 x 65 x 1023 from memory 48.6 to 31.9 us, from the cache 23.8 and 24.5; bf16 of 31 x 4097 x 63 62.9 to 37.2, 33.7
- * and 34.4). A single row reads memory as fast as it comes, and requests are in the way (1 x 11008 x 4096 from memory,
- * f32 4.58 to 4.40 ms, bf16 2.20 to 2.08, u8 x i8 1.12 to 1.03).
- */
+/* Zen finds by itself what lies near, but not what overflows the second-level cache by far. On Zen 5 f32 of 8 x 4096 x
+ * 4096 in streams 5767 to 1425 us, of 16 x 4096 x 4096 4075 to 2690, of 512 x 4096 x 4096 81 to 72 ms. With some rows
+ * asking costs less than 1 % where nothing was to be waited for, and weights seldom lie near (u8 x i8 of 16 x 768 x 768
+ * from memory 35 to 22 us); with many it may cost 3 (bench/results/speed.md). Where results stay near, the panel is
+ * enough (33 x 65 x 1023 from memory 48.6 to 31.9 us, from the cache 23.8 and 24.5; bf16 of 31 x 4097 x 63 62.9
+ * to 37.2, 33.7 and 34.4). A single row reads memory as fast as it comes, and requests are in the way (1 x 11008 x 4096
+ * from memory, f32 4.58 to 4.40 ms, bf16 2.20 to 2.08, u8 x i8 1.12 to 1.03). Zen 3 is the same (8 x 4096 x 4096 6.5
+ * to 4.0 ms, 16 rows 9.0 to 6.9, 128 x 768 x 3072 7.0 to 6.5). */
 static int64_t prefetch_of_far(const Plan *plan) {
   enum { STREAMED_ROWS = 8, SOME_ROWS = 128, MORE_ROWS = 256 };
   const GemmMatch *match = plan->match;
@@ -189,7 +201,8 @@ static int64_t prefetch_of_far(const Plan *plan) {
   if (plan->schedule.values[FIELD_pack_b] == PACK_B_TASK) return b_bytes > 2 * cache ? PREFETCH_BOTH : PREFETCH_NONE;
   if (m == 1) return PREFETCH_NONE;
   if (m <= STREAMED_ROWS) return b_bytes > 2 * cache ? PREFETCH_STREAM : PREFETCH_NONE;
-  if (b_bytes >= (m <= SOME_ROWS ? cache / 2 : 4 * cache)) return PREFETCH_BOTH;
+  bool stays = gemm_bytes(match->acc, m * n) <= machine_of(plan->problem.target, 1).l1d_bytes / 2;
+  if (b_bytes >= (m <= SOME_ROWS ? cache / 2 : 4 * cache)) return stays ? PREFETCH_PANEL : PREFETCH_BOTH;
   return b_bytes >= (m <= MORE_ROWS ? cache / 8 : cache / 2) ? PREFETCH_PANEL : PREFETCH_NONE;
 }
 

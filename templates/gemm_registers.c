@@ -5,19 +5,20 @@
 
 #include "templates/gemm.h"
 
-/* Two fused multiply-adds and two loads a cycle, four cycles of latency: every x86 core since Haswell, nearly. Chains
- * of just that latency are late now and then (8 accumulators: 85 % of the rate, 12: 99 %). Loads that fit beside the
- * multiply-adds still cost a little, and a vector of B, which comes from the second-level cache where its panel
- * overflows the first, more. (bench/results/speed.md) */
+/* Two fused multiply-adds and two loads a cycle: every x86 core since Haswell, nearly. How late chains of them are and
+ * what loads that fit beside them cost differs (cores.def); a vector of B, which comes from the second-level cache
+ * where its panel overflows the first, costs more. (bench/results/speed.md) */
 enum { FMA_PER_CYCLE = 2, LOADS_PER_CYCLE = 2, USUAL_VECTORS = 4 };
-static const double chain_cycles = 4.7, panel_cost = 0.25;
+static const double panel_cost = 0.25;
 
 /* Of scalars of A, which x86 broadcasts from memory for each step (f32 of 512 x 11008 x 4096: 8x48 is 9 % faster than
  * 12x32); where registers hold several (AArch64) they cost less. Where m is not known, higher tiles let more threads
  * share C evenly at the same traffic (unit/test_template_topology). */
 static double load_cost(const Plan *plan) {
+  static const double most_for_any_m = 0.06;
   const GemmMatch *match = plan->match;
-  return plan->problem.target->family == FAMILY_X86_64 && match->m.symbol < 0 ? 0.14 : 0.06;
+  double cost = target_core(plan->problem.target)->load_cost;
+  return match->m.symbol < 0 ? cost : fmin(cost, most_for_any_m);
 }
 
 /* What the model takes for a size that is not known. */
@@ -39,7 +40,7 @@ static double tile_cycles(const Plan *plan, int64_t rows, int64_t vectors) {
   double fma = (double)(rows * vectors) / FMA_PER_CYCLE;
   double loads = (double)(rows + vectors) / LOADS_PER_CYCLE;
   double hidden = load_cost(plan) * (double)(rows + vectors) + (panel_stays ? 0 : panel_cost * (double)vectors);
-  return fmax(fmax(fma, loads), chain_cycles) + hidden;
+  return fmax(fmax(fma, loads), target_core(plan->problem.target)->chain_cycles) + hidden;
 }
 
 /* Cycles to begin and end a tile. Where A and C come from beyond the second-level cache, each row is a stream of A and
@@ -121,13 +122,17 @@ static void choose_tile_registers(Plan *plan) {
 }
 
 /* Rows that leave registers for operands. A row of B is in registers twice: LLVM loads the next while this one is in
- * use. AArch64 takes scalars of A as lanes of vectors, and either a vector of each row stays while B passes, or B of as
- * many k as a vector has (lower/pieces.c); of packed rows a vector has four. Its matrix products take rows by twos. */
+ * use; of 16 registers it has none left for that, so that 4x24 of AVX2 fits exactly (f32 of 32 x 768 x 768 on Zen 3 in
+ * 5x16 and 4x24: 408 and 378 us). AArch64 takes scalars of A as lanes of vectors, and either a vector of each row stays
+ * while B passes, or B of as many k as a vector has (lower/pieces.c); of packed rows a vector has four. Its matrix
+ * products take rows by twos. */
 static int64_t rows_that_fit(const Plan *plan, int64_t vectors) {
-  enum { FEW_ROWS = 3 };
+  enum { FEW_ROWS = 3, FEW_REGISTERS = 16 };
   const Target *target = plan->problem.target;
   int64_t registers = target->vector_registers, rows = larger_of(registers / vectors - 2, 1);
   if (rows < FEW_ROWS && (FEW_ROWS + 1) * vectors + 2 <= registers) rows = FEW_ROWS; /* of wide tiles, once: 3x112 */
+  bool is_plain = gemm_types(plan).group == 1 && target->vector_bits == 256; /* a product takes no register more */
+  if (is_plain && registers == FEW_REGISTERS && (rows + 2) * vectors + 1 <= registers) ++rows;
   if (target->family != FAMILY_AARCH64) return rows;
   bool is_packed = plan->schedule.values[FIELD_pack_a] == PACK_A_TASK, has_pairs = gemm_has_pairs_of_rows(plan);
   for (; rows > 1; --rows) {
@@ -179,6 +184,15 @@ static int64_t most_vectors_of(const Plan *plan) {
   return all > USUAL_VECTORS && all <= FEW_MORE ? all : USUAL_VECTORS;
 }
 
+/* Whether a panel so wide that is read as a stream begins each step amid a line, which it then shares with the last
+ * (f32 of 4 x 4096 x 4096 on Zen 3 in 4x16 and 4x24: 2880 and 3242 us). */
+static bool splits_lines(const Plan *plan, int64_t vectors) {
+  enum { LINE_BYTES = 64 };
+  GemmTypes types = gemm_types(plan);
+  int64_t bytes = gemm_bytes(types.b, vectors * gemm_lanes(plan) * types.group);
+  return gemm_is_known_stream(plan) && bytes % LINE_BYTES != 0 && LINE_BYTES % bytes != 0;
+}
+
 static void choose_register_tile(Plan *plan) {
   enum { FEW_AT_ONCE = 4 };
   const GemmMatch *match = plan->match;
@@ -187,7 +201,7 @@ static void choose_register_tile(Plan *plan) {
   int64_t most_vectors = most_vectors_of(plan);
   double best = INFINITY;
   for (int64_t vectors = 1; vectors <= most_vectors || (s->fixed[FIELD_nr] && vectors <= 4); ++vectors) {
-    if (s->fixed[FIELD_nr] && vectors != ceil_div(s->values[FIELD_nr], lanes)) continue;
+    if (s->fixed[FIELD_nr] ? vectors != ceil_div(s->values[FIELD_nr], lanes) : splits_lines(plan, vectors)) continue;
     int64_t limit = smaller_of(rows_that_fit(plan, vectors), max_rows(plan));
     if (match->m.symbol < 0) limit = smaller_of(limit, larger_of(match->m.size, 1));
     if (reads_few_rows(plan)) limit = smaller_of(limit, FEW_AT_ONCE);

@@ -27,8 +27,8 @@ static const Target target_rows[] = {
 };
 
 static const Core core_rows[] = {
-#define CORE(tune, mhz, products, loads, l2, l3, core_mbs, socket_mbs, streams, turn)                                  \
-  {tune, mhz, products, loads, l2, l3, core_mbs, socket_mbs, streams, turn},
+#define CORE(tune, mhz, products, loads, l2, l3, core_mbs, socket_mbs, streams, turn, chain, load)                     \
+  {tune, mhz, products, loads, l2, l3, core_mbs, socket_mbs, streams, turn, chain, load},
 #include "ir/target/cores.def"
 #undef CORE
 };

@@ -47,6 +47,8 @@ typedef struct Core {
   int l2_rate, l3_rate;       /* bytes a cycle */
   int memory_mbs, socket_mbs; /* MB/s that one core reads, that all cores of a socket do */
   int streams, turn;          /* of panels of B, and loads of one instruction's k of each in turn */
+  double chain_cycles;        /* that a chain of products takes for each */
+  double load_cost;           /* cycles of a load beside products, where those are what there is to wait for */
 } Core;
 
 size_t target_count(void);

@@ -108,8 +108,8 @@ Test(runtime_compile, tells_requests_apart) {
   place_init(&place);
   kiln_engine *engine = place_engine(&place);
   static const kiln_compile_options requests[] = {
-      {.template_ = NULL},       {.template_ = "reference"},   {.schedule = "mr=4"},
-      {.schedule = "mr=4 mc=8"}, {.packing = KILN_PACK_NEVER}, {.batch_invariant = true},
+      {.template_ = NULL},       {.template_ = "reference"},   {.schedule = "mr=1"},
+      {.schedule = "mr=1 mc=8"}, {.packing = KILN_PACK_NEVER}, {.batch_invariant = true},
   };
   enum { COUNT = sizeof requests / sizeof requests[0] };
   kiln_kernel *kernels[COUNT];

@@ -99,7 +99,7 @@ Test(tables, every_target_is_known, .init = start_llvm) {
 /* What predictions go by: a row of cores.def for each scheduling model, and only one. */
 Test(tables, every_target_has_a_core) {
   static const char *const names[] = {
-#define CORE(tune, mhz, products, loads, l2, l3, core_mbs, socket_mbs, streams, turn) tune,
+#define CORE(tune, mhz, products, loads, l2, l3, core_mbs, socket_mbs, streams, turn, chain, load) tune,
 #include "ir/target/cores.def"
 #undef CORE
   };
