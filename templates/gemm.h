@@ -123,6 +123,7 @@ bool gemm_may_have_layers(const Plan *plan);
 /* Whether steps of k lie one after another in each column of B, as it is read. */
 bool gemm_runs_along_k(const BufType *b);
 /* The same of the graph's B, as the product reads it. */
+bool gemm_has_narrow_panels(const Plan *plan);
 bool gemm_b_runs_along_k(const Plan *plan);
 /* Rows that are few for tile registers, whose panels of B then come from beyond the second-level cache all the time. */
 enum { GEMM_FEW_ROWS_OF_TILES = 128 };

@@ -4,6 +4,7 @@
 
 /* What a size that is not known counts as. */
 enum { LARGE_SIZE = 4096 };
+static int64_t size_or_large(Dim d) { return d.symbol < 0 ? d.size : LARGE_SIZE; }
 
 bool gemm_may_pack_ahead(const Plan *plan) {
   const GemmMatch *match = plan->match;
@@ -84,14 +85,38 @@ int64_t gemm_default_pack_a(const Plan *plan) {
   return gemm_bytes(match->a.node->type, row.number) % shared == 0 ? PACK_A_TASK : PACK_A_NONE;
 }
 
+/* Whether vectors are so few and short that panels are a line or two wide: AVX2. */
+bool gemm_has_narrow_panels(const Plan *plan) {
+  enum { FEW_REGISTERS = 16, SHORT_BITS = 256 };
+  const Target *target = plan->problem.target;
+  return target->vector_registers == FEW_REGISTERS && target->vector_bits == SHORT_BITS;
+}
+
+/* Rows of f32 that meet rows of B where they lie. Narrow panels take few lines from each page that they come by, so
+ * that packing them pays from a few rows on (Zen 3, 128 x 768 x 3072: 8.3 and 6.6 ms packed, 32 x 4096 x 4096 21.0 and
+ * 13.4, but 24 x 768 x 768 353 and 362 us, 8 x 4096 x 4096 9.2 and 10.2 ms), unless all of a row is a few lines. */
+static int most_rows_in_place(const Plan *plan, int64_t row_bytes) {
+  enum {
+    FEW_ROWS = 32,
+    MORE_ROWS = 128,
+    FEW_OF_NARROW = 12,
+    MORE_OF_NARROW = 24,
+    PAGE_BYTES = 4096,
+    SHORT_BYTES = 1024
+  };
+  bool is_narrow = gemm_has_narrow_panels(plan);
+  if (row_bytes >= PAGE_BYTES) return is_narrow ? FEW_OF_NARROW : FEW_ROWS;
+  return is_narrow && row_bytes > SHORT_BYTES ? MORE_OF_NARROW : MORE_ROWS;
+}
+
 /* Whether B is read where it lies, in its own type: few rows of C use each element, so that packing it would cost more
  * than it brings. Measured (bench/results/speed.md): up to about 128 rows of f32 where several of B's share a page,
  * else 32; fewer where each use converts, or where groups along k are joined first, or columns turned into vectors, and
  * fewest where tile registers need no conversion (bf16 of 2, 4, 8 x 4096 x 4096: 1.42 and 1.55, 1.73 and 1.57, 3.3 and
- * 1.7 ms). */
+ * 1.7 ms). Columns turned into vectors of 8 are never better than packed ones (Zen 3, 12 x 4096 x 4096: 34.7 and 9.9
+ * ms, 16 x 768 x 768 307 and 261 us). */
 static bool reads_in_place(const Plan *plan) {
-  enum { FEW_ROWS = 32, MORE_ROWS = 128, FEW_ROWS_CONVERTED = 10, FEW_ROWS_JOINED = 4, FEW_ROWS_TURNED = 16 };
-  enum { FEW_ROWS_NO_TILES = 3, PAGE_BYTES = 4096 };
+  enum { FEW_ROWS_CONVERTED = 10, FEW_ROWS_JOINED = 4, FEW_ROWS_TURNED = 16, FEW_ROWS_NO_TILES = 3 };
   const GemmMatch *match = plan->match;
   if (gemm_may_pack_ahead(plan) || match->m.symbol >= 0) return false;
   BufType b = gemm_view(match->b.node, match->b.transposed);
@@ -99,13 +124,11 @@ static bool reads_in_place(const Plan *plan) {
   bool is_float = type_is_floating(match->acc), turns = gemm_runs_along_k(&b);
   bool is_joined = !is_float || (turns && match->b.node->type != match->acc);
   bool converts = is_float && (match->a.node->type != match->acc || match->b.node->type != match->acc);
-  bool is_short = match->n.symbol < 0 && gemm_bytes(b.type, match->n.size) < PAGE_BYTES;
   int most = is_joined                          ? FEW_ROWS_JOINED
-             : turns                            ? FEW_ROWS_TURNED
+             : turns                            ? (gemm_has_narrow_panels(plan) ? 0 : FEW_ROWS_TURNED)
              : converts && gemm_has_tiles(plan) ? FEW_ROWS_NO_TILES
              : converts                         ? FEW_ROWS_CONVERTED
-             : is_short                         ? MORE_ROWS
-                                                : FEW_ROWS;
+                                                : most_rows_in_place(plan, gemm_bytes(b.type, size_or_large(match->n)));
   return (is_row || turns) && match->m.size <= most;
 }
 
@@ -161,8 +184,8 @@ static int64_t prefetch_from_l3(const Plan *plan) {
   enum { FEW_ROWS = 16, STREAMED_ROWS = 8 };
   const GemmMatch *match = plan->match;
   const Schedule *s = &plan->schedule;
-  int64_t m = match->m.symbol < 0 ? match->m.size : LARGE_SIZE, n = match->n.symbol < 0 ? match->n.size : LARGE_SIZE;
-  int64_t k = match->k.symbol < 0 ? match->k.size : LARGE_SIZE, cache = machine_of(plan->problem.target, 1).l2_bytes;
+  int64_t m = size_or_large(match->m), n = size_or_large(match->n), k = size_or_large(match->k);
+  int64_t cache = machine_of(plan->problem.target, 1).l2_bytes;
   int64_t b_bytes = gemm_bytes(gemm_types(plan).b, k * n), c_bytes = gemm_bytes(match->acc, m * n);
   bool on_tiles = s->values[FIELD_mma] == MMA_ON_TILES, a_needs_nothing = gemm_types(plan).a == match->acc;
   if (s->values[FIELD_pack_b] == PACK_B_TASK) {
@@ -191,14 +214,18 @@ static int64_t prefetch_from_l3(const Plan *plan) {
  * enough (33 x 65 x 1023 from memory 48.6 to 31.9 us, from the cache 23.8 and 24.5; bf16 of 31 x 4097 x 63 62.9
  * to 37.2, 33.7 and 34.4). A single row reads memory as fast as it comes, and requests are in the way (1 x 11008 x 4096
  * from memory, f32 4.58 to 4.40 ms, bf16 2.20 to 2.08, u8 x i8 1.12 to 1.03). Zen 3 is the same (8 x 4096 x 4096 6.5
- * to 4.0 ms, 16 rows 9.0 to 6.9, 128 x 768 x 3072 7.0 to 6.5). */
+ * to 4.0 ms, 16 rows 9.0 to 6.9, 128 x 768 x 3072 7.0 to 6.5), but that columns along k which tasks pack gain nothing
+ * there (64 x 64 x 8192: 1.03 to 0.87 ms without, 128 x 768 x 768 1.83 to 1.73). */
 static int64_t prefetch_of_far(const Plan *plan) {
   enum { STREAMED_ROWS = 8, SOME_ROWS = 128, MORE_ROWS = 256 };
   const GemmMatch *match = plan->match;
   int64_t cache = machine_of(plan->problem.target, 1).l2_bytes;
-  int64_t m = match->m.symbol < 0 ? match->m.size : LARGE_SIZE, n = match->n.symbol < 0 ? match->n.size : LARGE_SIZE;
-  int64_t k = match->k.symbol < 0 ? match->k.size : LARGE_SIZE, b_bytes = gemm_bytes(gemm_types(plan).b, k * n);
-  if (plan->schedule.values[FIELD_pack_b] == PACK_B_TASK) return b_bytes > 2 * cache ? PREFETCH_BOTH : PREFETCH_NONE;
+  int64_t m = size_or_large(match->m), n = size_or_large(match->n);
+  int64_t b_bytes = gemm_bytes(gemm_types(plan).b, size_or_large(match->k) * n);
+  if (plan->schedule.values[FIELD_pack_b] == PACK_B_TASK) {
+    bool is_in_the_way = gemm_has_narrow_panels(plan) && gemm_b_runs_along_k(plan);
+    return b_bytes > 2 * cache && !is_in_the_way ? PREFETCH_BOTH : PREFETCH_NONE;
+  }
   if (m == 1) return PREFETCH_NONE;
   if (m <= STREAMED_ROWS) return b_bytes > 2 * cache ? PREFETCH_STREAM : PREFETCH_NONE;
   bool stays = gemm_bytes(match->acc, m * n) <= machine_of(plan->problem.target, 1).l1d_bytes / 2;

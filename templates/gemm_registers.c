@@ -127,12 +127,12 @@ static void choose_tile_registers(Plan *plan) {
  * while B passes, or B of as many k as a vector has (lower/pieces.c); of packed rows a vector has four. Its matrix
  * products take rows by twos. */
 static int64_t rows_that_fit(const Plan *plan, int64_t vectors) {
-  enum { FEW_ROWS = 3, FEW_REGISTERS = 16 };
+  enum { FEW_ROWS = 3 };
   const Target *target = plan->problem.target;
   int64_t registers = target->vector_registers, rows = larger_of(registers / vectors - 2, 1);
   if (rows < FEW_ROWS && (FEW_ROWS + 1) * vectors + 2 <= registers) rows = FEW_ROWS; /* of wide tiles, once: 3x112 */
-  bool is_plain = gemm_types(plan).group == 1 && target->vector_bits == 256; /* a product takes no register more */
-  if (is_plain && registers == FEW_REGISTERS && (rows + 2) * vectors + 1 <= registers) ++rows;
+  bool is_plain = gemm_types(plan).group == 1; /* a product takes no register more */
+  if (is_plain && gemm_has_narrow_panels(plan) && (rows + 2) * vectors + 1 <= registers) ++rows;
   if (target->family != FAMILY_AARCH64) return rows;
   bool is_packed = plan->schedule.values[FIELD_pack_a] == PACK_A_TASK, has_pairs = gemm_has_pairs_of_rows(plan);
   for (; rows > 1; --rows) {
@@ -153,7 +153,8 @@ bool gemm_is_in_place(const Plan *plan) {
 bool gemm_turns_in_place(const Plan *plan) { return gemm_is_in_place(plan) && gemm_b_runs_along_k(plan); }
 
 /* B in place for few rows of A, all of which are streams beside those of B: half of them at a time, with more of B each
- * (f32 of 8 x 65536 x 128 in 8x32 and 4x64: 1814 and 1442 us; 8 x 4096 x 4096 in 8x48 and 4x64: 3989 and 3563). */
+ * (f32 of 8 x 65536 x 128 in 8x32 and 4x64: 1814 and 1442 us; 8 x 4096 x 4096 in 8x48 and 4x64: 3989 and 3563), or a
+ * quarter where panels are narrow (4 x 4096 x 4096 on Zen 3 in 4x24, 4x16 and 2x32: 6.0, 4.7 and 4.3 ms). */
 static bool reads_few_rows(const Plan *plan) {
   enum { FEW_ROWS = 8 };
   const GemmMatch *match = plan->match;
@@ -194,7 +195,7 @@ static bool splits_lines(const Plan *plan, int64_t vectors) {
 }
 
 static void choose_register_tile(Plan *plan) {
-  enum { FEW_AT_ONCE = 4 };
+  enum { FEW_AT_ONCE = 4, FEW_OF_NARROW = 2 };
   const GemmMatch *match = plan->match;
   Schedule *s = &plan->schedule;
   int64_t lanes = gemm_lanes(plan), best_rows = 1, best_vectors = 1;
@@ -204,7 +205,7 @@ static void choose_register_tile(Plan *plan) {
     if (s->fixed[FIELD_nr] ? vectors != ceil_div(s->values[FIELD_nr], lanes) : splits_lines(plan, vectors)) continue;
     int64_t limit = smaller_of(rows_that_fit(plan, vectors), max_rows(plan));
     if (match->m.symbol < 0) limit = smaller_of(limit, larger_of(match->m.size, 1));
-    if (reads_few_rows(plan)) limit = smaller_of(limit, FEW_AT_ONCE);
+    if (reads_few_rows(plan)) limit = smaller_of(limit, gemm_has_narrow_panels(plan) ? FEW_OF_NARROW : FEW_AT_ONCE);
     if (s->fixed[FIELD_mr] && s->values[FIELD_mr] > limit && vectors > 1) continue;
     for (int64_t rows = match->m.symbol < 0 ? 1 : limit; rows <= limit; ++rows) {
       if (s->fixed[FIELD_mr] && rows != smaller_of(s->values[FIELD_mr], limit)) continue;
@@ -220,7 +221,8 @@ static void choose_register_tile(Plan *plan) {
 }
 
 /* Dot products that are under way at once, each a stream and a vector of sums: the other factor's vectors stay beside
- * them. */
+ * them, half of these at a time where they would leave room for one stream only (f32 of 8 x 4096 x 4096 on Zen 3 in 8x1
+ * and 4x2: 9.1 and 6.7 ms, 6 rows in 6x1 and 3x4 6.7 and 6.2). */
 static void choose_dots(Plan *plan) {
   enum { MOST = 8 };
   const GemmMatch *match = plan->match;
@@ -229,6 +231,7 @@ static void choose_dots(Plan *plan) {
   Dim side = is_column ? match->m : match->n; /* that dot products are many along */
   int64_t registers = plan->problem.target->vector_registers, few = 1, many = MOST;
   if (!is_column) few = larger_of(s->fixed[FIELD_mr] ? s->values[FIELD_mr] : match->m.size, 1);
+  if (!s->fixed[FIELD_mr] && few % 2 == 0 && few * 2 + few + 1 > registers) few /= 2;
   while (many > 1 && few * many + few + 1 > registers) many /= 2;
   many = smaller_of(many, size_or(side, many));
   if (!s->fixed[FIELD_mr]) s->values[FIELD_mr] = is_column ? many : few;

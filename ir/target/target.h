@@ -48,7 +48,7 @@ typedef struct Core {
   int memory_mbs, socket_mbs; /* MB/s that one core reads, that all cores of a socket do */
   int streams, turn;          /* of panels of B, and loads of one instruction's k of each in turn */
   double chain_cycles;        /* that a chain of products takes for each */
-  double load_cost;           /* cycles of a load beside products, where those are what there is to wait for */
+  double load_cost;           /* cycles of a load beside products, where products are waited for */
 } Core;
 
 size_t target_count(void);
@@ -76,7 +76,7 @@ typedef struct Machine {
 Machine machine_of(const Target *target, int threads);
 /* Bytes a second that so many cores together get from memory. */
 double machine_rate(const Machine *machine, double cores);
-/* Reads `cores=96 l2_bytes=1M …` (K, M and G are powers of 1024) into the fields named; others stay. A fault names the
+/* Reads `cores=96 l2_bytes=1M …` (K, M and G: powers of 1024) into the fields named; others stay. A fault names the
  * word: KILN_INVALID_ARGUMENT. */
 kiln_status machine_parse(const char *text, Machine *machine, Text *why);
 /* Puts those fields of `changes` that are not 0 in the place of the machine's. */
