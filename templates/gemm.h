@@ -52,6 +52,8 @@ bool gemm_has_pairs_of_rows(const Plan *plan);
 bool gemm_has_tiles(const Plan *plan);
 /* Whether one instruction adds products of these floats as they are, faster than those of f32. */
 bool gemm_has_fast_dot(const Plan *plan);
+/* Whether bytes become 16 bits for each product, without an instruction that adds four of them up. */
+bool gemm_widens_bytes(const Plan *plan);
 /* Whether convert=pack would change a type. */
 bool gemm_converts(const Plan *plan);
 /* Whether sums of B's columns correct the product, for a zero point of A. */

@@ -26,6 +26,8 @@ enum {
 /* Of a row of A that a tile register loads, where it crosses a cache line, and where k ends inside of it. */
 enum { CROSSING_ROW = 4, CUT_ROW = 25 };
 static const double pack_element = 0.35, converted_load = 1, epilogue_rate = 2;
+/* Of a vector of fours of bytes: two operations on four units, or three. */
+static const double widened_of_a = 0.5, widened_of_b = 0.75;
 /* One panel after the other is one stream of memory, which gives this share of what several do (bandwidth.md). Columns
  * of B as it lies are pieces of rows: so many times slower to read in place, and to pack. */
 static const double one_stream = 0.57, in_place = 3.5, strided = 1.7;
@@ -124,7 +126,7 @@ static double balance_of(const Call *c) {
 /* ---- instructions ------------------------------------------------------------------------------------------------ */
 
 /* Cycles between two of the product's instruction. Two that a core lacks the units for: vdpbf16ps without the trait,
- * and bytes by pairs, which multiply and add apart. */
+ * and fours of bytes that are widened: two products and two sums, on as many units. */
 static double instruction_cycles(const Plan *plan, const Core *core) {
   const MmaInstruction *row = gemm_instruction(plan);
   if (plan->schedule.values[FIELD_mma] == MMA_ON_TILES) return TILE_PRODUCT;
@@ -132,7 +134,7 @@ static double instruction_cycles(const Plan *plan, const Core *core) {
   if (row == NULL || gemm_is_by_dots(plan) || plan->problem.target->family != FAMILY_X86_64) return cycles;
   bool is_slow_dot = row->acc == KILN_F32 && row->k > 1 && !gemm_has_fast_dot(plan);
   if (is_slow_dot && gemm_types(plan).step > 1) return 4 * cycles;
-  return row->acc == KILN_I32 && row->k == 2 ? 2 * cycles : cycles;
+  return gemm_widens_bytes(plan) ? 2 * cycles : cycles;
 }
 
 /* Cycles of one register tile's step of k: products alone, and all that passes between registers and the first-level
@@ -142,6 +144,7 @@ static double step_cycles(const Call *c) {
   if (c->on_tiles) return TILE_PRODUCT * ceil(rows / 16) * ceil((double)c->columns / 16);
   double products = rows * vectors * instruction_cycles(c->plan, c->machine->core);
   bool converts = c->types.step == 1 || (gemm_is_by_dots(c->plan) && type_is_floating(c->types.acc));
+  if (gemm_widens_bytes(c->plan)) products += widened_of_a * rows + widened_of_b * vectors;
   if (c->types.a != c->types.acc && converts) products += converted_load * rows;
   if (c->types.b != c->types.acc && converts) products += converted_load * vectors;
   return fmax(products, FMA_LATENCY);

@@ -5,10 +5,11 @@
 
 #include "templates/gemm.h"
 
-/* Two fused multiply-adds and two loads a cycle: every x86 core since Haswell, nearly. How late chains of them are and
+/* Two fused multiply-adds and two loads a cycle: every x86 core since Haswell, nearly. Bytes that are widened take two
+ * products and two sums, and two or three operations for each vector of a factor. How late chains of them are and
  * what loads that fit beside them cost differs (cores.def); a vector of B, which comes from the second-level cache
  * where its panel overflows the first, costs more. (bench/results/speed.md) */
-enum { FMA_PER_CYCLE = 2, LOADS_PER_CYCLE = 2, USUAL_VECTORS = 4 };
+enum { FMA_PER_CYCLE = 2, LOADS_PER_CYCLE = 2, VECTOR_UNITS = 4, USUAL_VECTORS = 4 };
 static const double panel_cost = 0.25;
 
 /* Of scalars of A, which x86 broadcasts from memory for each step (f32 of 512 x 11008 x 4096: 8x48 is 9 % faster than
@@ -38,6 +39,7 @@ static double tile_cycles(const Plan *plan, int64_t rows, int64_t vectors) {
   const GemmMatch *match = plan->match;
   bool panel_stays = match->k.symbol < 0 && panel_bytes <= machine_of(plan->problem.target, 1).l1d_bytes / 5 * 4;
   double fma = (double)(rows * vectors) / FMA_PER_CYCLE;
+  if (gemm_widens_bytes(plan)) fma = (double)(4 * rows * vectors + 2 * rows + 3 * vectors) / VECTOR_UNITS;
   double loads = (double)(rows + vectors) / LOADS_PER_CYCLE;
   double hidden = load_cost(plan) * (double)(rows + vectors) + (panel_stays ? 0 : panel_cost * (double)vectors);
   return fmax(fmax(fma, loads), target_core(plan->problem.target)->chain_cycles) + hidden;
@@ -131,6 +133,7 @@ static int64_t rows_that_fit(const Plan *plan, int64_t vectors) {
   const Target *target = plan->problem.target;
   int64_t registers = target->vector_registers, rows = larger_of(registers / vectors - 2, 1);
   if (rows < FEW_ROWS && (FEW_ROWS + 1) * vectors + 2 <= registers) rows = FEW_ROWS; /* of wide tiles, once: 3x112 */
+  if (gemm_widens_bytes(plan)) rows = smaller_of(rows, larger_of((registers - 3) / vectors - 2, 1));
   bool is_plain = gemm_types(plan).group == 1; /* a product takes no register more */
   if (is_plain && gemm_has_narrow_panels(plan) && (rows + 2) * vectors + 1 <= registers) ++rows;
   if (target->family != FAMILY_AARCH64) return rows;
@@ -273,5 +276,5 @@ void gemm_explain_registers(const Plan *plan, Text *out) {
               "register tile %lldx%lld: %lld accumulators of %d registers, %g cycles an instruction's k where %g would "
               "be peak\n",
               mr, nr, (long long)(mr * vectors), plan->problem.target->vector_registers, tile_cycles(plan, mr, vectors),
-              (double)(mr * vectors) / FMA_PER_CYCLE);
+              (double)(mr * vectors) / (gemm_widens_bytes(plan) ? 1 : FMA_PER_CYCLE));
 }

@@ -113,8 +113,8 @@ static int64_t default_ku(const Plan *plan) {
   /* More would meet an instruction that wants pairs of k, which B has not in place. */
   bool turns = gemm_turns_in_place(plan);
   if (gemm_is_in_place(plan) && type_is_floating(types.acc) && types.b != types.acc && !turns) return 1;
-  /* Bytes by pairs (vpmaddwd) multiply and add apart: with more in an iteration LLVM runs out of registers. */
-  bool is_one = plan->schedule.values[FIELD_mma] == MMA_ON_TILES || (match->acc == KILN_I32 && step == 2);
+  /* Bytes that are widened (vpmaddwd) multiply and add apart: with more in an iteration LLVM runs out of registers. */
+  bool is_one = plan->schedule.values[FIELD_mma] == MMA_ON_TILES || gemm_widens_bytes(plan);
   enum { SEVERAL = 4, UNROLLED = 256, LONGEST = 64 };
   int64_t of_line = larger_of(64 / gemm_bytes(types.b, step), 1), most = turns ? of_line : is_one ? 1 : SEVERAL;
   if (match->k.symbol >= 0) return most * step;

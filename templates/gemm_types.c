@@ -99,6 +99,12 @@ bool gemm_has_tiles(const Plan *plan) {
   return best_row(plan, match->a.node->type, match->b.node->type, true) != NULL;
 }
 
+bool gemm_widens_bytes(const Plan *plan) {
+  const GemmMatch *match = plan->match;
+  const MmaInstruction *row = best_row(plan, match->a.node->type, match->b.node->type, false);
+  return row != NULL && row->acc == KILN_I32 && row->features == (FeatureSet)1 << FEATURE_AVX2;
+}
+
 bool gemm_has_fast_dot(const Plan *plan) {
   const GemmMatch *match = plan->match;
   const Target *target = plan->problem.target;
