@@ -117,7 +117,9 @@ void lower_store_whole_or(Emitter *e, Window *whole, LLVMValueRef is_whole, Wind
   ways[0].col_bound = (Bound){0};
   for (int i = 0; i < 2; ++i) {
     LLVMPositionBuilderAtEnd(e->builder, starts[i]);
-    lower_store_rows(e, &ways[i], parts);
+    bool is_again = i == 1 && whole->passes_caches && lower_can_store_whole(e, cut);
+    if (is_again) lower_store_cut(e, &ways[i], parts);
+    else lower_store_rows(e, &ways[i], parts);
     LLVMBuildBr(e->builder, done);
   }
   LLVMPositionBuilderAtEnd(e->builder, done);

@@ -134,7 +134,7 @@ static LLVMValueRef split_a(Emitter *e, const MmaInstruction *instruction, const
 }
 
 /* The even or the odd bytes of groups of four in 16 bits, and these as lanes of 32. */
-static LLVMValueRef widened(Emitter *e, LLVMValueRef groups, kiln_type type, int which) {
+static LLVMValueRef halves_of_fours(Emitter *e, LLVMValueRef groups, kiln_type type, int which) {
   LLVMTypeRef pairs = lower_lanes_of(e->i16, 2 * lower_lane_count(groups));
   LLVMValueRef x = LLVMBuildBitCast(e->builder, groups, pairs, ""), byte = lower_splat_integer(pairs, 8);
   if (type == KILN_I8) {
@@ -234,7 +234,7 @@ LLVMValueRef lower_dot_add(Emitter *e, const MmaInstruction *instruction, LLVMVa
   if (row->kind == DOT_WIDEN) {
     LLVMValueRef products[2];
     for (int i = 0; i < 2; ++i) {
-      LLVMValueRef factors[] = {widened(e, x, instruction->a, i), widened(e, y, instruction->b, i)};
+      LLVMValueRef factors[] = {halves_of_fours(e, x, instruction->a, i), halves_of_fours(e, y, instruction->b, i)};
       products[i] = call(e, id, factors, 2);
     }
     wide = LLVMBuildAdd(e->builder, wide, LLVMBuildAdd(e->builder, products[0], products[1], ""), "");

@@ -125,8 +125,11 @@ bool gemm_may_have_layers(const Plan *plan);
 /* Whether steps of k lie one after another in each column of B, as it is read. */
 bool gemm_runs_along_k(const BufType *b);
 /* The same of the graph's B, as the product reads it. */
-bool gemm_has_narrow_panels(const Plan *plan);
 bool gemm_b_runs_along_k(const Plan *plan);
+/* Whether vectors are so few and short that panels are a line or two wide: AVX2. */
+bool gemm_has_narrow_panels(const Plan *plan);
+/* What a load of one instruction's k brings of a panel, some two lines, as cores.def counts turns in. */
+enum { GEMM_LOAD_BYTES = 128 };
 /* Rows that are few for tile registers, whose panels of B then come from beyond the second-level cache all the time. */
 enum { GEMM_FEW_ROWS_OF_TILES = 128 };
 /* Most rows of a block whose tiles are finished beside the next panel. */

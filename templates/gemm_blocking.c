@@ -2,7 +2,8 @@
  * which part of it lies in which cache, and how many tasks share the parts. In closed form, since calls with symbolic
  * sizes come here each time.
  *
- * Results depend on none of it but layers, which come of the sizes (gemm_layers.c says where there is one). */
+ * Results depend on none of it but layers, which come of the sizes and the register tile (gemm_layers.c says where
+ * there is one). */
 #include <math.h>
 
 #include "templates/gemm.h"
@@ -83,8 +84,9 @@ static int64_t choose_kc_of_tiles(const Plan *plan, int64_t m, int64_t n, int64_
  * next ones do; more of them where each is used often, or short (f32 of 16 x 4096 x 4096: 5.1 ms with 16, 5.7 with
  * 32, 13.8 with 64), and most where a page holds several that need no conversion and the core follows few streams that
  * are long (8 x 128 x 65536 on Zen 5: 2.2 ms with 16, 1.0 with 512; on Granite Rapids 1.4 and 1.7; on Zen 3 4.3 and,
- * with 64, 3.7). Rows whole pages apart share a set of the first-level cache, so that the fewest rows of A meet no more
- * of them than such a set has ways where these are 8 (2 x 4096 x 4096 on Zen 3: 4.4 ms with 16, 3.4 with 8). Columns
+ * with 64, 3.7). Rows that are
+ * pages apart share few sets of the first-level cache, so that the fewest rows of A meet no more of them than such a
+ * set has ways, where these are 8 and panels narrow (2 x 4096 x 4096 on Zen 3: 4.4 ms with 16, 3.4 with 8). Columns
  * that run along k are read to their end. */
 static int64_t choose_kc_in_place(const Plan *plan, int64_t m, int64_t n, int64_t k, const Machine *machine) {
   enum { FEWEST = 8, FEW = 16, SOME = 64, MORE = 128, MOST = 512, FEW_ROWS = 32, FEWEST_ROWS = 8 };
@@ -96,7 +98,8 @@ static int64_t choose_kc_in_place(const Plan *plan, int64_t m, int64_t n, int64_
   bool is_long = machine->core->turn > FEW;
   if (m <= FEWEST_ROWS && row_bytes <= SHORT_BYTES && !converts)
     return is_long ? MOST : gemm_has_narrow_panels(plan) ? SOME : FEW;
-  if (m <= FEWEST_ROWS && row_bytes >= PAGE_BYTES && machine->l1d_bytes <= FEWEST * PAGE_BYTES) return FEWEST;
+  bool are_few_ways = gemm_has_narrow_panels(plan) && machine->l1d_bytes <= FEWEST * PAGE_BYTES;
+  if (m <= FEWEST_ROWS && row_bytes >= PAGE_BYTES && !converts && are_few_ways) return FEWEST;
   bool has_few_rows = m <= FEWEST_ROWS || (m <= FEW_ROWS && row_bytes >= PAGE_BYTES);
   return has_few_rows ? FEW : MORE;
 }
@@ -249,13 +252,13 @@ static bool is_thin(const Plan *plan, const int64_t *symbols, const Machine *mac
  * turns (32 x 4096 x 4096 of bf16: 1675 to 1329 us). A row that meets moved bytes has only loads of B under way, whose
  * turns it then waits for: one stream after the other (i8 x i8 of 1 x 4096 x 4096 from memory: 427 and 371 us). */
 static int64_t steps_of_stream(const Plan *plan, const Machine *machine, int64_t m, int64_t k) {
-  enum { FEW_ROWS = 4, MORE = 8, LOAD_BYTES = 128 };
+  enum { FEW_ROWS = 4, MORE = 8 };
   GemmTypes types = gemm_types(plan);
   int64_t bytes = gemm_bytes(types.b, plan->schedule.values[FIELD_nr] * types.group);
   bool asks_ahead = plan->schedule.values[FIELD_prefetch] != PREFETCH_NONE;
   if (m == 1 && gemm_types(plan).shift != 0 && !asks_ahead) return larger_of(k, 1);
   if (plan->schedule.values[FIELD_mma] == MMA_ON_TILES) return (m <= 16 ? 1 : 4) * types.step;
-  int64_t steps = types.step * larger_of(LOAD_BYTES / larger_of(bytes, 1), 1);
+  int64_t steps = types.step * larger_of(GEMM_LOAD_BYTES / larger_of(bytes, 1), 1);
   return (m <= FEW_ROWS ? machine->core->turn : larger_of(machine->core->turn, MORE)) * steps;
 }
 

@@ -131,10 +131,11 @@ static double instruction_cycles(const Plan *plan, const Core *core) {
   const MmaInstruction *row = gemm_instruction(plan);
   if (plan->schedule.values[FIELD_mma] == MMA_ON_TILES) return TILE_PRODUCT;
   double cycles = 1.0 / core->products;
+  if (gemm_widens_bytes(plan)) return 2 * cycles;
   if (row == NULL || gemm_is_by_dots(plan) || plan->problem.target->family != FAMILY_X86_64) return cycles;
   bool is_slow_dot = row->acc == KILN_F32 && row->k > 1 && !gemm_has_fast_dot(plan);
   if (is_slow_dot && gemm_types(plan).step > 1) return 4 * cycles;
-  return gemm_widens_bytes(plan) ? 2 * cycles : cycles;
+  return cycles;
 }
 
 /* Cycles of one register tile's step of k: products alone, and all that passes between registers and the first-level

@@ -85,7 +85,6 @@ int64_t gemm_default_pack_a(const Plan *plan) {
   return gemm_bytes(match->a.node->type, row.number) % shared == 0 ? PACK_A_TASK : PACK_A_NONE;
 }
 
-/* Whether vectors are so few and short that panels are a line or two wide: AVX2. */
 bool gemm_has_narrow_panels(const Plan *plan) {
   enum { FEW_REGISTERS = 16, SHORT_BITS = 256 };
   const Target *target = plan->problem.target;
@@ -113,10 +112,12 @@ static int most_rows_in_place(const Plan *plan, int64_t row_bytes) {
  * than it brings. Measured (bench/results/speed.md): up to about 128 rows of f32 where several of B's share a page,
  * else 32; fewer where each use converts, or where groups along k are joined first, or columns turned into vectors, and
  * fewest where tile registers need no conversion (bf16 of 2, 4, 8 x 4096 x 4096: 1.42 and 1.55, 1.73 and 1.57, 3.3 and
- * 1.7 ms). Columns turned into vectors of 8 are never better than packed ones (Zen 3, 12 x 4096 x 4096: 34.7 and 9.9
- * ms, 16 x 768 x 768 307 and 261 us). */
+ * 1.7 ms). Columns turned into vectors of 8 are worth it for
+ * fewer rows still (Zen 3, turned and packed: 5 x 4096 x 4096 6.8 and 6.8 ms, 6 rows 9.2 and 8.2, 12 rows 34.7 and 9.9,
+ * 16 x 768 x 768 307 and 261 us). */
 static bool reads_in_place(const Plan *plan) {
   enum { FEW_ROWS_CONVERTED = 10, FEW_ROWS_JOINED = 4, FEW_ROWS_TURNED = 16, FEW_ROWS_NO_TILES = 3 };
+  enum { FEW_TURNED_NARROW = 5 };
   const GemmMatch *match = plan->match;
   if (gemm_may_pack_ahead(plan) || match->m.symbol >= 0) return false;
   BufType b = gemm_view(match->b.node, match->b.transposed);
@@ -125,7 +126,7 @@ static bool reads_in_place(const Plan *plan) {
   bool is_joined = !is_float || (turns && match->b.node->type != match->acc);
   bool converts = is_float && (match->a.node->type != match->acc || match->b.node->type != match->acc);
   int most = is_joined                          ? FEW_ROWS_JOINED
-             : turns                            ? (gemm_has_narrow_panels(plan) ? 0 : FEW_ROWS_TURNED)
+             : turns                            ? (gemm_has_narrow_panels(plan) ? FEW_TURNED_NARROW : FEW_ROWS_TURNED)
              : converts && gemm_has_tiles(plan) ? FEW_ROWS_NO_TILES
              : converts                         ? FEW_ROWS_CONVERTED
                                                 : most_rows_in_place(plan, gemm_bytes(b.type, size_or_large(match->n)));
@@ -228,7 +229,8 @@ static int64_t prefetch_of_far(const Plan *plan) {
   }
   if (m == 1) return PREFETCH_NONE;
   if (m <= STREAMED_ROWS) return b_bytes > 2 * cache ? PREFETCH_STREAM : PREFETCH_NONE;
-  bool stays = gemm_bytes(match->acc, m * n) <= machine_of(plan->problem.target, 1).l1d_bytes / 2;
+  bool is_near = gemm_bytes(match->acc, m * n) <= machine_of(plan->problem.target, 1).l1d_bytes / 2;
+  bool stays = gemm_has_narrow_panels(plan) && is_near;
   if (b_bytes >= (m <= SOME_ROWS ? cache / 2 : 4 * cache)) return stays ? PREFETCH_PANEL : PREFETCH_BOTH;
   return b_bytes >= (m <= MORE_ROWS ? cache / 8 : cache / 2) ? PREFETCH_PANEL : PREFETCH_NONE;
 }

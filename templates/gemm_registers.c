@@ -134,7 +134,8 @@ static int64_t rows_that_fit(const Plan *plan, int64_t vectors) {
   int64_t registers = target->vector_registers, rows = larger_of(registers / vectors - 2, 1);
   if (rows < FEW_ROWS && (FEW_ROWS + 1) * vectors + 2 <= registers) rows = FEW_ROWS; /* of wide tiles, once: 3x112 */
   if (gemm_widens_bytes(plan)) rows = smaller_of(rows, larger_of((registers - 3) / vectors - 2, 1));
-  bool is_plain = gemm_types(plan).group == 1; /* a product takes no register more */
+  GemmTypes types = gemm_types(plan);
+  bool is_plain = type_is_floating(types.acc) && types.a == types.acc && types.b == types.acc; /* no register more */
   if (is_plain && gemm_has_narrow_panels(plan) && (rows + 2) * vectors + 1 <= registers) ++rows;
   if (target->family != FAMILY_AARCH64) return rows;
   bool is_packed = plan->schedule.values[FIELD_pack_a] == PACK_A_TASK, has_pairs = gemm_has_pairs_of_rows(plan);

@@ -82,16 +82,17 @@ static bool wants_shift(const Plan *plan) {
 }
 
 /* Measured for columns of B along k that nothing packs ahead (bench/results/speed.md, "Dot products along k"): more
- * rows than these are better turned or packed, of f32 all where panels are narrow (Zen 3, 8 x 4096 x 4096: 17.5 ms
- * turned, 7.8 as dots). Pairs of bf16 take twice as long where their instruction is slow. */
+ * rows than these are better turned or packed; of what is multiplied one by one, all that may be dots where panels are
+ * narrow (f32 of 8 x 4096 x 4096 on Zen 3: 17.5 ms turned, 7.8 as dots). Pairs of bf16 take twice as long where their
+ * instruction is slow. */
 int64_t gemm_rows_worth_dots(const Plan *plan) {
   enum { FEWEST = 2, FEW = 6, MORE = GEMM_FEW_ROWS_OF_DOTS };
   const GemmMatch *match = plan->match;
   GemmTypes types = {.a = match->a.node->type, .b = match->b.node->type, .acc = match->acc};
   int group = dot_group(&types);
   if (group == 2 && !gemm_has_fast_dot(plan)) return FEWEST;
-  bool is_even = group == 4 ? !wants_shift(plan) : group == 1 && gemm_has_narrow_panels(plan);
-  return is_even ? MORE : FEW;
+  bool is_worth_more = group == 4 ? !wants_shift(plan) : group == 1 && gemm_has_narrow_panels(plan);
+  return is_worth_more ? MORE : FEW;
 }
 
 bool gemm_has_tiles(const Plan *plan) {
@@ -102,7 +103,8 @@ bool gemm_has_tiles(const Plan *plan) {
 bool gemm_widens_bytes(const Plan *plan) {
   const GemmMatch *match = plan->match;
   const MmaInstruction *row = best_row(plan, match->a.node->type, match->b.node->type, false);
-  return row != NULL && row->acc == KILN_I32 && row->features == (FeatureSet)1 << FEATURE_AVX2;
+  return row != NULL && row->strategy == MMA_DOT && row->acc == KILN_I32 &&
+         row->features == (FeatureSet)1 << FEATURE_AVX2;
 }
 
 bool gemm_has_fast_dot(const Plan *plan) {
