@@ -134,7 +134,7 @@ static LLVMValueRef split_a(Emitter *e, const MmaInstruction *instruction, const
 }
 
 /* The even or the odd bytes of groups of four in 16 bits, and these as lanes of 32. */
-static LLVMValueRef halves_of_fours(Emitter *e, LLVMValueRef groups, kiln_type type, int which) {
+static LLVMValueRef halves_of_fours(Emitter *e, LLVMValueRef groups, int type, int which) {
   LLVMTypeRef pairs = lower_lanes_of(e->i16, 2 * lower_lane_count(groups));
   LLVMValueRef x = LLVMBuildBitCast(e->builder, groups, pairs, ""), byte = lower_splat_integer(pairs, 8);
   if (type == KILN_I8) {
