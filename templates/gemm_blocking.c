@@ -84,10 +84,9 @@ static int64_t choose_kc_of_tiles(const Plan *plan, int64_t m, int64_t n, int64_
  * next ones do; more of them where each is used often, or short (f32 of 16 x 4096 x 4096: 5.1 ms with 16, 5.7 with
  * 32, 13.8 with 64), and most where a page holds several that need no conversion and the core follows few streams that
  * are long (8 x 128 x 65536 on Zen 5: 2.2 ms with 16, 1.0 with 512; on Granite Rapids 1.4 and 1.7; on Zen 3 4.3 and,
- * with 64, 3.7). Rows that are
- * pages apart share few sets of the first-level cache, so that the fewest rows of A meet no more of them than such a
- * set has ways, where these are 8 and panels narrow (2 x 4096 x 4096 on Zen 3: 4.4 ms with 16, 3.4 with 8). Columns
- * that run along k are read to their end. */
+ * with 64, 3.7). Rows that are pages apart share few sets of the first-level cache, so that the fewest rows of A meet
+ * no more of them than such a set has ways, where these are 8 and panels narrow (2 x 4096 x 4096 on Zen 3: 4.4 ms with
+ * 16, 3.4 with 8). Columns that run along k are read to their end. */
 static int64_t choose_kc_in_place(const Plan *plan, int64_t m, int64_t n, int64_t k, const Machine *machine) {
   enum { FEWEST = 8, FEW = 16, SOME = 64, MORE = 128, MOST = 512, FEW_ROWS = 32, FEWEST_ROWS = 8 };
   enum { PAGE_BYTES = 4096, SHORT_BYTES = 1024 };

@@ -45,14 +45,14 @@ static bool is_wide_for_tiles(const Plan *plan) {
   return gemm_may_pack_ahead(plan) && is_wide && (are_many || is_short);
 }
 
+/* Of the first-level cache: addresses so far apart share a set. */
+enum { WAY_BYTES = 4096 };
+
 /* Whether rows of A that streams of B meet in turns lie a multiple of 4096 bytes apart and would fill all ways of one
  * set of the first-level cache (f32 of 8 x 4096 x 4096 on Zen 3, whose sets have 8: 4117 to 3622 us packed, of 8 x 4096
  * x 4128 3770 and 3656). */
-static bool fills_set(const Plan *plan) {
-  enum { WAY_BYTES = 4096 };
+static bool fills_set(const Plan *plan, Extent row) {
   const GemmMatch *match = plan->match;
-  BufType a = gemm_view(match->a.node, match->a.transposed);
-  Extent row = a.layout == LAYOUT_STRIDED ? a.strides[0] : a.dims[1];
   bool shares_set = row.symbol == EXTENT_NUMBER && gemm_bytes(match->a.node->type, row.number) % WAY_BYTES == 0;
   return shares_set && match->m.size * WAY_BYTES >= machine_of(plan->problem.target, 1).l1d_bytes;
 }
@@ -63,7 +63,7 @@ static bool fills_set(const Plan *plan) {
  * Packing a row costs a percent or two of multiplying it with 512 columns. Streams of tile registers come back to few
  * rows in short turns. */
 int64_t gemm_default_pack_a(const Plan *plan) {
-  enum { WAY_BYTES = 4096, QUARTER = 1024, FEW_ROWS = 32, FEW_COLUMNS = 512, TILE_ROWS = 16 };
+  enum { QUARTER = 1024, FEW_ROWS = 32, FEW_COLUMNS = 512, TILE_ROWS = 16 };
   const GemmMatch *match = plan->match;
   GemmTypes types = gemm_types(plan);
   if (gemm_is_by_dots(plan)) return PACK_A_NONE;
@@ -76,7 +76,7 @@ int64_t gemm_default_pack_a(const Plan *plan) {
       (match->m.symbol < 0 && match->m.size < FEW_ROWS) || (match->n.symbol < 0 && match->n.size < FEW_COLUMNS);
   bool on_tiles = plan->schedule.values[FIELD_mma] == MMA_ON_TILES;
   if (on_tiles ? is_cut_for_panels(plan) : is_cut_and_short(plan)) return PACK_A_TASK;
-  if (gemm_is_known_stream(plan) && (on_tiles ? match->m.size > TILE_ROWS : fills_set(plan))) return PACK_A_TASK;
+  if (gemm_is_known_stream(plan) && (on_tiles ? match->m.size > TILE_ROWS : fills_set(plan, row))) return PACK_A_TASK;
   if (!is_small && !on_tiles && gemm_has_pairs_of_rows(plan)) return PACK_A_TASK; /* a load then brings both */
   if (row.symbol != EXTENT_NUMBER || is_small) return PACK_A_NONE;
   if (on_tiles && is_wide_for_tiles(plan)) return PACK_A_TASK;
@@ -112,9 +112,8 @@ static int most_rows_in_place(const Plan *plan, int64_t row_bytes) {
  * than it brings. Measured (bench/results/speed.md): up to about 128 rows of f32 where several of B's share a page,
  * else 32; fewer where each use converts, or where groups along k are joined first, or columns turned into vectors, and
  * fewest where tile registers need no conversion (bf16 of 2, 4, 8 x 4096 x 4096: 1.42 and 1.55, 1.73 and 1.57, 3.3 and
- * 1.7 ms). Columns turned into vectors of 8 are worth it for
- * fewer rows still (Zen 3, turned and packed: 5 x 4096 x 4096 6.8 and 6.8 ms, 6 rows 9.2 and 8.2, 12 rows 34.7 and 9.9,
- * 16 x 768 x 768 307 and 261 us). */
+ * 1.7 ms). Columns turned into vectors of 8 are worth it for fewer rows still (Zen 3, turned and packed:
+ * 5 x 4096 x 4096 6.8 and 6.8 ms, 6 rows 9.2 and 8.2, 12 rows 34.7 and 9.9, 16 x 768 x 768 307 and 261 us). */
 static bool reads_in_place(const Plan *plan) {
   enum { FEW_ROWS_CONVERTED = 10, FEW_ROWS_JOINED = 4, FEW_ROWS_TURNED = 16, FEW_ROWS_NO_TILES = 3 };
   enum { FEW_TURNED_NARROW = 5 };
