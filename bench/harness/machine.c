@@ -8,7 +8,7 @@
 #include "bench/bench.h"
 #include "kiln/tile.h"
 
-enum { PEAK_LOOPS = 4000, PEAK_STEPS = 8 };
+enum { PEAK_LOOPS = 4000, PEAK_STEPS = 8, PEAK_PRODUCTS = 4 };
 
 /* A tile kernel compiled and ready: its buffers and the pool it runs on. */
 typedef struct Probe {
@@ -24,6 +24,7 @@ typedef struct Probe {
 struct BenchPeak {
   Probe probe;
   int rows, columns, depth;
+  bool varies; /* another A for each product */
 };
 
 struct BenchStream {
@@ -88,44 +89,66 @@ static int depth_of(kiln_type type) {
   return type == KILN_I8 || type == KILN_U8 ? 4 : 1;
 }
 
+/* Columns of A that the products of bytes go round in, a multiple of PEAK_PRODUCTS of them. */
+static int peak_columns_of_a(const BenchPeak *peak) {
+  return peak->varies ? peak->depth * PEAK_PRODUCTS * 16 : peak->depth;
+}
+
+/* Tile registers are loaded next to their use, in the shadow of products; vectors once, in front of the loop. Bytes
+ * take another A for each product: without an instruction that also adds up, LLVM would take out of the loop products
+ * whose factors stay the same. */
+static void peak_text(const BenchPeak *peak, kiln_type a, kiln_type b, bool on_tiles, char *text, size_t size) {
+  int r = peak->rows, c = peak->columns, d = peak->depth;
+  const char *a_name = kiln_type_name(a), *b_name = kiln_type_name(b);
+  const char *acc = depth_of(a) == 4 && depth_of(b) == 4 ? "i32" : a == KILN_F64 ? "f64" : "f32";
+  char load_a[128], load_b[128], products[768] = "";
+  snprintf(load_a, sizeof load_a, "    %%fa = frag_load %%a[0, 0] : frag<a, %dx%d, %s>\n", r, d, a_name);
+  snprintf(load_b, sizeof load_b, "    %%fb = frag_load %%b[0, 0] : frag<b, %dx%d, %s>\n", d, c, b_name);
+  for (int i = 0; i < PEAK_PRODUCTS; ++i) {
+    size_t at = strlen(products);
+    if (peak->varies)
+      snprintf(products + at, sizeof products - at,
+               "    %%fa%d = frag_load %%a[0, %d * (%%p %% 16) + %d] : frag<a, %dx%d, %s>\n", i, d * PEAK_PRODUCTS,
+               d * i, r, d, a_name);
+    at = strlen(products);
+    snprintf(products + at, sizeof products - at, "    %%t%d = mma %%t%d, %%fa", i + 1, i);
+    at = strlen(products);
+    if (peak->varies) snprintf(products + at, sizeof products - at, "%d, %%fb\n", i);
+    else snprintf(products + at, sizeof products - at, ", %%fb\n");
+  }
+  snprintf(
+      text, size,
+      "kernel @probe(%%a: buf<%s, [%d, %d]>, %%b: buf<%s, [%d, %d], col_panel %dx%d>, %%y: buf<%s, [64, %d, %d]>)\n"
+      "    tasks %d {\n"
+      "  %%zero = frag_zero : frag<acc, %dx%d, %s>\n"
+      "%s%s"
+      "  %%acc = for %%p = 0 to %d step 1 carry %%t0 = %%zero {\n"
+      "%s%s%s"
+      "    yield %%t%d\n"
+      "  }\n"
+      "  frag_store %%acc, %%y[%%task %% 64, 0, 0]\n"
+      "}\n",
+      a_name, r, peak_columns_of_a(peak), b_name, d, c, c, on_tiles ? d / 16 : d, acc, r, c,
+      (int)peak->probe.threads->count, r, c, acc, on_tiles || peak->varies ? "" : load_a, on_tiles ? "" : load_b,
+      PEAK_LOOPS * PEAK_STEPS / PEAK_PRODUCTS, on_tiles ? load_a : "", on_tiles ? load_b : "", products, PEAK_PRODUCTS);
+}
+
 kiln_status bench_peak_create(kiln_engine *engine, const char *target, const kiln_threads *threads, kiln_type a,
                               kiln_type b, bool on_tiles, BenchPeak **out, kiln_buffer *message) {
   BenchPeak *peak = calloc(1, sizeof *peak);
   if (peak == NULL) return KILN_OUT_OF_MEMORY;
   peak_shape(target, engine, &peak->rows, &peak->columns);
   peak->depth = depth_of(a) < depth_of(b) ? depth_of(a) : depth_of(b);
-  const char *acc = peak->depth == 4 ? "i32" : a == KILN_F64 ? "f64" : "f32";
+  peak->varies = peak->depth == 4 && !on_tiles;
   if (a == KILN_F64) peak->columns /= 2;
   if (on_tiles) peak->rows = peak->columns = 32, peak->depth *= 16;
-  int r = peak->rows, c = peak->columns, d = peak->depth, s = PEAK_STEPS;
-  char text[2048], load[256];
-  snprintf(load, sizeof load,
-           "    %%fa = frag_load %%a[0, 0] : frag<a, %dx%d, %s>\n"
-           "    %%fb = frag_load %%b[0, 0] : frag<b, %dx%d, %s>\n",
-           r, d, kiln_type_name(a), d, c, kiln_type_name(b));
-  /* Tile registers are loaded next to their use, in the shadow of products; vectors once, in front of the loop. */
-  snprintf(
-      text, sizeof text,
-      "kernel @probe(%%a: buf<%s, [%d, %d]>, %%b: buf<%s, [%d, %d], col_panel %dx%d>, %%y: buf<%s, [64, %d, %d]>)\n"
-      "    tasks %d {\n"
-      "  %%zero = frag_zero : frag<acc, %dx%d, %s>\n"
-      "%s"
-      "  %%acc = for %%p = 0 to %d step 1 carry %%s = %%zero {\n"
-      "%s"
-      "    %%t = mma %%s, %%fa, %%fb\n"
-      "    %%u = mma %%t, %%fa, %%fb\n"
-      "    %%v = mma %%u, %%fa, %%fb\n"
-      "    %%w = mma %%v, %%fa, %%fb\n"
-      "    yield %%w\n"
-      "  }\n"
-      "  frag_store %%acc, %%y[%%task %% 64, 0, 0]\n"
-      "}\n",
-      kiln_type_name(a), r, d, kiln_type_name(b), d, c, c, on_tiles ? d / 16 : d, acc, r, c, threads->count, r, c, acc,
-      on_tiles ? "" : load, PEAK_LOOPS * s / 4, on_tiles ? load : "");
-  size_t counts[3] = {(size_t)(r * d), (size_t)(d * c), 64 * (size_t)(r * c)};
-  for (int i = 0; i < 3; ++i) peak->probe.buffers[i] = zeros(counts[i]);
   peak->probe.threads = threads;
   peak->probe.tasks = threads->count;
+  char text[2048];
+  peak_text(peak, a, b, on_tiles, text, sizeof text);
+  size_t counts[3] = {(size_t)(peak->rows * peak_columns_of_a(peak)), (size_t)(peak->depth * peak->columns),
+                      64 * (size_t)(peak->rows * peak->columns)};
+  for (int i = 0; i < 3; ++i) peak->probe.buffers[i] = zeros(counts[i]);
   bool has_memory = peak->probe.buffers[0] && peak->probe.buffers[1] && peak->probe.buffers[2];
   kiln_status status = has_memory ? KILN_OK : KILN_OUT_OF_MEMORY;
   if (status == KILN_OK) status = probe_compile(engine, target, text, &peak->probe, message);
