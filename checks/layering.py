@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""layering.py: the two rules that keep the house clean (docs/design.md, section 1).
+"""layering.py: the two rules that keep the house clean (docs/design.md, "Rooms").
 
 Includes go in the direction of the table only, LLVM's headers appear in lower/ and jit/ only, and no name of a template
 appears below templates/. Also: who may see which system headers, and what the library may never call.
@@ -113,7 +113,7 @@ def main():
     for path in list_files(".c", ".h", ".def"):
         room = room_of(path)
         if room is None:
-            faults += complain(path, 1, "is in no room of docs/design.md")
+            faults += complain(path, 1, "is in no room of docs/design.md, "Rooms"")
             continue
         for number, line in enumerate(without_comments(read(path)).split("\n"), 1):
             faults += check_include(path, number, room, line)

@@ -1,4 +1,4 @@
-# The rooms of docs/design.md, from the bottom up, and libkiln.so made of their objects.
+# The rooms of docs/design.md ("Rooms"), from the bottom up, and libkiln.so made of their objects.
 set(kiln_rooms "")
 
 # Defines kiln_<room> from all sources below the room's folder; ARGN are the libraries it stands on.

@@ -37,11 +37,11 @@ static const char head[] =
     ".SH NAME\nkiln \\- compile, run, time and look at matrix-product kernels\n"
     ".SH SYNOPSIS\n.B kiln\n.I verb\n.RI [ argument \" ...] [\" option \" ...]\"\n"
     ".SH DESCRIPTION\n"
-    "Kiln takes a small graph, a matrix product with what comes before and after it, and makes machine code of it, "
+    "Kiln takes a small graph, a matrix product with what follows it, and makes machine code of it, "
     "for\n"
     "this CPU or for another. Each verb does or shows one step of that way.\n"
     ".PP\n"
-    ".I GRAPH\nis the text of a graph or\n.BI @ file\\fR;\nits symbols are bound by arguments such as\n.BR m=384 .\n";
+    ".I GRAPH\nis the text of a graph,\n.BI @ file\\fR,\nor\n.BR @\\- ,\nstandard input;\nits symbols are bound by arguments such as\n.BR m=384 .\n";
 
 static const char tail[] =
     ".SH EXIT STATUS\n"

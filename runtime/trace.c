@@ -1,4 +1,4 @@
-/* trace.c: the record of what a process compiles, for `kiln prewarm`.
+/* trace.c: the record of what a process compiles, which `kiln tune FILE` takes.
  *
  * One line a request that memory did not have: the graph's text, then as a comment the options that are not the
  * default. A line is one write to a file opened for appending, so processes can share it. */

@@ -128,7 +128,7 @@ bool gemm_runs_along_k(const BufType *b);
 bool gemm_b_runs_along_k(const Plan *plan);
 /* Whether vectors are so few and short that panels are a line or two wide: AVX2. */
 bool gemm_has_narrow_panels(const Plan *plan);
-/* What a load of one instruction's k brings of a panel, some two lines, as cores.def counts turns in. */
+/* What a load of one instruction's k brings of a panel, some two lines, as habits.def counts turns in. */
 enum { GEMM_LOAD_BYTES = 128 };
 /* Rows that are few for tile registers, whose panels of B then come from beyond the second-level cache all the time. */
 enum { GEMM_FEW_ROWS_OF_TILES = 128 };
@@ -144,6 +144,8 @@ int64_t gemm_bytes(kiln_type type, int64_t count);
 static inline int64_t ceil_div(int64_t x, int64_t y) { return (x + y - 1) / y; }
 static inline int64_t smaller_of(int64_t x, int64_t y) { return x < y ? x : y; }
 static inline int64_t larger_of(int64_t x, int64_t y) { return x > y ? x : y; }
+/* At least 1; `unknown` where it may change from call to call. */
+static inline int64_t gemm_size_or(Dim d, int64_t unknown) { return d.symbol < 0 ? larger_of(d.size, 1) : unknown; }
 
 bool gemm_match(Plan *plan, Arena *arena, Text *why_not);
 kiln_status gemm_schedule(Plan *plan, Text *why_not);

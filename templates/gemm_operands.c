@@ -4,7 +4,6 @@
 
 /* What a size that is not known counts as. */
 enum { LARGE_SIZE = 4096 };
-static int64_t size_or_large(Dim d) { return d.symbol < 0 ? d.size : LARGE_SIZE; }
 
 bool gemm_may_pack_ahead(const Plan *plan) {
   const GemmMatch *match = plan->match;
@@ -127,8 +126,8 @@ static bool reads_in_place(const Plan *plan) {
   int most = is_joined                          ? FEW_ROWS_JOINED
              : turns                            ? (gemm_has_narrow_panels(plan) ? FEW_TURNED_NARROW : FEW_ROWS_TURNED)
              : converts && gemm_has_tiles(plan) ? FEW_ROWS_NO_TILES
-             : converts                         ? FEW_ROWS_CONVERTED
-                                                : most_rows_in_place(plan, gemm_bytes(b.type, size_or_large(match->n)));
+             : converts ? FEW_ROWS_CONVERTED
+                        : most_rows_in_place(plan, gemm_bytes(b.type, gemm_size_or(match->n, LARGE_SIZE)));
   return (is_row || turns) && match->m.size <= most;
 }
 
@@ -184,7 +183,8 @@ static int64_t prefetch_from_l3(const Plan *plan) {
   enum { FEW_ROWS = 16, STREAMED_ROWS = 8 };
   const GemmMatch *match = plan->match;
   const Schedule *s = &plan->schedule;
-  int64_t m = size_or_large(match->m), n = size_or_large(match->n), k = size_or_large(match->k);
+  int64_t m = gemm_size_or(match->m, LARGE_SIZE), n = gemm_size_or(match->n, LARGE_SIZE),
+          k = gemm_size_or(match->k, LARGE_SIZE);
   int64_t cache = machine_of(plan->problem.target, 1).l2_bytes;
   int64_t b_bytes = gemm_bytes(gemm_types(plan).b, k * n), c_bytes = gemm_bytes(match->acc, m * n);
   bool on_tiles = s->values[FIELD_mma] == MMA_ON_TILES, a_needs_nothing = gemm_types(plan).a == match->acc;
@@ -220,8 +220,8 @@ static int64_t prefetch_of_far(const Plan *plan) {
   enum { STREAMED_ROWS = 8, SOME_ROWS = 128, MORE_ROWS = 256 };
   const GemmMatch *match = plan->match;
   int64_t cache = machine_of(plan->problem.target, 1).l2_bytes;
-  int64_t m = size_or_large(match->m), n = size_or_large(match->n);
-  int64_t b_bytes = gemm_bytes(gemm_types(plan).b, size_or_large(match->k) * n);
+  int64_t m = gemm_size_or(match->m, LARGE_SIZE), n = gemm_size_or(match->n, LARGE_SIZE);
+  int64_t b_bytes = gemm_bytes(gemm_types(plan).b, gemm_size_or(match->k, LARGE_SIZE) * n);
   if (plan->schedule.values[FIELD_pack_b] == PACK_B_TASK) {
     bool is_in_the_way = gemm_has_narrow_panels(plan) && gemm_b_runs_along_k(plan);
     return b_bytes > 2 * cache && !is_in_the_way ? PREFETCH_BOTH : PREFETCH_NONE;

@@ -8,7 +8,7 @@
  * than the first holds (32 x 4096 x 11008 of bf16: 7.3 to 6.1 ms). */
 static void prefetch_stream(GemmBuild *g, Value *p, int steps) {
   enum { AHEAD_BYTES = 1024 };
-  bool is_long = target_core(g->plan->problem.target)->turn * GEMM_LOAD_BYTES > AHEAD_BYTES;
+  bool is_long = target_habits(g->plan->problem.target)->turn * GEMM_LOAD_BYTES > AHEAD_BYTES;
   bool is_long_by_rows = g->task_rows != NULL && !is_long;
   int64_t nr = gemm_field(g, FIELD_nr), line = 64 / gemm_bytes(g->types.b, g->types.group);
   bool is_turn = (is_long || is_long_by_rows) && g->has_kc;

@@ -7,7 +7,7 @@
 
 /* Two fused multiply-adds and two loads a cycle: every x86 core since Haswell, nearly. Bytes that are widened take two
  * products and two sums, and two or three operations for each vector of a factor. How late chains of them are and
- * what loads that fit beside them cost differs (cores.def); a vector of B, which comes from the second-level cache
+ * what loads that fit beside them cost differs (habits.def); a vector of B, which comes from the second-level cache
  * where its panel overflows the first, costs more. (bench/results/speed.md) */
 enum { FMA_PER_CYCLE = 2, LOADS_PER_CYCLE = 2, VECTOR_UNITS = 4, USUAL_VECTORS = 4 };
 static const double panel_cost = 0.25;
@@ -18,15 +18,14 @@ static const double panel_cost = 0.25;
 static double load_cost(const Plan *plan) {
   static const double most_for_any_m = 0.06;
   const GemmMatch *match = plan->match;
-  double cost = target_core(plan->problem.target)->load_cost;
+  double cost = target_habits(plan->problem.target)->load_cost;
   return match->m.symbol < 0 ? cost : fmin(cost, most_for_any_m);
 }
 
 /* What the model takes for a size that is not known. */
-static int64_t size_or(Dim d, int64_t unknown) { return d.symbol < 0 ? larger_of(d.size, 1) : unknown; }
 static int64_t usual_k(const Plan *plan) {
   const GemmMatch *match = plan->match;
-  return size_or(match->k, 512);
+  return gemm_size_or(match->k, 512);
 }
 
 /* Cycles one register tile takes for each step of k. A panel stays in the first-level cache up to four fifths of it
@@ -42,7 +41,7 @@ static double tile_cycles(const Plan *plan, int64_t rows, int64_t vectors) {
   if (gemm_widens_bytes(plan)) fma = (double)(4 * rows * vectors + 2 * rows + 3 * vectors) / VECTOR_UNITS;
   double loads = (double)(rows + vectors) / LOADS_PER_CYCLE;
   double hidden = load_cost(plan) * (double)(rows + vectors) + (panel_stays ? 0 : panel_cost * (double)vectors);
-  return fmax(fmax(fma, loads), target_core(plan->problem.target)->chain_cycles) + hidden;
+  return fmax(fmax(fma, loads), target_habits(plan->problem.target)->chain_cycles) + hidden;
 }
 
 /* Cycles to begin and end a tile. Where A and C come from beyond the second-level cache, each row is a stream of A and
@@ -50,8 +49,9 @@ static double tile_cycles(const Plan *plan, int64_t rows, int64_t vectors) {
 static double tile_overhead(const Plan *plan, int64_t rows, int64_t vectors) {
   static const double begin = 5, accumulator_cost = 0.4, row_cost = 0.6;
   const GemmMatch *match = plan->match;
-  int64_t row_bytes = gemm_bytes(match->a.node->type, usual_k(plan)) + gemm_bytes(match->acc, size_or(match->n, 1));
-  bool is_streamed = size_or(match->m, 1) * row_bytes > machine_of(plan->problem.target, 1).l2_bytes;
+  int64_t row_bytes =
+      gemm_bytes(match->a.node->type, usual_k(plan)) + gemm_bytes(match->acc, gemm_size_or(match->n, 1));
+  bool is_streamed = gemm_size_or(match->m, 1) * row_bytes > machine_of(plan->problem.target, 1).l2_bytes;
   double fill = begin + accumulator_cost * (double)(rows * vectors);
   return fill + (is_streamed ? row_cost * (double)(rows * rows) : 0);
 }
@@ -60,7 +60,7 @@ static double tile_overhead(const Plan *plan, int64_t rows, int64_t vectors) {
 static double product_cycles(const Plan *plan, int64_t rows, int64_t vectors) {
   const GemmMatch *match = plan->match;
   int64_t columns = vectors * gemm_lanes(plan);
-  int64_t m = size_or(match->m, 96 * rows), n = size_or(match->n, 96 * columns);
+  int64_t m = gemm_size_or(match->m, 96 * rows), n = gemm_size_or(match->n, 96 * columns);
   double steps = (double)ceil_div(usual_k(plan), gemm_types(plan).step);
   double tiles = (double)ceil_div(m, rows) * (double)ceil_div(n, columns);
   double cycles = tile_cycles(plan, rows, vectors) * steps + tile_overhead(plan, rows, vectors);
@@ -172,7 +172,7 @@ static int64_t vectors_of_stream(const Plan *plan) {
   enum { USUAL = 2, MOST = 4, FEW_ROWS = 4, BYTES = 128, FEW_STREAMS = 2 };
   const GemmMatch *match = plan->match;
   GemmTypes types = gemm_types(plan);
-  if (match->m.size == 1 && target_core(plan->problem.target)->streams == FEW_STREAMS) return MOST;
+  if (match->m.size == 1 && target_habits(plan->problem.target)->streams == FEW_STREAMS) return MOST;
   int64_t bytes = gemm_bytes(types.b, gemm_lanes(plan) * types.group);
   return match->m.size <= FEW_ROWS ? larger_of(BYTES / bytes, USUAL) : USUAL;
 }
@@ -237,7 +237,7 @@ static void choose_dots(Plan *plan) {
   if (!is_column) few = larger_of(s->fixed[FIELD_mr] ? s->values[FIELD_mr] : match->m.size, 1);
   if (!s->fixed[FIELD_mr] && few % 2 == 0 && few * 2 + few + 1 > registers) few /= 2;
   while (many > 1 && few * many + few + 1 > registers) many /= 2;
-  many = smaller_of(many, size_or(side, many));
+  many = smaller_of(many, gemm_size_or(side, many));
   if (!s->fixed[FIELD_mr]) s->values[FIELD_mr] = is_column ? many : few;
   if (!s->fixed[FIELD_nr]) s->values[FIELD_nr] = is_column ? few : many;
 }

@@ -103,8 +103,7 @@ bool gemm_has_tiles(const Plan *plan) {
 bool gemm_widens_bytes(const Plan *plan) {
   const GemmMatch *match = plan->match;
   const MmaInstruction *row = best_row(plan, match->a.node->type, match->b.node->type, false);
-  return row != NULL && row->strategy == MMA_DOT && row->acc == KILN_I32 &&
-         row->features == (FeatureSet)1 << FEATURE_AVX2;
+  return row != NULL && row->widens;
 }
 
 bool gemm_has_fast_dot(const Plan *plan) {

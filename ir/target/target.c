@@ -27,21 +27,30 @@ static const Target target_rows[] = {
 };
 
 static const Core core_rows[] = {
-#define CORE(tune, mhz, products, loads, l2, l3, core_mbs, socket_mbs, streams, turn, chain, load)                     \
-  {tune, mhz, products, loads, l2, l3, core_mbs, socket_mbs, streams, turn, chain, load},
+#define CORE(tune, mhz, products, loads, l2, l3, core_mbs, socket_mbs)                                                 \
+  {tune, mhz, products, loads, l2, l3, core_mbs, socket_mbs},
 #include "ir/target/cores.def"
 #undef CORE
 };
 
+static const Habits habit_rows[] = {
+#define HABITS(family, tune, streams, turn, chain, load) {FAMILY_##family, tune, streams, turn, chain, load},
+#include "ir/target/habits.def"
+#undef HABITS
+};
+
 enum { KILN_ANY = MMA_ANY_TYPE, KILN_TF32 = MMA_TF32_TYPE };
 static const MmaInstruction mma_rows[] = {
-#define MMA(name, a, b, acc, strategy, features, m, n, k, group)                                                       \
-  {#name, KILN_##a, KILN_##b, KILN_##acc, MMA_##strategy, features, m, n, k, group, false},
-#define MMA_MOVED(name, a, b, acc, strategy, features, m, n, k, group)                                                 \
-  {#name, KILN_##a, KILN_##b, KILN_##acc, MMA_##strategy, features, m, n, k, group, true},
+#define ROW(name, a, b, acc, strategy, features, m, n, k, group, moves_a, widens)                                      \
+  {#name, KILN_##a, KILN_##b, KILN_##acc, MMA_##strategy, features, m, n, k, group, moves_a, widens},
+#define MMA(...) ROW(__VA_ARGS__, false, false)
+#define MMA_MOVED(...) ROW(__VA_ARGS__, true, false)
+#define MMA_WIDENED(...) ROW(__VA_ARGS__, false, true)
 #include "ir/target/mma.def"
+#undef MMA_WIDENED
 #undef MMA_MOVED
 #undef MMA
+#undef ROW
 #undef F
 };
 
@@ -80,6 +89,16 @@ const Core *target_core(const Target *target) {
     if (strcmp(core_rows[i].tune, target->tune) == 0) core = &core_rows[i];
   KILN_ASSERT(core != NULL);
   return core;
+}
+
+const Habits *target_habits(const Target *target) {
+  const Habits *habits = NULL;
+  for (size_t i = 0; i < ARRAY_LENGTH(habit_rows); ++i) {
+    const Habits *row = &habit_rows[i];
+    if (row->family == target->family && (row->tune == NULL || strcmp(row->tune, target->tune) == 0)) habits = row;
+  }
+  KILN_ASSERT(habits != NULL);
+  return habits;
 }
 
 bool target_has(const Target *target, Feature feature) { return (target->features >> feature & 1) != 0; }

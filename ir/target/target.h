@@ -46,10 +46,16 @@ typedef struct Core {
   int products, loads;        /* of full vectors, a cycle */
   int l2_rate, l3_rate;       /* bytes a cycle */
   int memory_mbs, socket_mbs; /* MB/s that one core reads, that all cores of a socket do */
-  int streams, turn;          /* of panels of B, and loads of one instruction's k of each in turn */
-  double chain_cycles;        /* that a chain of products takes for each */
-  double load_cost;           /* cycles of a load beside products, where products are waited for */
 } Core;
+
+/* What measuring a core told of schedules: a row of habits.def. */
+typedef struct Habits {
+  TargetFamily family;
+  const char *tune;    /* NULL: every one of the family */
+  int streams, turn;   /* of panels of B, and loads of one instruction's k of each in turn */
+  double chain_cycles; /* that a chain of products takes for each */
+  double load_cost;    /* cycles of a load beside products, where products are waited for */
+} Habits;
 
 size_t target_count(void);
 const Target *target_get(size_t index);
@@ -57,7 +63,8 @@ const Target *target_find(const char *name); /* NULL: no such row */
 /* The last row of the family whose features are all present. Never NULL: the first row of a family needs none. */
 const Target *target_best(TargetFamily family, FeatureSet present);
 bool target_has(const Target *target, Feature feature);
-const Core *target_core(const Target *target); /* never NULL: every scheduling model has a row */
+const Core *target_core(const Target *target);     /* never NULL: every scheduling model has a row */
+const Habits *target_habits(const Target *target); /* never NULL: every family has a row */
 static inline int target_lanes(const Target *target) { return target->vector_bits / 32; } /* f32 per vector */
 
 /* ---- the machine around it ------------------------------------------------------------------------------------- */
@@ -102,7 +109,9 @@ enum { MMA_ANY_TYPE = -1, MMA_TF32_TYPE = -2 /* f32 that may be cut to 10 bits o
 typedef enum MmaRow {
 #define MMA(name, a, b, acc, strategy, features, m, n, k, group) MMA_ROW_##name,
 #define MMA_MOVED MMA
+#define MMA_WIDENED MMA
 #include "ir/target/mma.def"
+#undef MMA_WIDENED
 #undef MMA_MOVED
 #undef MMA
   MMA_ROW_COUNT
@@ -116,6 +125,7 @@ typedef struct MmaInstruction {
   FeatureSet features;
   int m, n, k, group;
   bool moves_a; /* the instruction lacks this pair of signs; the lowering moves A */
+  bool widens;  /* it takes elements of twice the width; the lowering widens A and B */
 } MmaInstruction;
 
 /* What is asked of an instruction: fragments of m x k, k x n and m x n elements of these types. */

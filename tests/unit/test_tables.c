@@ -99,7 +99,7 @@ Test(tables, every_target_is_known, .init = start_llvm) {
 /* What predictions go by: a row of cores.def for each scheduling model, and only one. */
 Test(tables, every_target_has_a_core) {
   static const char *const names[] = {
-#define CORE(tune, mhz, products, loads, l2, l3, core_mbs, socket_mbs, streams, turn, chain, load) tune,
+#define CORE(tune, mhz, products, loads, l2, l3, core_mbs, socket_mbs) tune,
 #include "ir/target/cores.def"
 #undef CORE
   };
@@ -107,6 +107,28 @@ Test(tables, every_target_has_a_core) {
     int rows = 0;
     for (size_t i = 0; i < ARRAY_LENGTH(names); ++i) rows += strcmp(names[i], target_get(t)->tune) == 0;
     cr_expect_eq(rows, 1, "%s: %d rows of cores.def", target_get(t)->tune, rows);
+  }
+}
+
+/* What schedules go by: a family's own row where no model's differs, and no row of a model that no target has. */
+Test(tables, every_target_has_habits) {
+  static const char *const models[] = {
+#define HABITS(family, tune, streams, turn, chain, load) tune,
+#include "ir/target/habits.def"
+#undef HABITS
+  };
+  for (size_t t = 0; t < target_count(); ++t) {
+    const Habits *habits = target_habits(target_get(t));
+    cr_expect_eq(habits->family, target_get(t)->family);
+    cr_expect(habits->tune == NULL || strcmp(habits->tune, target_get(t)->tune) == 0, "%s", target_get(t)->name);
+  }
+  for (size_t i = 0; i < ARRAY_LENGTH(models); ++i) {
+    size_t users = 0;
+    for (size_t t = 0; t < target_count(); ++t) {
+      const Habits *habits = target_habits(target_get(t));
+      users += models[i] == NULL ? habits->tune == NULL : habits->tune != NULL && strcmp(habits->tune, models[i]) == 0;
+    }
+    cr_expect_gt(users, 0, "row %zu of habits.def", i);
   }
 }
 
