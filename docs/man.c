@@ -41,7 +41,8 @@ static const char head[] =
     "for\n"
     "this CPU or for another. Each verb does or shows one step of that way.\n"
     ".PP\n"
-    ".I GRAPH\nis the text of a graph,\n.BI @ file\\fR,\nor\n.BR @\\- ,\nstandard input;\nits symbols are bound by arguments such as\n.BR m=384 .\n";
+    ".I GRAPH\nis the text of a graph,\n.BI @ file\\fR,\nor\n.BR @\\- ,\nstandard input;\nits symbols are bound by "
+    "arguments such as\n.BR m=384 .\n";
 
 static const char tail[] =
     ".SH EXIT STATUS\n"

@@ -199,7 +199,8 @@ Machine rt_code_machine(const Code *code, const int64_t *symbols, int32_t thread
 void rt_code_bind(const Code *code, const int64_t *symbols, int32_t threads, Binding *binding) {
   Machine machine = rt_code_machine(code, symbols, threads);
   tmpl_bind(&code->plan, symbols, &machine, binding->dims);
-  if (code->call_count > 0) rt_tuned_bind(code, symbols, threads, binding->dims + tmpl_first_param(&code->plan));
+  if (code->call_count > 0)
+    rt_tuned_bind(code, symbols, threads, &machine, binding->dims + tmpl_first_param(&code->plan));
   kiln_args args = {.dims = binding->dims};
   binding->threads = threads;
   binding->tasks = code->tasks(&args);

@@ -212,7 +212,7 @@ static void predict(const Code *code, const int64_t *symbols, Explanation *e) {
   e->has_prediction = plan->template->predict != NULL;
   if (e->has_prediction) {
     plan->template->bind(plan, symbols, &e->machine, params);
-    if (code->call_count > 0) rt_tuned_bind(code, symbols, e->machine.threads, params);
+    if (code->call_count > 0) rt_tuned_bind(code, symbols, e->machine.threads, &e->machine, params);
     plan->template->predict(plan, symbols, params, &e->machine, &e->prediction);
     e->peak = e->prediction.peak;
   }

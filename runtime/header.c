@@ -96,9 +96,7 @@ static void print_dims(const Code *code, Text *out) {
                 (long long)plan->sizes[i].value);
   for (int i = 0; i < plan->param_count; ++i) {
     const FieldInfo *field = field_info(plan->params[i]);
-    text_printf(out, " * dims[%zu]     %s: %s; any number from %lld to %lld is right\n",
-                tmpl_first_param(plan) + (size_t)i, field->name, field->meaning, (long long)field->low,
-                (long long)field->high);
+    text_printf(out, " * dims[%zu]     %s: %s\n", tmpl_first_param(plan) + (size_t)i, field->name, field->meaning);
   }
 }
 

@@ -103,7 +103,8 @@ static kiln_status describe_input(const kiln_kernel *kernel, size_t input, const
     *header = port->header;
     return KILN_OK;
   }
-  return symbols && rt_blob_describe(&port->pack->type, symbols, header) ? KILN_OK : KILN_INVALID_ARGUMENT;
+  if (!symbols || graph_check_symbols(kernel->code->graph, symbols, NULL) != KILN_OK) return KILN_INVALID_ARGUMENT;
+  return rt_blob_describe(&port->pack->type, symbols, header) ? KILN_OK : KILN_INVALID_ARGUMENT;
 }
 
 kiln_status kiln_packed_bytes(const kiln_kernel *kernel, size_t input, const int64_t *symbols, size_t *bytes) {

@@ -21,8 +21,8 @@ static void log_file(const Records *records, const char *directory, const char *
   log_event(records->log, KILN_LOG_WARNING, "tune: '%s/%s': %s", directory, name, jit_os_message(result, text));
 }
 
-/* Adds what an open directory holds. */
-static void read_open(const Records *records, RecordSet *set, int handle, const char *directory, const char *name) {
+/* Adds what an open directory holds. What is wrong with the file, but that there is none, comes out. */
+static int read_open(const Records *records, RecordSet *set, int handle, const char *directory, const char *name) {
   JitBuffer bytes = {0};
   JitOsFile info;
   int result = jit_os_read_file(handle, name, FILE_LIMIT, &set->arena.allocator, &bytes, &info);
@@ -33,6 +33,7 @@ static void read_open(const Records *records, RecordSet *set, int handle, const 
     log_event(records->log, KILN_LOG_WARNING, "tune: '%s/%s': %zu lines are no records of this version, and ignored",
               directory, name, set->malformed - malformed);
   jit_buffer_release(&bytes);
+  return result == ENOENT ? 0 : result;
 }
 
 static void read_file(const Records *records, RecordSet *set, const char *directory, const char *name) {
@@ -71,7 +72,12 @@ static int write_merged(Records *records, const Record *record, bool replaces, R
   jit_os_lock_directory(handle, LOCK_MS);
   RecordSet file;
   record_set_init(&file, &merged->arena.allocator);
-  read_open(records, &file, handle, records->directory, records->name);
+  result = read_open(records, &file, handle, records->directory, records->name);
+  if (result) { /* and writing would lose what is there */
+    record_set_release(&file);
+    jit_os_close_directory(handle);
+    return result;
+  }
   record_set_add(&file, record, replaces);
   for (size_t i = 0; i < file.list.count; ++i) record_set_add(merged, file.list.items[i], false);
   Text text;

@@ -302,7 +302,7 @@ kiln_status rt_tuned_plan(Code *code, const Request *request, Text *why);
 /* The record for a call of these sizes and threads, or of their buckets; NULL: none. */
 const TunedCall *rt_tuned_call(const Code *code, const int64_t *symbols, int32_t threads, bool *is_exact);
 /* Puts its passed fields in the place of what bind chose. */
-void rt_tuned_bind(const Code *code, const int64_t *symbols, int32_t threads, int64_t *params);
+void rt_tuned_bind(const Code *code, const int64_t *symbols, int32_t threads, const Machine *machine, int64_t *params);
 /* A Code with plan, names and key, not loaded. `graph_text` is the request's graph on one line. */
 kiln_status rt_code_plan(kiln_engine *engine, const Request *request, const char *graph_text, Code **code, Text *why);
 /* Logs a warning where the template is the fallback and nobody asked for it: that is never silent. */

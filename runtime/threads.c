@@ -1,7 +1,9 @@
 /* threads.c: the two ways of running tasks that the library brings: the calling thread alone, and pthreadpool.
  *
  * The pool belongs to an engine and starts with the first call that hands it more than one task. pthreadpool serialises
- * calls from several threads; an embedder with threads of its own should pass them with each call. */
+ * calls from several threads, so that one from a task of the pool itself runs on the thread that makes it; an embedder
+ * with threads of its own should pass them with each call. */
+#include <pthread.h>
 #include <pthreadpool.h>
 
 #include "runtime/runtime.h"
@@ -31,14 +33,41 @@ const kiln_threads *kiln_threads_serial(void) {
 typedef struct PoolJob {
   void (*body)(void *arg, int64_t index);
   void *arg;
+  const Pool *pool;
 } PoolJob;
+
+/* Of the task that this thread runs; NULL: none. */
+static _Thread_local const Pool *pool_at_work;
 
 /* One task, on a thread of the pool. */
 static void run_one(void *ctx, size_t index) {
   PoolJob *job = ctx;
+  const Pool *outer = pool_at_work;
   received(job);
+  pool_at_work = job->pool;
   job->body(job->arg, (int64_t)index);
+  pool_at_work = outer;
   handed_over(job);
+}
+
+static void *pass(void *gate) {
+  pthread_mutex_lock(gate);
+  pthread_mutex_unlock(gate);
+  return NULL;
+}
+
+/* How many threads can be there at once, up to `wanted`: pthreadpool would wait for ever for those that it could not
+ * start. */
+static size_t count_startable(size_t wanted) {
+  enum { MOST = 1024 };
+  pthread_t handles[MOST];
+  pthread_mutex_t gate = PTHREAD_MUTEX_INITIALIZER;
+  size_t count = 0;
+  pthread_mutex_lock(&gate);
+  while (count < wanted && count < MOST && pthread_create(&handles[count], NULL, pass, &gate) == 0) ++count;
+  pthread_mutex_unlock(&gate);
+  for (size_t i = 0; i < count; ++i) pthread_join(handles[i], NULL);
+  return count < MOST ? count : wanted;
 }
 
 /* NULL: the threads could not be started. */
@@ -48,10 +77,13 @@ static pthreadpool_t start(Pool *pool) {
   pthread_mutex_lock(&pool->mutex);
   started = atomic_load_explicit(&pool->pool, memory_order_relaxed);
   if (!started && !pool->failed) {
-    started = pthreadpool_create((size_t)pool->threads.count);
+    size_t wanted = (size_t)pool->threads.count, count = 1 + count_startable(wanted - 1);
+    if (count > 1) started = pthreadpool_create(count);
     pool->failed = !started;
     if (started) atomic_store_explicit(&pool->pool, started, memory_order_release);
-    else log_event(pool->log, KILN_LOG_WARNING, "threads: a pool of %d could not be started", (int)pool->threads.count);
+    if (!started || count < wanted)
+      log_event(pool->log, KILN_LOG_WARNING, "threads: of %zu of a pool only %zu could be started", wanted,
+                started ? count : 1);
   }
   pthread_mutex_unlock(&pool->mutex);
   return started;
@@ -59,8 +91,12 @@ static pthreadpool_t start(Pool *pool) {
 
 static void pool_parallel_for(void *ctx, int64_t count, void (*body)(void *arg, int64_t index), void *arg) {
   Pool *pool = ctx;
+  if (pool == pool_at_work || pool->threads.count < 2) {
+    serial_parallel_for(NULL, count, body, arg);
+    return;
+  }
   pthreadpool_t threads = start(pool);
-  PoolJob job = {body, arg};
+  PoolJob job = {body, arg, pool};
   handed_over(&job);
   /* Without a pool, this runs everything on the calling thread. */
   pthreadpool_parallelize_1d(threads, run_one, &job, (size_t)count, 0);

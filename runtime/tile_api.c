@@ -100,7 +100,7 @@ const char *kiln_tile_symbol_name(const kiln_tile *tile, size_t kernel, size_t s
 
 /* Whether a buffer's sizes and strides are known, not negative, and small enough to multiply. */
 static bool sizes_are_good(const BufType *type, const int64_t *symbols) {
-  int64_t count = 1;
+  int64_t count = sizeof(double);
   for (int i = 0; i < type->rank; ++i) {
     for (int stride = 0; stride <= (type->layout == LAYOUT_STRIDED); ++stride) {
       Extent extent = stride ? type->strides[i] : type->dims[i];

@@ -131,13 +131,17 @@ const TunedCall *rt_tuned_call(const Code *code, const int64_t *symbols, int32_t
   return near;
 }
 
-void rt_tuned_bind(const Code *code, const int64_t *symbols, int32_t threads, int64_t *params) {
-  bool is_exact;
+void rt_tuned_bind(const Code *code, const int64_t *symbols, int32_t threads, const Machine *machine, int64_t *params) {
+  bool is_exact, is_other = false;
   const TunedCall *call = rt_tuned_call(code, symbols, threads, &is_exact);
-  for (int i = 0; call && i < code->plan.param_count; ++i) {
-    Field field = code->plan.params[i];
-    if (call->schedule->set[field] && !field_orders_sums(field)) params[i] = call->schedule->values[field];
+  Plan plan = code->plan;
+  for (int i = 0; call && i < plan.param_count; ++i) {
+    Field field = plan.params[i];
+    if (!call->schedule->set[field] || field_orders_sums(field)) continue;
+    plan.schedule.values[field] = call->schedule->values[field];
+    plan.schedule.set[field] = plan.schedule.fixed[field] = is_other = true;
   }
+  if (is_other) plan.template->bind(&plan, symbols, machine, params);
 }
 
 /* ---- new records ------------------------------------------------------------------------------------------------- */
@@ -212,7 +216,9 @@ static kiln_status keep_timing(const Code *code, const kiln_tune_timing *timing,
 kiln_status kiln_tune_report(kiln_engine *engine, kiln_graph *graph, const kiln_tune_timing *given) {
   kiln_tune_timing timing;
   if (!engine || !graph || !given || !rt_read_options(&timing, sizeof timing, given)) return KILN_INVALID_ARGUMENT;
-  if (!timing.schedule || timing.threads < 1 || !(timing.us > 0)) return KILN_INVALID_ARGUMENT;
+  static const double least_us = 1e-6, most_us = 1e12; /* what a record's text can hold */
+  bool is_time = timing.us >= least_us && timing.us <= most_us;
+  if (!timing.schedule || timing.threads < 1 || !is_time) return KILN_INVALID_ARGUMENT;
   kiln_compile_options compile = {.size = sizeof compile};
   kiln_buffer *message = rt_message_of(timing.compile);
   Text why;

@@ -7,6 +7,8 @@
  * columns (gemm_quant.c). */
 #include "templates/gemm.h"
 
+#include <math.h>
+
 GemmOperand gemm_operand(const kiln_graph *graph, const int *inputs_of_nodes, int number) {
   const Node *node = graph_node(graph, number);
   bool transposed = node->op == KILN_OP_TRANSPOSE;
@@ -96,10 +98,29 @@ static bool check_quant_operand(const kiln_graph *graph, const GemmMatch *match,
 
 /* Zero points are whole numbers, or integers by type. */
 static bool check_zero(const Node *zero, Text *why_not) {
-  bool good = zero->op == KILN_OP_NUMBER ? node_number(zero) == (double)(int64_t)node_number(zero)
-                                         : type_is_integer(zero->type);
+  bool good = zero->op == KILN_OP_NUMBER ? rint(node_number(zero)) == node_number(zero) : type_is_integer(zero->type);
   if (!good) text_add(why_not, "a zero point is no integer");
   return good;
+}
+
+/* The largest |q - zero| of a factor; a zero point that is an input lies in the range of bytes. */
+static double largest_factor(const kiln_graph *graph, const Node *factor, const GemmQuant *quant) {
+  double low = factor->type == KILN_I8 ? INT8_MIN : 0, high = low + UINT8_MAX, zero = 0;
+  const Node *point = quant->zero >= 0 ? graph_node(graph, quant->zero) : NULL;
+  if (point != NULL && point->op != KILN_OP_NUMBER) return high - low;
+  if (point != NULL) zero = node_number(point);
+  return fmax(fabs(low - zero), fabs(high - zero));
+}
+
+/* Products are added up in i32, which must hold whatever bytes there are. */
+static bool check_sums(const kiln_graph *graph, const GemmMatch *match, Text *why_not) {
+  enum { USUAL_K = 4096 }; /* where it is not known */
+  double k = match->k.symbol < 0 ? (double)match->k.size : USUAL_K;
+  double a = largest_factor(graph, match->a.node, &match->a_quant);
+  double b = largest_factor(graph, match->b.node, &match->b_quant);
+  if (k * a * b <= INT32_MAX) return true;
+  text_printf(why_not, "%g products of up to %g x %g may not fit i32", k, a, b);
+  return false;
 }
 
 static bool is_dequant(const kiln_graph *graph, int number) { return graph_node(graph, number)->op == KILN_OP_DEQUANT; }
@@ -130,7 +151,7 @@ static bool check_quant(const kiln_graph *graph, const GemmMatch *match, Text *w
     if (!check_zero(graph_node(graph, quant->zero), why_not)) return false;
     if (!check_quant_operand(graph, match, side == 0, quant->zero, why_not)) return false;
   }
-  return true;
+  return check_sums(graph, match, why_not);
 }
 
 /* ---- epilogue ---------------------------------------------------------------------------------------------------- */
@@ -170,7 +191,8 @@ static bool check_output(const kiln_graph *graph, const GemmMatch *match, int nu
   const Node *node = graph_node(graph, number);
   bool transposed = node->op == KILN_OP_TRANSPOSE;
   const Node *value = transposed ? graph_node(graph, node->operands[0]) : node;
-  bool full = value->shape.rank == match->batch_rank + 2;
+  int computed = transposed ? node->operands[0] : number;
+  bool full = value->shape.rank == match->batch_rank + 2 && (computed == match->product || elementwise_covers(value));
   for (int axis = 0; full && axis < value->shape.rank; ++axis)
     full = dim_equal(value->shape.dims[value->shape.rank - 1 - axis], axis_from_last(match, axis));
   if (!full || (transposed && node->type != value->type)) {

@@ -32,12 +32,18 @@ static Value *matrix_of(GemmBuild *g, Value *whole, const Node *node, Value *con
   return matrix_at(&g->b, whole, own);
 }
 
+/* A size by which indices are divided. Where it is known to be 0 there is no task, but the division stands there. */
+static Value *divisor_of(Builder *b, Extent size) {
+  if (size.symbol == EXTENT_NUMBER && size.number == 0) size.number = 1;
+  return build_extent(b, size);
+}
+
 void gemm_place_product(GemmBuild *g, Value *number) {
   const GemmMatch *match = g->match;
   const kiln_graph *graph = g->graph;
   Value *indices[GRAPH_MAX_RANK] = {number};
   for (int i = match->batch_rank - 1; i > 0; --i) {
-    Value *size = gemm_size(g->plan, &g->b, GEMM_BATCH + i);
+    Value *size = divisor_of(&g->b, gemm_extent(g->plan, GEMM_BATCH + i));
     indices[i] = build_index(&g->b, OP_index_mod, number, size);
     indices[i - 1] = number = build_index(&g->b, OP_index_div, number, size);
   }
@@ -57,11 +63,11 @@ void gemm_place_product(GemmBuild *g, Value *number) {
 
 Value *gemm_place_packed(Builder *b, const Plan *plan, Value **source, Value **packed, int64_t nr) {
   const Node *node = ((const GemmMatch *)plan->match)->b.node;
-  Value *panels = build_ceildiv(b, gemm_size(plan, b, GEMM_N), build_number(b, nr));
+  Value *panels = build_ceildiv(b, divisor_of(b, gemm_extent(plan, GEMM_N)), build_number(b, nr));
   Value *indices[GRAPH_MAX_RANK] = {NULL}, *task = kernel_task(b->kernel);
   Value *number = build_index(b, OP_index_div, task, panels);
   for (int axis = node->shape.rank - 3; axis >= 0; --axis) {
-    Value *size = build_extent(b, gemm_extent_of(plan, node, axis));
+    Value *size = divisor_of(b, gemm_extent_of(plan, node, axis));
     indices[axis] = axis == 0 ? number : build_index(b, OP_index_mod, number, size);
     number = build_index(b, OP_index_div, number, size);
   }

@@ -390,9 +390,15 @@ static int64_t default_kc(const Plan *plan, const int64_t *symbols, const Machin
   return choose_kc(plan, n, k, machine);
 }
 
+/* No more than what there is, in whole register tiles: the kernel keeps accumulators for a whole block. */
+static int64_t at_most_tiles(int64_t wish, int64_t size, int64_t tile) {
+  return smaller_of(wish, larger_of(ceil_div(size, tile), 1) * tile);
+}
+
 void gemm_bind(const Plan *plan, const int64_t *symbols, const Machine *machine, int64_t *params) {
   const GemmMatch *match = plan->match;
   const Schedule *s = &plan->schedule;
+  int64_t mr = gemm_rows_of_tile(plan, dim_value(match->m, symbols));
   int64_t values[FIELD_COUNT], unit = gemm_unit_of_k(plan), k = dim_value(gemm_loop_k(plan), symbols);
   values[FIELD_layers] = !gemm_has_field(plan, FIELD_layers) ? 1
                          : s->fixed[FIELD_layers]
@@ -402,10 +408,13 @@ void gemm_bind(const Plan *plan, const int64_t *symbols, const Machine *machine,
   values[FIELD_kc] = !gemm_has_field(plan, FIELD_kc) ? k
                      : s->fixed[FIELD_kc]            ? s->values[FIELD_kc]
                                                      : default_kc(plan, symbols, machine, k);
+  values[FIELD_kc] = smaller_of(values[FIELD_kc], larger_of(k, 1));
   values[FIELD_kc] = ceil_div(values[FIELD_kc], unit) * unit; /* a cut iteration is left to the last block */
   choose_block(plan, symbols, machine, values);
   for (int i = 0; i < plan->param_count; ++i) {
     Field field = plan->params[i];
     params[i] = s->fixed[field] && field != FIELD_kc && field != FIELD_pc ? s->values[field] : values[field];
+    if (field == FIELD_mc) params[i] = at_most_tiles(params[i], dim_value(match->m, symbols), mr);
+    if (field == FIELD_nc) params[i] = at_most_tiles(params[i], dim_value(match->n, symbols), s->values[FIELD_nr]);
   }
 }

@@ -36,6 +36,7 @@ static void add_symbol(Kernel *kernel, const char *wanted, bool is_param) {
   text_add(&name, wanted);
   while (!name.failed && kernel_find_symbol(kernel, text_get(&name), name.length) >= 0) text_add_char(&name, '_');
   kernel_symbol(kernel, text_get(&name), is_param);
+  kernel->module->arena.failed |= name.failed;
   text_release(&name);
 }
 

@@ -110,7 +110,7 @@ static void copy_columns(Builder *b, const Copy *c, Value *lo, Value *hi) {
     copy_rows(b, c, lo, hi, step, true);
     return;
   }
-  Value *source_hi = has_zeros ? build_min(b, hi, c->end) : hi;
+  Value *source_hi = has_zeros ? build_index(b, OP_index_max, build_min(b, hi, c->end), lo) : hi;
   Value *steps = build_index(b, OP_index_div, build_sub(b, source_hi, lo), build_number(b, step));
   Value *whole = build_named(build_add(b, lo, build_mul(b, steps, build_number(b, step))), "whole");
   if (k.symbol >= 0 || k.size >= step) copy_rows(b, c, lo, whole, step, false);
@@ -145,6 +145,7 @@ void gemm_build_pack_kernel(const Plan *plan, const char *name, Module *module) 
   text_init(&full, &module->arena.allocator);
   text_printf(&full, "%s_pack_%s", name, match->b.node->name);
   Kernel *kernel = kernel_create(module, text_get(&full));
+  module->arena.failed |= full.failed;
   text_release(&full);
   gemm_add_sizes(plan, kernel);
   BufType source_type = gemm_buffer_type(plan, match->b.node), packed_type = gemm_packed_type(plan, match->b.input);

@@ -83,6 +83,13 @@ static kiln_status check_fixed(const Plan *plan, Text *why_not) {
     text_printf(why_not, "schedule: 'epilogue' is overlapped, but 'mma' is not tiles");
     return KILN_UNSUPPORTED;
   }
+  int64_t tile_bytes = gemm_bytes(types.acc, s->values[FIELD_mr] * s->values[FIELD_nr]);
+  if (s->values[FIELD_epilogue] == EPILOGUE_ROWS && tile_bytes > TILE_SCRATCH_BYTES) {
+    text_printf(why_not, "schedule: 'epilogue' is rows, but a tile of %lldx%lld takes %lld bytes, expected at most %d",
+                (long long)s->values[FIELD_mr], (long long)s->values[FIELD_nr], (long long)tile_bytes,
+                TILE_SCRATCH_BYTES);
+    return KILN_UNSUPPORTED;
+  }
   if (s->values[FIELD_epilogue] == EPILOGUE_NONE && !gemm_is_bare(plan)) {
     text_printf(why_not, "schedule: 'epilogue' is none, but the result is not the bare product");
     return KILN_UNSUPPORTED;

@@ -67,15 +67,22 @@ int write_output(const char *path, const void *bytes, size_t size) {
     return good ? EXIT_GOOD : complain("standard output: %s", strerror(errno));
   }
   if (is_special(path)) return write_bytes(path, bytes, size) ? EXIT_GOOD : complain("%s: %s", path, strerror(errno));
-  /* Through another name beside it: a reader never sees half a file, and a full disk leaves the old one. */
-  size_t length = strlen(path) + 32;
+  /* Through another name beside it: a reader never sees half a file, and a full disk leaves the old one. A link stays
+   * one, and its file is written. */
+  char *resolved = realpath(path, NULL);
+  const char *target = resolved != NULL ? resolved : path;
+  size_t length = strlen(target) + 32;
   char *temporary = malloc(length);
-  if (temporary == NULL) return complain("%s", strerror(errno));
-  snprintf(temporary, length, "%s.%ld.tmp", path, (long)getpid());
-  bool good = write_bytes(temporary, bytes, size) && rename(temporary, path) == 0;
+  if (temporary == NULL) {
+    free(resolved);
+    return complain("%s", strerror(errno));
+  }
+  snprintf(temporary, length, "%s.%ld.tmp", target, (long)getpid());
+  bool good = write_bytes(temporary, bytes, size) && rename(temporary, target) == 0;
   int status = good ? EXIT_GOOD : complain("%s: %s", path, strerror(errno));
   if (!good) unlink(temporary);
   free(temporary);
+  free(resolved);
   return status;
 }
 

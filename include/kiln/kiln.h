@@ -117,7 +117,8 @@ typedef struct kiln_compile_options {
 /* Compiles a checked graph (checks it where that was not done), or finds it in the caches. `options` may be NULL.
  * Errors: KILN_INVALID_GRAPH, KILN_SYNTAX (the graph's own faults), KILN_NOT_FOUND (target, template, schedule field),
  * KILN_UNSUPPORTED (a forced template or schedule that does not fit), KILN_MISSING_FEATURE (a target
- * whose features this machine lacks; kiln_emit makes objects for it). The kernel is released with kiln_kernel_release. */
+ * whose features this machine lacks; kiln_emit makes objects for it). The kernel is released with kiln_kernel_release.
+ */
 KILN_API kiln_status kiln_compile(kiln_engine *engine, kiln_graph *graph, const kiln_compile_options *options,
                                   kiln_kernel **kernel);
 /* The same from graph text. */
@@ -235,7 +236,7 @@ typedef struct kiln_tune_options {
       *compile;                /* target (one that runs here), template, packing, fixed fields; NULL: defaults */
   const int64_t *symbols;      /* the sizes to tune for; NULL where the graph has no symbols */
   const kiln_threads *threads; /* NULL: the engine's pool */
-  double seconds;              /* to spend, about, compiling included, and at least the default and two more are measured; 0: 1 */
+  double seconds; /* to spend, about, compiling included, and at least the default and two more are measured; 0: 1 */
   bool
       exhaustive; /* measures every object besides, and the blocks of the best, to judge the search: best_us; minutes */
   bool no_record; /* finds, and keeps nothing */

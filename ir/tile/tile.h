@@ -274,6 +274,7 @@ void build_prefetch(Builder *b, Place at, int level);
 Value *build_atomic_add(Builder *b, Value *value, Place at);
 Value *build_view(Builder *b, Place from, const BufType *type); /* the type is copied */
 Value *build_buf_transpose(Builder *b, Value *buffer, const BufType *type);
+enum { TILE_SCRATCH_BYTES = 64 << 10 /* of a buf_scratch, at most */ };
 Value *build_scratch(Builder *b, const BufType *type);
 Value *build_workspace(Builder *b, Value *byte_offset, const BufType *type);
 

@@ -263,8 +263,9 @@ static void check_kernel(Verifier *v) {
   check_block(v, v->kernel->body, STATE_VISIBLE, 1);
 }
 
-/* Kernels are symbols of one object. */
+/* Kernels are symbols of one object, each with two queries of its name beside it. */
 static void check_kernel_names(Verifier *v, const Module *module) {
+  static const char *const queries[] = {"_tasks", "_workspace"};
   Names names;
   tile_names_init(&names, &v->arena);
   for (size_t i = 0; i < module->kernels.count; i++) {
@@ -272,6 +273,16 @@ static void check_kernel_names(Verifier *v, const Module *module) {
     Name *name = tile_names_get(&names, v->kernel->name, strlen(v->kernel->name));
     if (name && name->is_defined) verify_fault(v, NULL, "the kernel '@%s' is defined twice", v->kernel->name);
     if (name) name->is_defined = true;
+  }
+  for (size_t i = 0; i < module->kernels.count; i++) {
+    v->kernel = module->kernels.items[i];
+    for (size_t q = 0; q < ARRAY_LENGTH(queries); ++q) {
+      size_t length = strlen(v->kernel->name), tail = strlen(queries[q]);
+      if (length <= tail || strcmp(v->kernel->name + length - tail, queries[q]) != 0) continue;
+      Name *name = tile_names_get(&names, v->kernel->name, length - tail);
+      if (name && name->is_defined)
+        verify_fault(v, NULL, "the kernel '@%s' is called like a query of another", v->kernel->name);
+    }
   }
 }
 

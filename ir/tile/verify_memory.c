@@ -1,7 +1,7 @@
 /* verify_memory.c: buffers, and the operations that read and write them. */
 #include "ir/tile/verify.h"
 
-enum { SCRATCH_BYTES = 64 << 10, KERNEL_SCRATCH_BYTES = 256 << 10 };
+enum { KERNEL_SCRATCH_BYTES = 256 << 10 };
 
 /* ---- accesses ---------------------------------------------------------------------------------------------------- */
 
@@ -216,9 +216,9 @@ void verify_buf_scratch(Verifier *v, const Op *op) {
     return;
   }
   int64_t elements = buf_span(type.buf, NULL);
-  int64_t most = SCRATCH_BYTES * 8 / (int64_t)type_bits(type.type);
+  int64_t most = TILE_SCRATCH_BYTES * 8 / (int64_t)type_bits(type.type);
   if (elements > most) {
-    verify_fault(v, op, "'buf_scratch' can have %d bytes, found %s", SCRATCH_BYTES, verify_type_text(v, type));
+    verify_fault(v, op, "'buf_scratch' can have %d bytes, found %s", TILE_SCRATCH_BYTES, verify_type_text(v, type));
     return;
   }
   v->scratch_bytes += (int64_t)type_bytes(type.type, (size_t)elements);

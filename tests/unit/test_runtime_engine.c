@@ -1,4 +1,6 @@
 /* Engines: options of every age, what they refuse, memory, the machine, the tables. */
+#include <stdatomic.h>
+
 #include "kiln/tile.h"
 #include "tests/unit/runtime_help.h"
 
@@ -155,4 +157,33 @@ Test(runtime_engine, statuses_are_documented) {
 #include "kiln/status.def"
 #undef KILN_STATUS
   free(text);
+}
+
+typedef struct Nested {
+  kiln_engine *engine;
+  atomic_int count;
+} Nested;
+
+static void count_inner(void *arg, int64_t index) {
+  (void)index;
+  atomic_fetch_add(&((Nested *)arg)->count, 1);
+}
+
+static void run_inner(void *arg, int64_t index) {
+  (void)index;
+  const kiln_threads *threads = kiln_engine_threads(((Nested *)arg)->engine);
+  threads->parallel_for(threads->ctx, 5, count_inner, arg);
+}
+
+/* A task of the engine's pool may hand out work to it, as kernels do that it runs. */
+Test(runtime_engine, pool_within_its_own_task, .timeout = 120) {
+  kiln_engine_options options = {.size = sizeof options, .cache_dir = "", .threads = 3};
+  Nested nested = {NULL, 0};
+  cr_assert_eq(kiln_engine_create(&options, &nested.engine), KILN_OK);
+  const kiln_threads *threads = kiln_engine_threads(nested.engine);
+  threads->parallel_for(threads->ctx, 7, run_inner, &nested);
+  cr_expect_eq(atomic_load(&nested.count), 35);
+  threads->parallel_for(threads->ctx, 7, run_inner, &nested);
+  cr_expect_eq(atomic_load(&nested.count), 70);
+  kiln_engine_destroy(nested.engine);
 }

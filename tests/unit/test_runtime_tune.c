@@ -257,6 +257,8 @@ Test(runtime_tune, refusals) {
   kiln_buffer_free(&message);
   cr_expect_eq(report(engine, PRODUCT, 40, 0, "mr=4", 5), KILN_INVALID_ARGUMENT);
   cr_expect_eq(report(engine, PRODUCT, 40, 1, "mr=4", 0), KILN_INVALID_ARGUMENT);
+  cr_expect_eq(report(engine, PRODUCT, 40, 1, "mr=4", 1e13), KILN_INVALID_ARGUMENT);
+  cr_expect_eq(report(engine, PRODUCT, 40, 1, "mr=4", 1e-9), KILN_INVALID_ARGUMENT);
   cr_expect_eq(report(engine, PRODUCT, 40, 1, "mr=four", 5), KILN_INVALID_ARGUMENT);
   cr_expect_eq(report(engine, PRODUCT, 40, 1, "nr=7", 5), KILN_UNSUPPORTED);
   cr_expect_eq(report(engine, PRODUCT, -1, 1, "mr=4", 5), KILN_INVALID_ARGUMENT);
@@ -375,6 +377,58 @@ Test(runtime_tune, stale_and_untrusted_files) {
     kiln_engine_destroy(engine);
     place_release(&place);
   }
+}
+
+/* A file that is not read is not written either: its records would be lost. The engine keeps the new one. */
+Test(runtime_tune, a_file_that_cannot_be_read_stays) {
+  Place place;
+  place_init(&place);
+  kiln_engine *engine = place_engine(&place);
+  char path[160], text[4096], before[4096];
+  snprintf(path, sizeof path, "%s/tuning.txt", place.cache);
+  cr_assert_eq(report(engine, PRODUCT, 40, 1, "mr=4 nr=32", 5), KILN_OK);
+  cr_assert_not_null(read_file(path, before, sizeof before));
+  cr_assert_eq(chmod(path, 0666), 0);
+  cr_expect_eq(report(engine, PRODUCT, 80, 1, "mr=5 nr=32", 5), KILN_OK);
+  cr_assert_not_null(read_file(path, text, sizeof text));
+  cr_expect_str_eq(text, before);
+  expect_origin(engine, PRODUCT, 80, "record exact", "mr=5 nr=32");
+  kiln_engine_destroy(engine);
+  place_release(&place);
+}
+
+/* A caller who knows the result without its last field gets the others, and nothing is left behind. */
+Test(runtime_tune, an_older_result) {
+  Place place;
+  place_init(&place);
+  kiln_engine *engine = place_engine(&place);
+  kiln_graph *graph = graph_of(PRODUCT);
+  int64_t m = 4;
+  kiln_tune_options options = {.size = sizeof options, .symbols = &m, .seconds = 0.05};
+  kiln_tune_result result = {.size = offsetof(kiln_tune_result, schedule)};
+  cr_assert_eq(kiln_tune(engine, graph, &options, &result), KILN_OK);
+  cr_expect_gt(result.us, 0);
+  cr_expect_null(result.schedule.data);
+  kiln_graph_destroy(graph);
+  kiln_engine_destroy(engine);
+  place_release(&place);
+}
+
+/* Blocks of a record that are more than there is are cut to that: a kernel keeps accumulators for whole blocks. */
+Test(runtime_tune, blocks_of_a_record_are_cut) {
+  static const char text[] = "x: f32[m, 8192]; w: f32[8192, 64]; y: f32 = x @ w; return y";
+  Place place;
+  place_init(&place);
+  kiln_engine *engine = place_engine(&place);
+  int64_t m = 64;
+  cr_assert_eq(report(engine, text, m, 1, "layers=4 mc=1073741824 nc=1073741824", 5), KILN_OK);
+  kiln_kernel *kernel =
+      compile_with(engine, text, (kiln_compile_options){.tune_symbols = &m, .tune_threads = kiln_threads_serial()});
+  cr_expect_str_eq(info_of(kernel).origin, "record exact");
+  expect_runs(kernel, text, &m, kiln_threads_serial());
+  kiln_kernel_release(kernel);
+  kiln_engine_destroy(engine);
+  place_release(&place);
 }
 
 /* Two engines as two processes: each adds to what the other wrote. */

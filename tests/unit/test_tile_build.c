@@ -338,6 +338,15 @@ Test(tile_build, verifying_what_a_builder_got_wrong) {
   module_destroy(kernel->module);
 }
 
+/* Each kernel has two queries beside it in the object, of its name. */
+Test(tile_build, kernels_called_like_queries) {
+  Kernel *kernel = make_kernel();
+  kernel_create(kernel->module, "k_workspace");
+  kernel_create(kernel->module, "other_tasks");
+  expect_verified(kernel->module, "in '@k_workspace': the kernel '@k_workspace' is called like a query of another\n");
+  module_destroy(kernel->module);
+}
+
 Test(tile_build, verifying_a_loop_that_a_builder_got_wrong) {
   Kernel *kernel = make_kernel();
   Builder b = builder_of(kernel, kernel->body);
