@@ -43,20 +43,26 @@ static bool is_computed(const GemmBuild *g, int number) {
   return elementwise_covers(node) && number != g->match->product && !is_factor;
 }
 
-/* A scale or zero point: a tile of an input, or a number as `type`; NULL where there is none. */
-static Value *quant_operand(Evaluation *e, int number, kiln_type type) {
+/* A scale or zero point: a tile of an input, or a number, which its own operation takes as `own`, as `type`; NULL where
+ * there is none. */
+static Value *quant_operand(Evaluation *e, int number, kiln_type own, kiln_type type) {
   if (number < 0) return NULL;
   const Node *node = graph_node(e->g->graph, number);
-  if (node->op == KILN_OP_NUMBER) return build_const(&e->g->b, node_number(node), type_scalar(type));
-  return operand_value(e, number);
+  if (node->op != KILN_OP_NUMBER) return operand_value(e, number);
+  double value = node_number(node);
+  return build_const(&e->g->b, own != type ? type_round(own, value) : value, type_scalar(type));
 }
 
 static GemmScales quant_scales(Evaluation *e) {
   const GemmMatch *match = e->g->match;
   if (!match->is_quantised) return (GemmScales){NULL, NULL, NULL, NULL};
-  kiln_type compute = graph_node(e->g->graph, match->product)->compute;
-  return (GemmScales){quant_operand(e, match->a_quant.scale, compute), quant_operand(e, match->a_quant.zero, KILN_I32),
-                      quant_operand(e, match->b_quant.scale, compute), quant_operand(e, match->b_quant.zero, KILN_I32)};
+  const kiln_graph *graph = e->g->graph;
+  kiln_type compute = graph_node(graph, match->product)->compute;
+  kiln_type of_a = graph_node(graph, match->a_quant.dequant)->compute;
+  kiln_type of_b = graph_node(graph, match->b_quant.dequant)->compute;
+  return (GemmScales){
+      quant_operand(e, match->a_quant.scale, of_a, compute), quant_operand(e, match->a_quant.zero, KILN_I32, KILN_I32),
+      quant_operand(e, match->b_quant.scale, of_b, compute), quant_operand(e, match->b_quant.zero, KILN_I32, KILN_I32)};
 }
 
 static void store_results(Evaluation *e) {

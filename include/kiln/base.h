@@ -42,7 +42,8 @@ typedef struct kiln_allocator {
 typedef enum kiln_log_level { KILN_LOG_ERROR, KILN_LOG_WARNING, KILN_LOG_INFO, KILN_LOG_DEBUG } kiln_log_level;
 
 /* Where events go; the library itself never writes to stdout or stderr. `write` may be NULL (events are dropped) and
- * may be called from any thread; `message` is one line without a newline, valid during the call. */
+ * may be called from any thread; `message` is one line without a newline, valid during the call. It must not call the
+ * library: events are told under its locks. */
 typedef struct kiln_log {
   void *ctx;
   void (*write)(void *ctx, kiln_log_level level, const char *message);

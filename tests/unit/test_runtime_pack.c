@@ -142,7 +142,8 @@ Test(runtime_pack, symbolic_sizes) {
   cr_expect_eq(kiln_packed_bytes(kernel, 1, NULL, &bytes), KILN_INVALID_ARGUMENT);
   cr_expect_eq(kiln_packed_bytes(kernel, 1, (int64_t[]){1, INT64_MAX / 2, 3}, &bytes), KILN_INVALID_ARGUMENT);
   cr_expect_eq(kiln_packed_bytes(kernel, 1, (int64_t[]){1, -1, 3}, &bytes), KILN_INVALID_ARGUMENT);
-  cr_expect_eq(kiln_packed_bytes(kernel, 1, (int64_t[]){(int64_t)1 << 40, 0, (int64_t)1 << 40}, &bytes), KILN_INVALID_ARGUMENT);
+  cr_expect_eq(kiln_packed_bytes(kernel, 1, (int64_t[]){(int64_t)1 << 40, 0, (int64_t)1 << 40}, &bytes),
+               KILN_INVALID_ARGUMENT);
   expect_runs(kernel, text, (int64_t[]){5, 33, 70}, NULL);
   expect_runs(kernel, text, (int64_t[]){5, 0, 70}, NULL);
   expect_runs(kernel, text, (int64_t[]){0, 3, 1}, NULL);
