@@ -53,6 +53,7 @@ int64_t jit_os_thread(void);
 
 /* A file that only grows and is shared with profilers: opened or created (mode 0600) unless another user owns it. */
 int jit_os_open_log(const char *path, int *file);
+bool jit_os_is_empty(int file);
 int jit_os_append(int file, const void *bytes, size_t size);
 void jit_os_close_log(int file);
 /* Maps the file's first page readable and executable, which is how perf learns where a jitdump lies. */

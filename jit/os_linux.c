@@ -241,6 +241,11 @@ int jit_os_open_log(const char *path, int *file) {
   return result;
 }
 
+bool jit_os_is_empty(int file) {
+  struct stat info;
+  return fstat(file, &info) == 0 && info.st_size == 0;
+}
+
 int jit_os_append(int file, const void *bytes, size_t size) { return write_all(file, bytes, size); }
 void jit_os_close_log(int file) { close(file); }
 

@@ -14,17 +14,16 @@
 
 #include "jit/os.h"
 
-enum { DUMP_MAGIC = 0x4A695444, DUMP_VERSION = 1, RECORD_LOAD = 0, RECORD_LINES = 2, RECORD_CLOSE = 3 };
+enum { DUMP_MAGIC = 0x4A695444, DUMP_VERSION = 1, RECORD_LOAD = 0, RECORD_LINES = 2 };
 enum { MACHINE_X86_64 = 62, MACHINE_AARCH64 = 183, MACHINE_RISCV = 243 };
 enum { CLOSED = -1, PATH_LIMIT = 4096 };
 
 struct JitProfile {
   Allocator allocator;
   kiln_log log;
-  pthread_mutex_t lock; /* keeps records whole and numbered */
+  pthread_mutex_t lock; /* keeps lines whole */
   int map, dump;        /* files, or CLOSED */
   void *marker;
-  uint64_t next_index;
 };
 
 typedef struct DumpHeader {
@@ -83,10 +82,16 @@ static void open_map(JitProfile *profile, const char *directory) {
   if (result) give_up(profile, &profile->map, path, result);
 }
 
+/* All engines of a process share its dump: one header, and records that do not mix. There is no record of its end,
+ * which no engine knows to be the last to write. */
+static pthread_mutex_t dump_lock = PTHREAD_MUTEX_INITIALIZER;
+static uint64_t next_index; /* of a function, under the lock */
+
 static void open_dump(JitProfile *profile, const char *directory) {
   char path[PATH_LIMIT];
+  pthread_mutex_lock(&dump_lock);
   int result = open_named(directory, "jit", ".dump", path, &profile->dump);
-  if (!result) {
+  if (!result && jit_os_is_empty(profile->dump)) {
     DumpHeader header = {.magic = DUMP_MAGIC,
                          .version = DUMP_VERSION,
                          .header_bytes = sizeof header,
@@ -95,6 +100,7 @@ static void open_dump(JitProfile *profile, const char *directory) {
                          .time = (uint64_t)jit_os_now_ns()};
     result = jit_os_append(profile->dump, &header, sizeof header);
   }
+  pthread_mutex_unlock(&dump_lock);
   if (!result) result = jit_os_map_marker(profile->dump, &profile->marker);
   if (result) give_up(profile, &profile->dump, path, result);
 }
@@ -117,8 +123,6 @@ JitProfile *jit_profile_create(const char *perf_map_dir, const char *jitdump_dir
 void jit_profile_destroy(JitProfile *profile) {
   if (!profile) return;
   if (profile->dump != CLOSED) {
-    RecordHeader end = {.kind = RECORD_CLOSE, .record_bytes = sizeof end, .time = (uint64_t)jit_os_now_ns()};
-    jit_os_append(profile->dump, &end, sizeof end);
     jit_os_unmap_marker(profile->marker);
     jit_os_close_log(profile->dump);
   }
@@ -170,12 +174,14 @@ static void add_to_dump(JitProfile *profile, const char *name, const void *code,
       .address = (uint64_t)(uintptr_t)code,
       .code_address = (uint64_t)(uintptr_t)code,
       .code_bytes = size,
-      .index = profile->next_index++,
   };
+  pthread_mutex_lock(&dump_lock);
+  record.index = next_index++;
   int result = add_lines(profile, code, size, lines);
   if (!result) result = jit_os_append(profile->dump, &record, sizeof record);
   if (!result) result = jit_os_append(profile->dump, name, name_bytes);
   if (!result) result = jit_os_append(profile->dump, code, size);
+  pthread_mutex_unlock(&dump_lock);
   if (!result) return;
   jit_os_unmap_marker(profile->marker);
   give_up(profile, &profile->dump, "jitdump", result);

@@ -75,12 +75,18 @@ Test(jit_profile, perf_map_names_every_function) {
   cr_expect_not_null(strstr((char *)text, " add_workspace\n"));
 }
 
+/* Of all sessions of the process: one header, and functions numbered through. */
 Test(jit_profile, jitdump_holds_every_functions_code) {
   static uint8_t bytes[16384];
   uint8_t code[6];
   Setting setting = set_up((JitSessionOptions){.jitdump_dir = ""});
   void *address = jit_symbol(setting.code, "add_tasks");
   memcpy(code, address, sizeof code);
+  JitSessionOptions options = {.jitdump_dir = setting.directory};
+  JitSession *other;
+  JitCode *copy;
+  cr_assert_eq(jit_session_create(&options, &other, NULL), KILN_OK);
+  cr_assert_eq(jit_load(other, setting.object.data, setting.object.size, "test", &copy, NULL), KILN_OK);
   size_t size = tear_down(&setting, "jit", ".dump", bytes, sizeof bytes);
   cr_assert_geq(size, 40);
   cr_expect_eq(read_number(bytes, 4), 0x4A695444);
@@ -90,12 +96,13 @@ Test(jit_profile, jitdump_holds_every_functions_code) {
     const char *name = (const char *)bytes + at + 56;
     cr_expect_eq(read_number(bytes + at + 48, 8), loads);
     if (strcmp(name, "add_tasks") != 0) continue;
-    cr_expect_eq(read_number(bytes + at + 32, 8), (uintptr_t)address);
+    if (loads < 3) cr_expect_eq(read_number(bytes + at + 32, 8), (uintptr_t)address);
     cr_expect_eq(memcmp(name + strlen(name) + 1, code, sizeof code), 0);
   }
-  cr_expect_eq(loads, 3);
-  cr_expect_eq(read_number(bytes + at, 4), 3); /* the closing record ends the file */
-  cr_expect_eq(at + 16, size);
+  cr_expect_eq(loads, 6);
+  cr_expect_eq(at, size);
+  jit_unload(copy);
+  jit_session_destroy(other);
 }
 
 Test(jit_profile, gdb_sees_code_while_it_is_loaded) {
