@@ -244,8 +244,9 @@ def main(args):
         sys.exit(f"report.py: {folder}/rows.jsonl holds no rows")
     print(summary(lines))
     if not text_only:
+        text = page(lines, os.path.basename(os.path.normpath(folder)))
         with open(os.path.join(folder, "report.html"), "w", encoding="utf-8") as file:
-            file.write(page(lines, os.path.basename(os.path.normpath(folder))))
+            file.write(text)
         print(f"\n{folder}/report.html")
 
 
