@@ -113,7 +113,7 @@ def main():
     for path in list_files(".c", ".h", ".def"):
         room = room_of(path)
         if room is None:
-            faults += complain(path, 1, "is in no room of docs/design.md, "Rooms"")
+            faults += complain(path, 1, "is in no room of docs/design.md (Rooms)")
             continue
         for number, line in enumerate(without_comments(read(path)).split("\n"), 1):
             faults += check_include(path, number, room, line)

@@ -115,7 +115,7 @@ static double largest_factor(const kiln_graph *graph, const Node *factor, const 
 /* Products are added up in i32, which must hold whatever bytes there are. */
 static bool check_sums(const kiln_graph *graph, const GemmMatch *match, Text *why_not) {
   enum { USUAL_K = 4096 }; /* where it is not known */
-  double k = match->k.symbol < 0 ? (double)match->k.size : USUAL_K;
+  double k = match->k.symbol < 0 ? fmax((double)match->k.size, 1) : USUAL_K;
   double a = largest_factor(graph, match->a.node, &match->a_quant);
   double b = largest_factor(graph, match->b.node, &match->b_quant);
   if (k * a * b <= INT32_MAX) return true;
