@@ -53,7 +53,9 @@ int64_t jit_os_thread(void);
 
 /* A file that only grows and is shared with profilers: opened or created (mode 0600) unless another user owns it. */
 int jit_os_open_log(const char *path, int *file);
-bool jit_os_is_empty(int file);
+void jit_os_lock_log(int file);
+void jit_os_unlock_log(int file);
+uint64_t jit_os_log_size(int file); /* bytes */
 int jit_os_append(int file, const void *bytes, size_t size);
 void jit_os_close_log(int file);
 /* Maps the file's first page readable and executable, which is how perf learns where a jitdump lies. */

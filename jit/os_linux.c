@@ -241,9 +241,15 @@ int jit_os_open_log(const char *path, int *file) {
   return result;
 }
 
-bool jit_os_is_empty(int file) {
+/* The lock is of the opened file: it holds between the engines of a process as it does between processes. */
+void jit_os_lock_log(int file) {
+  while (flock(file, LOCK_EX) != 0 && errno == EINTR) continue;
+}
+void jit_os_unlock_log(int file) { flock(file, LOCK_UN); }
+
+uint64_t jit_os_log_size(int file) {
   struct stat info;
-  return fstat(file, &info) == 0 && info.st_size == 0;
+  return fstat(file, &info) == 0 ? (uint64_t)info.st_size : 0;
 }
 
 int jit_os_append(int file, const void *bytes, size_t size) { return write_all(file, bytes, size); }

@@ -82,25 +82,28 @@ static void open_map(JitProfile *profile, const char *directory) {
   if (result) give_up(profile, &profile->map, path, result);
 }
 
-/* All engines of a process share its dump: one header, and records that do not mix. There is no record of its end,
- * which no engine knows to be the last to write. */
-static pthread_mutex_t dump_lock = PTHREAD_MUTEX_INITIALIZER;
-static uint64_t next_index; /* of a function, under the lock */
-
-static void open_dump(JitProfile *profile, const char *directory) {
-  char path[PATH_LIMIT];
-  pthread_mutex_lock(&dump_lock);
-  int result = open_named(directory, "jit", ".dump", path, &profile->dump);
-  if (!result && jit_os_is_empty(profile->dump)) {
+/* All engines of a process share its dump: one header, and records that do not mix, under a lock of the file. There is
+ * no record of its end, which no engine knows to be the last to write. */
+static int write_header(int file) {
+  int result = 0;
+  jit_os_lock_log(file);
+  if (jit_os_log_size(file) == 0) {
     DumpHeader header = {.magic = DUMP_MAGIC,
                          .version = DUMP_VERSION,
                          .header_bytes = sizeof header,
                          .machine = machine(),
                          .process = (uint32_t)jit_os_process(),
                          .time = (uint64_t)jit_os_now_ns()};
-    result = jit_os_append(profile->dump, &header, sizeof header);
+    result = jit_os_append(file, &header, sizeof header);
   }
-  pthread_mutex_unlock(&dump_lock);
+  jit_os_unlock_log(file);
+  return result;
+}
+
+static void open_dump(JitProfile *profile, const char *directory) {
+  char path[PATH_LIMIT];
+  int result = open_named(directory, "jit", ".dump", path, &profile->dump);
+  if (!result) result = write_header(profile->dump);
   if (!result) result = jit_os_map_marker(profile->dump, &profile->marker);
   if (result) give_up(profile, &profile->dump, path, result);
 }
@@ -175,13 +178,13 @@ static void add_to_dump(JitProfile *profile, const char *name, const void *code,
       .code_address = (uint64_t)(uintptr_t)code,
       .code_bytes = size,
   };
-  pthread_mutex_lock(&dump_lock);
-  record.index = next_index++;
+  jit_os_lock_log(profile->dump);
+  record.index = jit_os_log_size(profile->dump); /* of this function alone, whichever engine writes it */
   int result = add_lines(profile, code, size, lines);
   if (!result) result = jit_os_append(profile->dump, &record, sizeof record);
   if (!result) result = jit_os_append(profile->dump, name, name_bytes);
   if (!result) result = jit_os_append(profile->dump, code, size);
-  pthread_mutex_unlock(&dump_lock);
+  jit_os_unlock_log(profile->dump);
   if (!result) return;
   jit_os_unmap_marker(profile->marker);
   give_up(profile, &profile->dump, "jitdump", result);

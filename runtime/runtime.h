@@ -53,6 +53,8 @@ typedef struct Pool {
   pthread_mutex_t mutex; /* guards the start */
   _Atomic(struct pthreadpool *) pool;
   bool failed; /* threads could not be started: everything runs on the caller's */
+  bool has_key;
+  pthread_key_t at_work; /* a thread's job, while it runs a task of the pool */
   const kiln_log *log;
   kiln_threads threads; /* what calls use */
 } Pool;

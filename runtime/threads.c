@@ -36,17 +36,13 @@ typedef struct PoolJob {
   const Pool *pool;
 } PoolJob;
 
-/* Of the task that this thread runs; NULL: none. */
-static _Thread_local const Pool *pool_at_work;
-
 /* One task, on a thread of the pool. */
 static void run_one(void *ctx, size_t index) {
   PoolJob *job = ctx;
-  const Pool *outer = pool_at_work;
   received(job);
-  pool_at_work = job->pool;
+  if (job->pool->has_key) pthread_setspecific(job->pool->at_work, job);
   job->body(job->arg, (int64_t)index);
-  pool_at_work = outer;
+  if (job->pool->has_key) pthread_setspecific(job->pool->at_work, NULL);
   handed_over(job);
 }
 
@@ -91,7 +87,8 @@ static pthreadpool_t start(Pool *pool) {
 
 static void pool_parallel_for(void *ctx, int64_t count, void (*body)(void *arg, int64_t index), void *arg) {
   Pool *pool = ctx;
-  if (pool == pool_at_work || pool->threads.count < 2) {
+  bool is_within = pool->has_key && pthread_getspecific(pool->at_work) != NULL;
+  if (is_within || pool->threads.count < 2) {
     serial_parallel_for(NULL, count, body, arg);
     return;
   }
@@ -106,11 +103,13 @@ static void pool_parallel_for(void *ctx, int64_t count, void (*body)(void *arg, 
 void rt_pool_init(Pool *pool, int32_t count, const kiln_log *log) {
   *pool = (Pool){.log = log, .threads = {.ctx = pool, .count = count, .parallel_for = pool_parallel_for}};
   pthread_mutex_init(&pool->mutex, NULL);
+  pool->has_key = pthread_key_create(&pool->at_work, NULL) == 0;
 }
 
 void rt_pool_release(Pool *pool) {
   pthreadpool_t started = atomic_load_explicit(&pool->pool, memory_order_acquire);
   if (started) pthreadpool_destroy(started);
+  if (pool->has_key) pthread_key_delete(pool->at_work);
   pthread_mutex_destroy(&pool->mutex);
 }
 
